@@ -1,0 +1,12 @@
+//! Generates the service stubs that this crate needs and no others; the messages live in `shared`.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=../shared/proto");
+    let files = protox::compile(["countersign/v1/agent.proto"], ["../shared/proto"])?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .build_client(true)
+        .extern_path(".countersign.v1", "::countersign_shared::wire::pb")
+        .compile_fds(files)?;
+    Ok(())
+}

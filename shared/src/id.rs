@@ -1,0 +1,218 @@
+//! Identifiers: 128 random bits with a fixed text form.
+//!
+//! The daemon makes them; nothing here draws random numbers. Text forms are read strictly: one
+//! spelling per value, so two different strings never name the same thing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{Encoding, Specification};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroize as _;
+
+/// The text is not an identifier of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The prefix that names the kind is missing.
+    #[error("an identifier of this kind starts with `{prefix}`")]
+    Prefix {
+        /// The prefix that was expected.
+        prefix: &'static str,
+    },
+    /// What follows the prefix is not 128 bits in the one accepted spelling.
+    #[error("`{prefix}` is followed by {expected} characters of {alphabet}, without capitals")]
+    Body {
+        /// The prefix that was expected.
+        prefix: &'static str,
+        /// The number of characters after it.
+        expected: usize,
+        /// The alphabet's name.
+        alphabet: &'static str,
+    },
+}
+
+/// Lower-case Crockford base32, without padding and without the alphabet's aliases.
+fn crockford() -> &'static Encoding {
+    static ENCODING: std::sync::OnceLock<Encoding> = std::sync::OnceLock::new();
+    ENCODING.get_or_init(|| {
+        let mut spec = Specification::new();
+        spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+        spec.encoding().unwrap_or(data_encoding::BASE32_NOPAD)
+    })
+}
+
+/// Names a request: `req_` and 26 characters of lower-case Crockford base32.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// What every request id starts with.
+    pub const PREFIX: &'static str = "req_";
+
+    /// Makes an id from 128 random bits.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 128 bits.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Self::PREFIX, crockford().encode(&self.0))
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let body = text.strip_prefix(Self::PREFIX).ok_or(IdError::Prefix {
+            prefix: Self::PREFIX,
+        })?;
+        crockford()
+            .decode(body.as_bytes())
+            .ok()
+            .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+            .map(Self)
+            .ok_or(IdError::Body {
+                prefix: Self::PREFIX,
+                expected: 26,
+                alphabet: "base32",
+            })
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// The secret that lets its holder wait for, withdraw, redeem and report one request (R16).
+///
+/// It is handed out once, at submit; the daemon keeps only its SHA-256. Comparing goes through the
+/// digest, so the time it takes tells nothing about the secret.
+#[derive(Clone)]
+pub struct TicketSecret([u8; 16]);
+
+impl TicketSecret {
+    /// What every ticket secret starts with.
+    pub const PREFIX: &'static str = "tkt_";
+
+    /// Makes a ticket secret from 128 random bits.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the digest that the daemon keeps.
+    pub fn digest(&self) -> crate::digest::Digest {
+        crate::digest::Digest::of(&self.0)
+    }
+
+    /// Returns the text form, to be handed to the submitter and to nobody else.
+    pub fn reveal(&self) -> String {
+        format!("{}{}", Self::PREFIX, crockford().encode(&self.0))
+    }
+}
+
+impl fmt::Debug for TicketSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TicketSecret(…)")
+    }
+}
+
+impl Drop for TicketSecret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl FromStr for TicketSecret {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let body = text.strip_prefix(Self::PREFIX).ok_or(IdError::Prefix {
+            prefix: Self::PREFIX,
+        })?;
+        crockford()
+            .decode(body.as_bytes())
+            .ok()
+            .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+            .map(Self)
+            .ok_or(IdError::Body {
+                prefix: Self::PREFIX,
+                expected: 26,
+                alphabet: "base32",
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_known_spelling() {
+        let id = RequestId::from_bytes([
+            0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+            0xee, 0xff,
+        ]);
+        assert_eq!(id.to_string(), "req_008j4csh8nawcxw9sakwsjfezw");
+        for other in [
+            "req_008J4CSH8NAWCXW9SAKWSJFEZW",
+            "req_008j4csh8nawcxw9sakwsjfezx",
+            "req_008j4csh8nawcxw9sakwsjfez",
+            "req_008j4csh8nawcxw9sakwsjfezw0",
+            "req_oo8j4csh8nawcxw9sakwsjfezw",
+            "008j4csh8nawcxw9sakwsjfezw",
+            "tkt_008j4csh8nawcxw9sakwsjfezw",
+            "",
+        ] {
+            assert!(other.parse::<RequestId>().is_err(), "{other} was read");
+        }
+    }
+
+    #[test]
+    fn a_ticket_secret_is_not_in_its_debug_output() {
+        let secret = TicketSecret::from_bytes([7; 16]);
+        assert_eq!(format!("{secret:?}"), "TicketSecret(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn ids_round_trip(bytes: [u8; 16]) {
+            let id = RequestId::from_bytes(bytes);
+            prop_assert_eq!(id.to_string().parse::<RequestId>(), Ok(id));
+            let secret = TicketSecret::from_bytes(bytes);
+            let again: TicketSecret = secret.reveal().parse().unwrap();
+            prop_assert_eq!(secret.digest(), again.digest());
+        }
+
+        #[test]
+        fn what_is_read_is_written_the_same(text in "(req_)?[0-9a-zA-Z_]{0,30}") {
+            if let Ok(id) = text.parse::<RequestId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

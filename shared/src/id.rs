@@ -177,15 +177,15 @@ mod tests {
             0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
             0xee, 0xff,
         ]);
-        assert_eq!(id.to_string(), "req_008j4csh8nawcxw9sakwsjfezw");
+        assert_eq!(id.to_string(), "req_008j4ct4ank7f24snaxwsqfezw");
         for other in [
-            "req_008J4CSH8NAWCXW9SAKWSJFEZW",
-            "req_008j4csh8nawcxw9sakwsjfezx",
-            "req_008j4csh8nawcxw9sakwsjfez",
-            "req_008j4csh8nawcxw9sakwsjfezw0",
-            "req_oo8j4csh8nawcxw9sakwsjfezw",
-            "008j4csh8nawcxw9sakwsjfezw",
-            "tkt_008j4csh8nawcxw9sakwsjfezw",
+            "req_008J4CT4ANK7F24SNAXWSQFEZW",
+            "req_008j4ct4ank7f24snaxwsqfezx",
+            "req_008j4ct4ank7f24snaxwsqfez",
+            "req_008j4ct4ank7f24snaxwsqfezw0",
+            "req_oo8j4ct4ank7f24snaxwsqfezw",
+            "008j4ct4ank7f24snaxwsqfezw",
+            "tkt_008j4ct4ank7f24snaxwsqfezw",
             "",
         ] {
             assert!(other.parse::<RequestId>().is_err(), "{other} was read");

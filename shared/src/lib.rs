@@ -5,12 +5,13 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`id`], [`digest`], [`time`] | names, SHA-256, clocks as values |
-//! | [`json`] | the strict reader and the canonical form (RFC 8785) |
+//! | [`json`], [`limits`] | the strict reader and the canonical form (RFC 8785), and what is too much |
 //! | [`action`], [`mask`], [`document`] | what is asked, without its secrets, as it is signed |
 //! | [`text`], [`display`], [`diff`] | agent text made safe to look at |
 //! | [`requirement`], [`machine`], [`waiters`] | the life of a request |
 //! | [`roster`], [`statement`], [`sshsig`] | who may decide, and proof that they did |
 //! | [`log`] | the transparency log: tree, notes, proofs, entries |
+//! | [`home`] | where the files of an installation are |
 //! | [`wire`] | the protocol's messages |
 
 pub mod action;
@@ -18,8 +19,10 @@ pub mod diff;
 pub mod digest;
 pub mod display;
 pub mod document;
+pub mod home;
 pub mod id;
 pub mod json;
+pub mod limits;
 pub mod log;
 pub mod machine;
 pub mod mask;

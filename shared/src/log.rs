@@ -1,1 +1,24 @@
-//! To come.
+//! The transparency log as arithmetic: an RFC 6962 tree, its signed heads, and proofs about it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`tree`] | leaf and node hashes, and the right edge of a growing tree |
+//! | [`proof`] | inclusion and consistency proofs: made from stored nodes, checked strictly |
+//! | [`note`] | C2SP signed notes: text, and Ed25519 signatures below it |
+//! | [`checkpoint`] | the head of a log as the text of a note |
+//! | [`receipt`] | C2SP `tlog-proof`: one entry is under one head |
+//! | [`keeper`] | what a client remembers, so that a log cannot show it two histories |
+//! | [`entry`] | what the leaves say |
+//! | [`replay`] | runs the entries through the request machine again, and judges every signature |
+//!
+//! Nothing here stores, sends or draws random numbers. The daemon keeps the nodes that
+//! [`tree::Frontier::push`] completes and hands them back when a proof is made.
+
+pub mod checkpoint;
+pub mod entry;
+pub mod keeper;
+pub mod note;
+pub mod proof;
+pub mod receipt;
+pub mod replay;
+pub mod tree;

@@ -108,7 +108,7 @@ impl BootId {
 }
 
 /// One reading of all clocks: the `now` an event is applied with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
     /// Wall time.
@@ -120,7 +120,7 @@ pub struct Moment {
 }
 
 /// When something ends, by both clocks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deadline {
     /// The wall time of the end.
@@ -162,16 +162,6 @@ impl Deadline {
             ))
         } else {
             by_wall
-        }
-    }
-
-    /// Returns the sooner of two deadlines of the same boot, clock by clock.
-    #[must_use]
-    pub fn sooner(self, other: Self) -> Self {
-        Self {
-            wall: self.wall.min(other.wall),
-            mono_ms: self.mono_ms.min(other.mono_ms),
-            boot: self.boot,
         }
     }
 }

@@ -5,9 +5,7 @@
 #[expect(
     missing_docs,
     clippy::pedantic,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    clippy::use_self,
+    clippy::large_enum_variant,
     reason = "generated code"
 )]
 pub mod pb {

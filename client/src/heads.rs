@@ -1,0 +1,307 @@
+//! The last head of the log that this user has seen, and the proof that the log still begins so.
+//!
+//! Each answer brings a head. It is accepted only when it continues the kept one, and is written
+//! before anybody acts on it, so a log that shows two histories is caught by the next answer.
+//!
+//! Processes of one user share the file. One that finds the file further on takes over from there;
+//! the file itself only ever moves along proven steps. A head that is older than the kept one, or
+//! longer without a proof from its size, is refused: every call names the size that was kept.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use countersign_shared::digest::Digest;
+use countersign_shared::id::RequestId;
+use countersign_shared::json::{self, Bounds};
+use countersign_shared::log::checkpoint::{self, Checkpoint, CheckpointError};
+use countersign_shared::log::keeper::{Advance, Fork, HeadKeeper, KeeperError};
+use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::proof::{ProofError, verify_inclusion};
+use countersign_shared::log::tree::{Hash, leaf_hash};
+use rustix::fs::FlockOperation;
+
+use crate::private::write_private;
+use crate::shown::{Inclusion, ShownHead};
+
+/// The longest entry, in bytes.
+const LONGEST_ENTRY: usize = 65_535;
+
+/// The log could not be checked, or did not stand the check.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadsError {
+    /// The kept head cannot be read from disk.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kept head cannot be written to disk.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file does not hold a kept head.
+    #[error("`{}` does not hold a kept head", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeeperError,
+    },
+    /// The log signs with another key than before.
+    #[error("the log has another key than the one kept in `{}`", path.display())]
+    OtherKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The log's name cannot be a log's name.
+    #[error("the log's key has a name that no log has")]
+    Hash {
+        /// Why.
+        source: CheckpointError,
+    },
+    /// The head does not continue the kept one.
+    #[error("the log was not accepted")]
+    Fork(#[source] Fork),
+    /// Another process of this user was shown another history.
+    #[error("the log `{origin}` has two roots for {size} entries")]
+    Diverged {
+        /// The log.
+        origin: String,
+        /// The size.
+        size: u64,
+    },
+    /// The head of an entry is not one that the log has signed.
+    #[error("the head of the log was not accepted")]
+    Unsigned(#[source] CheckpointError),
+    /// The entry is not under the head.
+    #[error("the entry is not in the log")]
+    Inclusion(#[source] ProofError),
+    /// The entry is not about what was asked.
+    #[error(
+        "the entry in the log is not of `{request}`, or not a {}",
+        one_of(expected)
+    )]
+    Entry {
+        /// The types it may have; empty for any.
+        expected: &'static [&'static str],
+        /// The request it should be of.
+        request: RequestId,
+    },
+}
+
+/// The kept head of one log.
+#[derive(Debug)]
+pub struct Heads {
+    path: PathBuf,
+    keeper: HeadKeeper,
+    /// Heads that this process has seen to follow each other.
+    seen: Vec<(u64, Hash)>,
+}
+
+impl Heads {
+    /// Opens what is kept of the log that signs with `key`.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, or is of another key.
+    pub fn open(state_dir: &Path, key: VerifierKey) -> Result<Self, HeadsError> {
+        let dir = state_dir.join("heads");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|source| HeadsError::Write {
+                path: dir.clone(),
+                source,
+            })?;
+        let name = Digest::of(key.name().as_bytes()).to_hex();
+        let path = dir.join(name);
+        let origin = key.name().to_owned();
+        let fresh = HeadKeeper::new(&origin, key).map_err(|source| HeadsError::Hash { source })?;
+        let mut heads = Self {
+            path,
+            keeper: fresh,
+            seen: Vec::new(),
+        };
+        heads.catch_up()?;
+        Ok(heads)
+    }
+
+    /// Returns the log's name.
+    pub fn origin(&self) -> &str {
+        self.keeper.origin()
+    }
+
+    /// Returns the last head that was accepted.
+    pub fn last(&self) -> Option<&Checkpoint> {
+        self.keeper.last()
+    }
+
+    /// Takes over what other processes have kept meanwhile, and returns the size to name in the
+    /// next call.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn catch_up(&mut self) -> Result<u64, HeadsError> {
+        if let Some(stored) = self.stored()?
+            && stored.size() >= self.keeper.size()
+        {
+            self.follow_stored(stored)?;
+        }
+        Ok(self.keeper.size())
+    }
+
+    /// Accepts a head that came with a proof from the size that was named, and keeps it.
+    ///
+    /// # Errors
+    /// When it does not continue the kept head, or cannot be kept.
+    pub fn accept(&mut self, head: &ShownHead) -> Result<(), HeadsError> {
+        let advance = self
+            .keeper
+            .advance(&head.note, &head.proof, head.from)
+            .map_err(HeadsError::Fork)?;
+        self.remember();
+        match advance {
+            Advance::Same => Ok(()),
+            Advance::First | Advance::Grew { .. } => self.store(),
+        }
+    }
+
+    /// Checks that the log holds an entry about `request` of one of the types `kinds`, any if there
+    /// are none, and accepts the head it stands under as [`Heads::accept`] does.
+    ///
+    /// # Errors
+    /// When any part of that is not so. A signature alone is not enough: a log that was set back
+    /// signs as well.
+    pub fn check(
+        &mut self,
+        inclusion: &Inclusion,
+        kinds: &'static [&'static str],
+        request: RequestId,
+    ) -> Result<(), HeadsError> {
+        let keys = std::slice::from_ref(self.keeper.key());
+        let head = checkpoint::open(&inclusion.head.note, keys, self.keeper.origin())
+            .map_err(HeadsError::Unsigned)?;
+        verify_inclusion(
+            &leaf_hash(&inclusion.entry),
+            inclusion.index,
+            head.head(),
+            &inclusion.proof,
+        )
+        .map_err(HeadsError::Inclusion)?;
+        if !is_entry(&inclusion.entry, kinds, request) {
+            return Err(HeadsError::Entry {
+                expected: kinds,
+                request,
+            });
+        }
+        self.accept(&inclusion.head)
+    }
+
+    /// Compares the head that another process has kept with ours, as far as that goes.
+    fn compare(&self, head: &Checkpoint) -> Result<(), HeadsError> {
+        match self.keeper.last() {
+            Some(kept) if kept.size() == head.size() && kept.root() != head.root() => {
+                Err(HeadsError::Diverged {
+                    origin: head.origin().to_owned(),
+                    size: head.size(),
+                })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn remember(&mut self) {
+        if let Some(head) = self.keeper.last() {
+            self.seen.push((head.size(), *head.root()));
+        }
+    }
+
+    /// Reads the file; `None` when nothing was kept yet.
+    fn stored(&self) -> Result<Option<HeadKeeper>, HeadsError> {
+        let text = match fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(HeadsError::Read {
+                    path: self.path.clone(),
+                    source,
+                });
+            }
+        };
+        let stored = HeadKeeper::from_text(&text).map_err(|source| HeadsError::Kept {
+            path: self.path.clone(),
+            source,
+        })?;
+        if stored.key() != self.keeper.key() || stored.origin() != self.keeper.origin() {
+            return Err(HeadsError::OtherKey {
+                path: self.path.clone(),
+            });
+        }
+        Ok(Some(stored))
+    }
+
+    /// Goes on from what is stored, which is at least as far.
+    fn follow_stored(&mut self, stored: HeadKeeper) -> Result<(), HeadsError> {
+        if let Some(head) = stored.last() {
+            self.compare(head)?;
+        }
+        self.keeper = stored;
+        self.remember();
+        Ok(())
+    }
+
+    /// Writes the kept head, unless another process has got elsewhere.
+    fn store(&self) -> Result<(), HeadsError> {
+        let failed = |source| HeadsError::Write {
+            path: self.path.clone(),
+            source,
+        };
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.path.with_extension("lock"))
+            .map_err(failed)?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|errno| failed(errno.into()))?;
+        let stored = self.stored()?;
+        if let Some(head) = stored.as_ref().and_then(HeadKeeper::last) {
+            self.compare(head)?;
+            // A head we have not seen to be followed by ours stays: the next call proves from it.
+            if !self.seen.contains(&(head.size(), *head.root())) {
+                return Ok(());
+            }
+        }
+        write_private(&self.path, self.keeper.to_text().as_bytes()).map_err(failed)
+    }
+}
+
+/// Tells whether an entry has one of these types and is about this request.
+fn is_entry(entry: &[u8], kinds: &[&str], request: RequestId) -> bool {
+    let Ok(value) = json::read_canonical_within(entry, &Bounds::of_own(LONGEST_ENTRY)) else {
+        return false;
+    };
+    let text = |name| value.get(name).and_then(serde_json::Value::as_str);
+    let has_type = kinds.is_empty() || text("type").is_some_and(|kind| kinds.contains(&kind));
+    has_type && text("request") == Some(&request.to_string())
+}
+
+fn one_of(kinds: &[&str]) -> String {
+    kinds
+        .iter()
+        .map(|kind| format!("`{kind}`"))
+        .collect::<Vec<_>>()
+        .join(" or ")
+}
+
+#[cfg(test)]
+mod tests;

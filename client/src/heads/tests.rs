@@ -1,0 +1,250 @@
+//! A log of a few entries, shown to several processes of one user.
+
+use std::convert::Infallible;
+
+use countersign_shared::log::note::SignerKey;
+use countersign_shared::log::proof::{prove_consistency, prove_inclusion};
+use countersign_shared::log::tree::{Frontier, TreeHead};
+
+use super::*;
+
+const ORIGIN: &str = "countersign/test";
+
+/// A log that can be made to lie.
+struct Log {
+    key: SignerKey,
+    entries: Vec<Vec<u8>>,
+}
+
+impl Log {
+    fn new(entries: &[&[u8]]) -> Self {
+        Self {
+            key: SignerKey::from_seed(ORIGIN, &[5; 32]).unwrap(),
+            entries: entries.iter().map(|entry| entry.to_vec()).collect(),
+        }
+    }
+
+    fn node(&self, level: u8, index: u64) -> Hash {
+        let width = 1u64 << level;
+        self.head_of(index * width, (index + 1) * width).root
+    }
+
+    fn head_of(&self, from: u64, to: u64) -> TreeHead {
+        let mut frontier = Frontier::default();
+        for index in from..to {
+            let entry = &self.entries[usize::try_from(index).unwrap()];
+            let _nodes = frontier.push(leaf_hash(entry)).unwrap();
+        }
+        frontier.head()
+    }
+
+    fn size(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap()
+    }
+
+    fn shown(&self, from: u64) -> ShownHead {
+        let head = self.head_of(0, self.size());
+        ShownHead {
+            note: Checkpoint::new(ORIGIN, head).unwrap().sign(&self.key),
+            proof: prove_consistency(from, self.size(), |level, index| {
+                Ok::<_, Infallible>(self.node(level, index))
+            })
+            .unwrap(),
+            from,
+        }
+    }
+
+    fn inclusion(&self, index: u64, from: u64) -> Inclusion {
+        Inclusion {
+            index,
+            entry: self.entries[usize::try_from(index).unwrap()].clone(),
+            proof: prove_inclusion(index, self.size(), |level, index| {
+                Ok::<_, Infallible>(self.node(level, index))
+            })
+            .unwrap(),
+            head: self.shown(from),
+        }
+    }
+
+    fn heads(&self, home: &tempfile::TempDir) -> Heads {
+        Heads::open(home.path(), self.key.verifier().clone()).unwrap()
+    }
+}
+
+fn request() -> RequestId {
+    RequestId::from_bytes([9; 16])
+}
+
+fn redeemed() -> Vec<u8> {
+    format!(
+        r#"{{"request":"{}","type":"request.redeemed","v":1}}"#,
+        request()
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_log_that_grows_is_followed_across_processes() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = Log::new(&[b"a", b"b", b"c"]);
+    log.heads(&home).accept(&log.shown(0)).unwrap();
+    log.entries.push(b"d".to_vec());
+    let mut later = log.heads(&home);
+    assert_eq!(later.catch_up().unwrap(), 3);
+    later.accept(&log.shown(3)).unwrap();
+    assert_eq!(log.heads(&home).catch_up().unwrap(), 4);
+}
+
+#[test]
+fn a_log_that_changed_what_was_shown_is_not_accepted() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Log::new(&[b"a", b"b", b"c"]);
+    log.heads(&home).accept(&log.shown(0)).unwrap();
+    for other in [
+        Log::new(&[b"a", b"x", b"c", b"d"]),
+        Log::new(&[b"a", b"b", b"x"]),
+        Log::new(&[b"a", b"b"]),
+    ] {
+        let from = other.size().min(3);
+        let error = other.heads(&home).accept(&other.shown(from)).unwrap_err();
+        assert!(matches!(error, HeadsError::Fork(_)), "{error}");
+        assert_eq!(log.heads(&home).catch_up().unwrap(), 3);
+    }
+}
+
+#[test]
+fn another_key_under_the_same_name_is_not_accepted() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Log::new(&[b"a"]);
+    log.heads(&home).accept(&log.shown(0)).unwrap();
+    let other = SignerKey::from_seed(ORIGIN, &[6; 32])
+        .unwrap()
+        .verifier()
+        .clone();
+    let error = Heads::open(home.path(), other).unwrap_err();
+    assert!(matches!(error, HeadsError::OtherKey { .. }), "{error}");
+}
+
+#[test]
+fn a_kept_head_that_was_tampered_with_stops_everything() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Log::new(&[b"a"]);
+    let mut heads = log.heads(&home);
+    heads.accept(&log.shown(0)).unwrap();
+    let text = fs::read_to_string(&heads.path).unwrap();
+    fs::write(&heads.path, text.replace("\n1\n", "\n2\n")).unwrap();
+    let error = Heads::open(home.path(), log.key.verifier().clone()).unwrap_err();
+    assert!(matches!(error, HeadsError::Kept { .. }), "{error}");
+}
+
+#[test]
+fn an_entry_counts_only_under_its_own_type_and_request() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Log::new(&[b"a", &redeemed(), b"c"]);
+    let mut heads = log.heads(&home);
+    let shown = log.inclusion(1, 0);
+    heads
+        .check(&shown, &["request.redeemed"], request())
+        .unwrap();
+    assert_eq!(heads.catch_up().unwrap(), 3);
+    let other = RequestId::from_bytes([8; 16]);
+    for (kind, request) in [
+        (&["request.approved"][..], request()),
+        (&["request.redeemed"], other),
+        (&[], other),
+    ] {
+        let error = heads.check(&shown, kind, request).unwrap_err();
+        assert!(matches!(error, HeadsError::Entry { .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_in_the_log_does_not_count() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Log::new(&[b"a", b"b", b"c"]);
+    let mut shown = log.inclusion(1, 0);
+    shown.entry = redeemed();
+    let error = log
+        .heads(&home)
+        .check(&shown, &["request.redeemed"], request())
+        .unwrap_err();
+    assert!(matches!(error, HeadsError::Inclusion(_)), "{error}");
+}
+
+#[test]
+fn an_entry_under_a_head_that_does_not_continue_the_kept_one_does_not_count() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = Log::new(&[b"a", b"b"]);
+    let mut heads = kept.heads(&home);
+    heads.accept(&kept.shown(0)).unwrap();
+    let mut refused = |inclusion: &Inclusion| {
+        let error = heads
+            .check(inclusion, &["request.redeemed"], request())
+            .unwrap_err();
+        let HeadsError::Fork(fork) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(heads.catch_up().unwrap(), 2);
+        fork
+    };
+    let older = Log::new(&[&redeemed()]);
+    let fork = refused(&older.inclusion(0, 0));
+    assert!(
+        matches!(
+            fork,
+            Fork::WentBack {
+                kept: 2,
+                found: 1,
+                ..
+            }
+        ),
+        "{fork}"
+    );
+    let unproven = Log::new(&[b"a", b"b", &redeemed()]);
+    for from in [0, 1] {
+        let fork = refused(&unproven.inclusion(2, from));
+        assert!(
+            matches!(fork, Fork::OtherStart { kept: 2, found } if found == from),
+            "{fork}"
+        );
+    }
+    let other = Log::new(&[b"x", &redeemed()]);
+    let fork = refused(&other.inclusion(1, 0));
+    assert!(matches!(fork, Fork::Forked { .. }), "{fork}");
+    let rewritten = Log::new(&[b"a", b"x", &redeemed()]);
+    let fork = refused(&rewritten.inclusion(2, 2));
+    assert!(matches!(fork, Fork::Forked { .. }), "{fork}");
+}
+
+#[test]
+fn an_entry_counts_under_the_kept_head_and_under_one_proven_from_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = Log::new(&[b"a", &redeemed()]);
+    let mut heads = log.heads(&home);
+    heads.accept(&log.shown(0)).unwrap();
+    // A log that has not grown has nothing to prove, so its proof begins at 0.
+    heads
+        .check(&log.inclusion(1, 0), &["request.redeemed"], request())
+        .unwrap();
+    log.entries.push(b"c".to_vec());
+    heads
+        .check(&log.inclusion(1, 2), &["request.redeemed"], request())
+        .unwrap();
+    assert_eq!(heads.catch_up().unwrap(), 3);
+}
+
+#[test]
+fn a_process_that_was_overtaken_goes_on_from_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = Log::new(&[b"a", b"b"]);
+    let (mut one, mut two) = (log.heads(&home), log.heads(&home));
+    one.accept(&log.shown(0)).unwrap();
+    log.entries.push(b"c".to_vec());
+    // The second one was asked before the first had written, so it knows nothing of that head.
+    two.accept(&log.shown(0)).unwrap();
+    assert_eq!(log.heads(&home).catch_up().unwrap(), 2);
+    log.entries.push(b"d".to_vec());
+    let known = one.catch_up().unwrap();
+    one.accept(&log.shown(known)).unwrap();
+    assert_eq!(two.catch_up().unwrap(), 4);
+}

@@ -1,0 +1,277 @@
+//! What a client remembers of a log, so that the log cannot show it two histories.
+//!
+//! Each console and each agent keeps the last head it accepted. [`HeadKeeper::advance`] accepts
+//! another only when it is signed and its tree begins with the kept one. The first head is taken
+//! on the word of its signature. Storing the keeper is the caller's part: write
+//! [`HeadKeeper::to_text`] durably *before* acting on a head, and treat a missing file of a known
+//! log as an alarm.
+//!
+//! Heads can overtake each other on their way. An older head is refused as
+//! [`Fork::WentBack`] without a judgement about it: ask for the newest one and look at that.
+
+use super::checkpoint::{self, Checkpoint, CheckpointError};
+use super::note::{KeyError, VerifierKey};
+use super::proof::{ProofError, verify_consistency};
+use super::tree::{Hash, TreeHead};
+
+/// The first line of a stored keeper.
+const HEADER: &str = "countersign kept head v1";
+
+/// A head that was not accepted; the kept one stays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fork {
+    /// The head is not one the log has signed.
+    #[error("the head of the log `{origin}` is not accepted")]
+    NotSigned {
+        /// The log that was asked for.
+        origin: String,
+        /// Why not.
+        source: CheckpointError,
+    },
+    /// The proof begins at another size than the kept head has, so it says nothing about it.
+    #[error("the proof begins at {found} entries, and the kept head has {kept}")]
+    OtherStart {
+        /// The size of the kept head; 0 when there is none.
+        kept: u64,
+        /// The size the proof begins at.
+        found: u64,
+    },
+    /// A proof came with the first head, which there is nothing to prove about.
+    #[error("the first head of a log comes without a proof, and {found} hashes came with it")]
+    ProofOfFirst {
+        /// The number of hashes.
+        found: usize,
+    },
+    /// The head is older than the kept one.
+    #[error("the log `{origin}` went back from {kept} entries to {found}")]
+    WentBack {
+        /// The log.
+        origin: String,
+        /// The size of the kept head.
+        kept: u64,
+        /// The size of the head that was shown.
+        found: u64,
+    },
+    /// Both heads are signed, and the new one was not shown to continue the kept one.
+    #[error("the log `{origin}` does not continue the history it showed before")]
+    Forked {
+        /// The log.
+        origin: String,
+        /// The two heads, to be shown to others.
+        evidence: Box<Evidence>,
+        /// What does not fit.
+        source: ProofError,
+    },
+}
+
+/// Two notes signed by one log that do not fit together.
+///
+/// With equal sizes and different roots they convict the log by themselves. Otherwise the log may
+/// still answer with a proof that fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The note of the head that was kept.
+    pub kept: String,
+    /// The note of the head that was shown.
+    pub shown: String,
+}
+
+/// A stored keeper that cannot be read. The client must not go on as if it knew nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeeperError {
+    /// The lines are not those of a keeper.
+    #[error("a kept head begins with `{HEADER}`, and lines with `origin` and `key`")]
+    Form,
+    /// The key is not a verifier key.
+    #[error("the key of the kept head cannot be read")]
+    Key(#[source] KeyError),
+    /// The origin is none, or the stored head is not signed by the stored key.
+    #[error("the kept head is not one that its log has signed")]
+    Head(#[source] CheckpointError),
+}
+
+/// What an accepted head changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Advance {
+    /// It is the first head seen of this log: it is believed for its signature alone.
+    First,
+    /// It is the head that was kept already.
+    Same,
+    /// The log has grown, and what was there is there still.
+    Grew {
+        /// The number of entries before.
+        from: u64,
+        /// The number of entries now.
+        to: u64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    checkpoint: Checkpoint,
+    note: String,
+}
+
+/// The last head accepted of one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadKeeper {
+    origin: String,
+    key: VerifierKey,
+    last: Option<Kept>,
+}
+
+impl HeadKeeper {
+    /// Begins to keep the heads of the log called `origin`, which signs with `key`.
+    pub fn new(origin: &str, key: VerifierKey) -> Result<Self, CheckpointError> {
+        // An origin that no checkpoint can have would refuse every head, and could break the file.
+        let checked = Checkpoint::new(origin, TreeHead::empty())?;
+        Ok(Self {
+            origin: checked.origin().to_owned(),
+            key,
+            last: None,
+        })
+    }
+
+    /// Returns the log's name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Returns the key the log signs with.
+    pub const fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Returns the last head accepted.
+    pub fn last(&self) -> Option<&Checkpoint> {
+        self.last.as_ref().map(|kept| &kept.checkpoint)
+    }
+
+    /// Returns the note of the last head accepted.
+    pub fn note(&self) -> Option<&str> {
+        self.last.as_ref().map(|kept| kept.note.as_str())
+    }
+
+    /// Returns the size a proof has to begin at: that of the last head, or 0.
+    pub fn size(&self) -> u64 {
+        self.last().map_or(0, Checkpoint::size)
+    }
+
+    /// Accepts the head in `note` when it continues the kept one, as `proof` from the size `from`
+    /// on shows; keeps it then, and changes nothing otherwise.
+    ///
+    /// The first head, and one of the kept size, come with an empty proof.
+    pub fn advance(&mut self, note: &str, proof: &[Hash], from: u64) -> Result<Advance, Fork> {
+        let keys = std::slice::from_ref(&self.key);
+        let shown =
+            checkpoint::open(note, keys, &self.origin).map_err(|source| Fork::NotSigned {
+                origin: self.origin.clone(),
+                source,
+            })?;
+        let change = match &self.last {
+            Some(kept) => self.compare(kept, &shown, note, proof, from)?,
+            None => first(proof, from)?,
+        };
+        if change != Advance::Same {
+            self.last = Some(Kept {
+                checkpoint: shown,
+                note: note.to_owned(),
+            });
+        }
+        Ok(change)
+    }
+
+    fn compare(
+        &self,
+        kept: &Kept,
+        shown: &Checkpoint,
+        note: &str,
+        proof: &[Hash],
+        from: u64,
+    ) -> Result<Advance, Fork> {
+        let (old, new) = (kept.checkpoint.head(), shown.head());
+        if new.size < old.size {
+            return Err(Fork::WentBack {
+                origin: self.origin.clone(),
+                kept: old.size,
+                found: new.size,
+            });
+        }
+        // Two roots for one size are a fork whatever the proof says, so its start is looked at
+        // only when the log has grown.
+        if new.size > old.size && from != old.size {
+            return Err(Fork::OtherStart {
+                kept: old.size,
+                found: from,
+            });
+        }
+        verify_consistency(old, new, proof).map_err(|source| Fork::Forked {
+            origin: self.origin.clone(),
+            evidence: Box::new(Evidence {
+                kept: kept.note.clone(),
+                shown: note.to_owned(),
+            }),
+            source,
+        })?;
+        if new.size == old.size {
+            return Ok(Advance::Same);
+        }
+        Ok(Advance::Grew {
+            from: old.size,
+            to: new.size,
+        })
+    }
+
+    /// Writes the keeper: its header, origin, key and, after a blank line, the kept note.
+    pub fn to_text(&self) -> String {
+        let (origin, key) = (&self.origin, &self.key);
+        let start = format!("{HEADER}\norigin {origin}\nkey {key}\n");
+        match &self.last {
+            Some(kept) => format!("{start}\n{}", kept.note),
+            None => start,
+        }
+    }
+
+    /// Reads what [`to_text`](Self::to_text) wrote, and checks the kept head's signature again.
+    pub fn from_text(text: &str) -> Result<Self, KeeperError> {
+        let (origin, rest) = text
+            .strip_prefix(HEADER)
+            .and_then(|rest| rest.strip_prefix("\norigin "))
+            .and_then(|rest| rest.split_once('\n'))
+            .ok_or(KeeperError::Form)?;
+        let (key, rest) = rest
+            .strip_prefix("key ")
+            .and_then(|rest| rest.split_once('\n'))
+            .ok_or(KeeperError::Form)?;
+        let key = key.parse().map_err(KeeperError::Key)?;
+        let mut keeper = Self::new(origin, key).map_err(KeeperError::Head)?;
+        if !rest.is_empty() {
+            let note = rest.strip_prefix('\n').ok_or(KeeperError::Form)?;
+            let keys = std::slice::from_ref(&keeper.key);
+            let checkpoint =
+                checkpoint::open(note, keys, &keeper.origin).map_err(KeeperError::Head)?;
+            keeper.last = Some(Kept {
+                checkpoint,
+                note: note.to_owned(),
+            });
+        }
+        Ok(keeper)
+    }
+}
+
+fn first(proof: &[Hash], from: u64) -> Result<Advance, Fork> {
+    if from != 0 {
+        return Err(Fork::OtherStart {
+            kept: 0,
+            found: from,
+        });
+    }
+    match proof.len() {
+        0 => Ok(Advance::First),
+        found => Err(Fork::ProofOfFirst { found }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,509 @@
+//! Replays a log: every entry must follow from the ones before it.
+//!
+//! [`Replay::entry`] takes the entries in order. It rebuilds the tree, runs each event through the
+//! request machine with the entry's own time, demands the events that are owed, and judges every
+//! signed statement against the roster of its moment, the request, and the head of the log that the
+//! person had verified. What a log's key alone could forge does not pass here, as long as the
+//! people's keys are theirs.
+//!
+//! Not seen here: documents (which values are masked, how the requester is called), stored hashes
+//! and rows, and whether the log as a whole was replaced by an older or another one; compare
+//! [`Replayed::root_at`] with heads that were kept elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::entry::{Actor, ActorKind, Body, Entry, LogEvent};
+use super::note::VerifierKey;
+use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root, leaf_hash};
+use crate::digest::Digest;
+use crate::id::RequestId;
+use crate::machine::{Event, Mode, Received, Request, RulesChanged};
+use crate::statement::LogHead;
+use crate::time::{Moment, Timestamp};
+
+mod actor;
+mod force;
+mod problem;
+mod signed;
+#[cfg(test)]
+mod tests;
+
+pub use problem::{Finding, Problem};
+
+use force::InForce;
+use signed::Word;
+
+/// A request as the log tells it.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// The machine after all entries.
+    pub request: Request,
+    /// The position of `request.received`.
+    pub received_index: u64,
+    /// Who asked.
+    pub agent: Actor,
+    /// The wall time of the last entry that changed it.
+    pub changed_at: Timestamp,
+    /// Whether an entry about it did not follow, so that the machine is not to be relied on.
+    pub broken: bool,
+}
+
+/// What came of a whole log.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Every request that was received.
+    pub requests: BTreeMap<RequestId, Life>,
+    /// Size and root.
+    pub head: TreeHead,
+    /// How many decisions were recorded and judged good.
+    pub decisions: u64,
+    /// The people who made them.
+    pub people: BTreeSet<String>,
+    /// The size of the largest head that a good statement names: a person's console had verified
+    /// the log up to there. 0 when nobody signed anything.
+    pub witnessed: u64,
+    /// The rules in force at the end.
+    pub rules: Option<Digest>,
+    /// What was still owed at the end.
+    pub owed: Vec<Finding>,
+    roots: Vec<Hash>,
+}
+
+impl Replayed {
+    /// Returns the root over the first `size` entries, nothing when the log is not that long.
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        self.roots.get(usize::try_from(size).ok()?).copied()
+    }
+}
+
+/// What must come next.
+#[derive(Debug)]
+struct Owing {
+    entry_type: &'static str,
+    now: Moment,
+    /// Who has to bring it about; nobody in particular after `request.received`.
+    actor: Option<Actor>,
+}
+
+/// A log that is being replayed.
+#[derive(Debug)]
+pub struct Replay {
+    vkey: VerifierKey,
+    origin: String,
+    frontier: Frontier,
+    completed: Vec<CompleteNode>,
+    /// The root of each size so far, 32 bytes for each entry.
+    roots: Vec<Hash>,
+    last: Option<Timestamp>,
+    mode: Option<Mode>,
+    force: Option<InForce>,
+    before: Option<InForce>,
+    lives: BTreeMap<RequestId, Life>,
+    owing: BTreeMap<RequestId, Owing>,
+    decisions: u64,
+    people: BTreeSet<String>,
+    witnessed: u64,
+}
+
+impl Replay {
+    /// Begins with the log's name and key, as the verifier knows them.
+    pub fn new(origin: &str, vkey: &VerifierKey) -> Self {
+        Self {
+            vkey: vkey.clone(),
+            origin: origin.to_owned(),
+            frontier: Frontier::new(),
+            completed: Vec::new(),
+            roots: vec![empty_root()],
+            last: None,
+            mode: None,
+            force: None,
+            before: None,
+            lives: BTreeMap::new(),
+            owing: BTreeMap::new(),
+            decisions: 0,
+            people: BTreeSet::new(),
+            witnessed: 0,
+        }
+    }
+
+    /// Takes the next entry.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it. The replay goes on, without that entry; what then
+    /// goes wrong with the same request is not said again.
+    pub fn entry(&mut self, index: u64, bytes: &[u8]) -> Result<(), Finding> {
+        let finding = |request, problem| Finding {
+            index,
+            request,
+            problem,
+        };
+        self.completed = self
+            .frontier
+            .push(leaf_hash(bytes))
+            .map_err(|error| finding(None, Problem::Tree(error)))?;
+        self.roots.push(self.frontier.root());
+        let entry = Entry::read(bytes).map_err(|error| finding(None, Problem::Entry(error)))?;
+        let request = entry.request;
+        let known = request
+            .and_then(|id| self.lives.get(&id))
+            .is_some_and(|life| life.broken);
+        let taken = self.take(index, &entry);
+        self.last = Some(entry.now.wall);
+        let Err(problem) = taken else { return Ok(()) };
+        if let Some(id) = request {
+            self.owing.remove(&id);
+            if let Some(life) = self.lives.get_mut(&id) {
+                life.broken = true;
+            }
+        }
+        if known {
+            Ok(())
+        } else {
+            Err(finding(request, problem))
+        }
+    }
+
+    /// Returns the nodes of the tree that the last entry completed, the leaf first.
+    pub fn completed(&self) -> &[CompleteNode] {
+        &self.completed
+    }
+
+    /// Returns the right edge of the tree.
+    pub const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// Ends the log.
+    pub fn finish(self) -> Replayed {
+        let index = self.frontier.size().saturating_sub(1);
+        let owed = self
+            .owing
+            .iter()
+            .map(|(id, owing)| Finding {
+                index,
+                request: Some(*id),
+                problem: Problem::EndsOwing {
+                    owed: owing.entry_type,
+                    id: *id,
+                },
+            })
+            .collect();
+        Replayed {
+            requests: self.lives,
+            head: self.frontier.head(),
+            decisions: self.decisions,
+            people: self.people,
+            witnessed: self.witnessed,
+            rules: self.force.map(|force| force.rules),
+            owed,
+            roots: self.roots,
+        }
+    }
+
+    fn take(&mut self, index: u64, entry: &Entry) -> Result<(), Problem> {
+        if entry.seq != index || self.frontier.size().checked_sub(1) != Some(index) {
+            return Err(Problem::Seq { found: entry.seq });
+        }
+        if entry.log != self.origin {
+            return Err(Problem::Origin {
+                expected: self.origin.clone(),
+            });
+        }
+        check_first(index, entry)?;
+        self.check_time(entry)?;
+        self.check_owed(entry)?;
+        match &entry.body {
+            Body::Log(event) => self.log_event(entry, event),
+            Body::Request(Event::RulesChanged(change)) => self.rules_changed(entry, change),
+            Body::Request(event) => {
+                let id = entry.request.ok_or(Problem::Subject {
+                    entry_type: event.entry_type(),
+                    problem: "names no request",
+                })?;
+                if let Event::Received(received) = event {
+                    self.received(index, entry, id, received)
+                } else {
+                    self.request_event(entry, id, event)
+                }
+            }
+        }
+    }
+
+    fn check_time(&self, entry: &Entry) -> Result<(), Problem> {
+        let (Some(last), found) = (self.last, entry.now.wall) else {
+            return Ok(());
+        };
+        match &entry.body {
+            Body::Log(LogEvent::ClockJumped {
+                last: said, wall, ..
+            }) => {
+                if *said != last {
+                    return Err(Problem::Field { field: "last" });
+                }
+                if *wall > found {
+                    return Err(Problem::Field { field: "wall" });
+                }
+                Ok(())
+            }
+            Body::Log(_) | Body::Request(_) if found < last => {
+                Err(Problem::TimeWentBack { last, found })
+            }
+            Body::Log(_) | Body::Request(_) => Ok(()),
+        }
+    }
+
+    /// Lets nothing come before what is owed.
+    fn check_owed(&mut self, entry: &Entry) -> Result<(), Problem> {
+        let Some((first, owed)) = self
+            .owing
+            .iter()
+            .next()
+            .map(|(id, owing)| (*id, owing.entry_type))
+        else {
+            return Ok(());
+        };
+        // A change of rules may invalidate several requests in one step, some of which it obliges to.
+        let beside = matches!(entry.body, Body::Request(Event::Invalidated { .. }))
+            && self
+                .owing
+                .values()
+                .all(|owing| owing.entry_type == entry.body.entry_type() && owing.now == entry.now);
+        let is_owed = entry.request.is_some_and(|id| self.owing.contains_key(&id));
+        if beside && !is_owed {
+            return Ok(());
+        }
+        let Some(owing) = entry.request.and_then(|id| self.owing.remove(&id)) else {
+            // Said once: what comes now is judged by itself, and the request is not to be relied on.
+            for id in std::mem::take(&mut self.owing).into_keys() {
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.broken = true;
+                }
+            }
+            return Err(Problem::Owed { owed, id: first });
+        };
+        if owing.now != entry.now {
+            return Err(Problem::Follows { what: "time" });
+        }
+        if owing.actor.is_some_and(|actor| actor != entry.actor) {
+            return Err(Problem::Follows { what: "actor" });
+        }
+        Ok(())
+    }
+
+    fn log_event(&mut self, entry: &Entry, event: &LogEvent) -> Result<(), Problem> {
+        let entry_type = event.entry_type();
+        if entry.request.is_some() {
+            return Err(Problem::Subject {
+                entry_type,
+                problem: "is about no request",
+            });
+        }
+        check_daemon(entry, entry_type)?;
+        match event {
+            LogEvent::Genesis {
+                vkey, mode, rules, ..
+            } => {
+                self.mode = Some(*mode);
+                // A wrong key says nothing about the people; the rest is judged by them.
+                self.put_in_force(entry, rules)?;
+                if rules.previous != rules.rules {
+                    return Err(Problem::Field { field: "previous" });
+                }
+                if *vkey != self.vkey.to_string() {
+                    return Err(Problem::LogKey);
+                }
+                Ok(())
+            }
+            LogEvent::DaemonStarted { .. }
+            | LogEvent::DaemonStopped {}
+            | LogEvent::ClockJumped { .. }
+            | LogEvent::CallsRefused { .. } => Ok(()),
+        }
+    }
+
+    fn put_in_force(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
+        if change.at != entry.now.wall {
+            return Err(Problem::Field { field: "at" });
+        }
+        let force = InForce::read(change).map_err(|problem| Problem::Roster { problem })?;
+        self.before = self.force.replace(force);
+        Ok(())
+    }
+
+    /// Applies a change of rules to every request that has not ended, as it was when it took force.
+    fn rules_changed(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
+        let entry_type = "rules.changed";
+        if entry.request.is_some() {
+            return Err(Problem::Subject {
+                entry_type,
+                problem: "is about no single request",
+            });
+        }
+        check_daemon(entry, entry_type)?;
+        let expected = self.in_force()?.rules;
+        if change.previous != expected {
+            return Err(Problem::Rules {
+                expected,
+                found: change.previous,
+            });
+        }
+        if change.rules == expected {
+            return Err(Problem::Field { field: "rules" });
+        }
+        self.put_in_force(entry, change)?;
+        let event = Event::RulesChanged(Box::new(change.clone()));
+        let mut refused = None;
+        for (id, life) in &mut self.lives {
+            if life.broken || life.request.state().has_ended() {
+                continue;
+            }
+            if let Err(error) = life.apply(&entry.now, &event) {
+                life.broken = true;
+                refused.get_or_insert(error);
+            } else if let Some(owed) = life.owes(entry) {
+                self.owing.insert(*id, owed);
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn received(
+        &mut self,
+        index: u64,
+        entry: &Entry,
+        id: RequestId,
+        received: &Received,
+    ) -> Result<(), Problem> {
+        if let Some(life) = self.lives.get(&id) {
+            return Err(Problem::Twice {
+                at: life.received_index,
+            });
+        }
+        let event = Event::Received(Box::new(received.clone()));
+        check_actor(entry, &event, &entry.actor)?;
+        let expected = self.in_force()?.rules;
+        let (request, effects) = Request::receive(&entry.now, id, received.clone());
+        drop(effects);
+        let life = Life {
+            request,
+            received_index: index,
+            agent: entry.actor.clone(),
+            changed_at: entry.now.wall,
+            broken: false,
+        };
+        self.lives.insert(id, life);
+        if received.rules != expected {
+            return Err(Problem::Rules {
+                expected,
+                found: received.rules,
+            });
+        }
+        if self.mode != Some(received.mode) {
+            return Err(Problem::Mode);
+        }
+        // Policy speaks in the step that stores the request: nothing stays merely received.
+        let owing = Owing {
+            entry_type: "policy.evaluated",
+            now: entry.now.clone(),
+            actor: None,
+        };
+        self.owing.insert(id, owing);
+        Ok(())
+    }
+
+    fn request_event(
+        &mut self,
+        entry: &Entry,
+        id: RequestId,
+        event: &Event,
+    ) -> Result<(), Problem> {
+        let life = self.lives.get(&id).ok_or(Problem::Unknown)?;
+        check_actor(entry, event, &life.agent)?;
+        let entry_type = event.entry_type();
+        let head = match signed::word(event) {
+            Word::Decision(decision) => Some(self.decision(entry, life, decision)?),
+            Word::Act(kind, act) => Some(self.act(entry, life, kind, act)?),
+            Word::Undefined => return Err(Problem::NoStatement { entry_type }),
+            Word::None => None,
+        };
+        let life = self.lives.get_mut(&id).ok_or(Problem::Unknown)?;
+        life.apply(&entry.now, event)?;
+        if let Some(owed) = life.owes(entry) {
+            self.owing.insert(id, owed);
+        }
+        self.witness(event, head);
+        Ok(())
+    }
+
+    fn witness(&mut self, event: &Event, head: Option<LogHead>) {
+        if let Event::Decided(decision) = event {
+            self.decisions = self.decisions.saturating_add(1);
+            self.people.insert(decision.member.name.clone());
+        }
+        if let Some(head) = head {
+            self.witnessed = self.witnessed.max(head.size);
+        }
+    }
+
+    fn in_force(&self) -> Result<&InForce, Problem> {
+        self.force.as_ref().ok_or(Problem::Roster {
+            problem: "none was ever put in force".to_owned(),
+        })
+    }
+
+    fn root_at(&self, size: u64) -> Option<Hash> {
+        self.roots.get(usize::try_from(size).ok()?).copied()
+    }
+}
+
+impl Life {
+    fn apply(&mut self, now: &Moment, event: &Event) -> Result<(), Problem> {
+        // What the daemon did after the event is past; only what it owed stands in the log.
+        drop(self.request.apply(now, event).map_err(Problem::Machine)?);
+        self.changed_at = now.wall;
+        Ok(())
+    }
+
+    fn owes(&self, entry: &Entry) -> Option<Owing> {
+        self.request.owed().map(|owed| Owing {
+            entry_type: owed.entry_type(),
+            now: entry.now.clone(),
+            actor: Some(entry.actor.clone()),
+        })
+    }
+}
+
+fn check_first(index: u64, entry: &Entry) -> Result<(), Problem> {
+    let found = entry.body.entry_type();
+    let is_genesis = matches!(entry.body, Body::Log(LogEvent::Genesis { .. }));
+    let expected = match (index, is_genesis) {
+        (0, false) => "the log's genesis",
+        (1.., true) => "no second genesis",
+        (0, true) | (1.., false) => return Ok(()),
+    };
+    Err(Problem::Genesis { found, expected })
+}
+
+fn check_actor(entry: &Entry, event: &Event, agent: &Actor) -> Result<(), Problem> {
+    if actor::fits(event, &entry.actor, agent) {
+        Ok(())
+    } else {
+        Err(not_by(entry, event.entry_type()))
+    }
+}
+
+fn check_daemon(entry: &Entry, entry_type: &'static str) -> Result<(), Problem> {
+    if entry.actor.kind == ActorKind::Daemon {
+        Ok(())
+    } else {
+        Err(not_by(entry, entry_type))
+    }
+}
+
+fn not_by(entry: &Entry, entry_type: &'static str) -> Problem {
+    Problem::Actor {
+        entry_type,
+        found: entry.actor.id.escape_default().to_string(),
+    }
+}

@@ -1,0 +1,66 @@
+//! Who can have brought an event about.
+
+use crate::log::entry::{Actor, ActorKind};
+use crate::machine::{Act, Event, Executor, Withdrawal};
+use crate::requirement::Member;
+
+/// Tells whether an actor can have brought an event about; `agent` is the one that asked.
+///
+/// What only ever follows another event is by that one's actor, which is checked where it follows.
+pub(super) fn fits(event: &Event, actor: &Actor, agent: &Actor) -> bool {
+    let daemon = actor.kind == ActorKind::Daemon;
+    let holder = actor == agent;
+    match event {
+        Event::Received(received) => {
+            actor.kind == ActorKind::Agent && actor.uid == Some(received.side.uid)
+        }
+        Event::Decided(decision) => is(actor, &decision.member),
+        Event::Revoked(act)
+        | Event::KillRequested(act)
+        | Event::DebtClosed(act)
+        | Event::BreakGlass(act) => signed(actor, act),
+        Event::Escalated { act } => act.as_ref().map_or(daemon, |act| signed(actor, act)),
+        Event::Settled { act, .. } => act.as_ref().map_or(holder, |act| signed(actor, act)),
+        Event::Opened { reviewer, .. }
+        | Event::Claimed { reviewer, .. }
+        | Event::Released { reviewer } => {
+            actor.kind == ActorKind::Reviewer && actor.id == *reviewer
+        }
+        Event::Detached {}
+        | Event::Withdrawn {
+            because: Withdrawal::Asked,
+        }
+        | Event::Redeemed {
+            executor: Executor::Agent,
+            ..
+        } => holder,
+        Event::Redeemed {
+            executor: Executor::Daemon,
+            ..
+        }
+        | Event::Started { .. }
+        | Event::Finished(_)
+        | Event::NotRun { .. } => holder || daemon,
+        Event::PolicyEvaluated { .. }
+        | Event::Expired {}
+        | Event::Lapsed {}
+        | Event::Indeterminate { .. }
+        | Event::Invalidated { .. }
+        | Event::Withdrawn {
+            because: Withdrawal::WaitersGone,
+        }
+        | Event::RulesChanged(_) => daemon,
+        Event::Refused { .. }
+        | Event::Approved { .. }
+        | Event::Denied { .. }
+        | Event::Superseded { .. } => true,
+    }
+}
+
+fn signed(actor: &Actor, act: &Act) -> bool {
+    is(actor, &act.member)
+}
+
+fn is(actor: &Actor, member: &Member) -> bool {
+    actor.kind == ActorKind::Reviewer && actor.id == member.name && actor.uid == Some(member.uid)
+}

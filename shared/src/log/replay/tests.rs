@@ -1,0 +1,192 @@
+//! A log without a person: what follows, and what does not. Signed decisions are replayed by the
+//! tests of the daemon, which has an engine to make them.
+
+use super::*;
+use crate::log::entry::{Separation, Sync};
+use crate::log::note::SignerKey;
+use crate::time::BootId;
+
+const ORIGIN: &str = "countersign/test";
+
+fn key() -> SignerKey {
+    SignerKey::from_seed(ORIGIN, &[7; 32]).unwrap()
+}
+
+fn daemon() -> Actor {
+    Actor {
+        kind: ActorKind::Daemon,
+        id: "countersignd".to_owned(),
+        uid: None,
+    }
+}
+
+fn entry(seq: u64, wall: i64, event: LogEvent) -> Entry {
+    Entry {
+        log: ORIGIN.to_owned(),
+        seq,
+        now: Moment {
+            wall: Timestamp::from_millis(wall),
+            boot: BootId::new("a"),
+            mono_ms: 1,
+        },
+        sync: Sync::Unknown,
+        actor: daemon(),
+        request: None,
+        separation: Separation::None,
+        body: Body::Log(event),
+    }
+}
+
+fn genesis() -> Entry {
+    let rules = RulesChanged {
+        rules: Digest::of(b"rules"),
+        previous: Digest::of(b"rules"),
+        members: Vec::new(),
+        allowed_signers: String::new(),
+        at: Timestamp::from_millis(1000),
+    };
+    let event = LogEvent::Genesis {
+        vkey: key().verifier().to_string(),
+        software: "test".to_owned(),
+        mode: Mode::User,
+        rules: Box::new(rules),
+    };
+    entry(0, 1000, event)
+}
+
+fn started(seq: u64, wall: i64) -> Entry {
+    entry(
+        seq,
+        wall,
+        LogEvent::DaemonStarted {
+            software: "test".to_owned(),
+        },
+    )
+}
+
+/// Replays entries and returns what was found, each as it is shown.
+fn findings(entries: &[Entry]) -> Vec<String> {
+    let mut replay = Replay::new(ORIGIN, key().verifier());
+    let mut found = Vec::new();
+    for (index, entry) in (0u64..).zip(entries) {
+        let bytes = entry.to_bytes().unwrap();
+        if let Err(finding) = replay.entry(index, &bytes) {
+            found.push(finding.to_string());
+        }
+    }
+    found.extend(replay.finish().owed.iter().map(ToString::to_string));
+    found
+}
+
+#[test]
+fn a_log_that_follows_has_no_findings() {
+    let jumped = LogEvent::ClockJumped {
+        last: Timestamp::from_millis(2000),
+        wall: Timestamp::from_millis(500),
+        reason: "the clock was wrong".to_owned(),
+    };
+    let log = [
+        genesis(),
+        started(1, 2000),
+        entry(2, 500, jumped),
+        started(3, 600),
+    ];
+    assert_eq!(findings(&log), Vec::<String>::new());
+}
+
+#[test]
+fn the_root_of_every_size_is_kept() {
+    let mut replay = Replay::new(ORIGIN, key().verifier());
+    let mut frontier = Frontier::new();
+    for (index, entry) in (0u64..).zip([genesis(), started(1, 1000), started(2, 1000)]) {
+        let bytes = entry.to_bytes().unwrap();
+        replay.entry(index, &bytes).unwrap();
+        let completed = frontier.push(leaf_hash(&bytes)).unwrap();
+        assert_eq!(replay.completed(), completed);
+        assert_eq!(replay.root_at(index + 1), Some(frontier.root()));
+    }
+    let replayed = replay.finish();
+    assert_eq!(replayed.head, frontier.head());
+    assert_eq!(replayed.root_at(4), None);
+}
+
+#[test]
+fn an_entry_that_does_not_follow_is_named_with_its_place() {
+    let mut other_log = started(1, 1000);
+    other_log.log = "countersign/other".to_owned();
+    let mut by_agent = started(1, 1000);
+    by_agent.actor.kind = ActorKind::Agent;
+    let mut about_request = started(1, 1000);
+    about_request.request = Some(RequestId::from_bytes([1; 16]));
+    let mut second = genesis();
+    second.seq = 1;
+    let false_jump = LogEvent::ClockJumped {
+        last: Timestamp::from_millis(999),
+        wall: Timestamp::from_millis(500),
+        reason: String::new(),
+    };
+    for (entry, expected) in [
+        (started(2, 1000), "entry 1: says that it is entry 2"),
+        (
+            other_log,
+            "entry 1: is of another log than `countersign/test`",
+        ),
+        (
+            by_agent,
+            "entry 1: `daemon.started` cannot be brought about by `countersignd`",
+        ),
+        (
+            about_request,
+            "entry 1: `daemon.started` is about no request (req_04081040g2081040g2081040g2)",
+        ),
+        (
+            second,
+            "entry 1: `log.genesis` stands where no second genesis belongs",
+        ),
+        (
+            started(1, 999),
+            "entry 1: its time 1970-01-01T00:00:00.999Z is before 1970-01-01T00:00:01.000Z, that \
+             of the entry before it",
+        ),
+        (
+            entry(1, 1000, false_jump),
+            "entry 1: its `last` is not what the entry itself implies",
+        ),
+    ] {
+        let found = findings(&[genesis(), entry]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(
+            found[0].split(" (req_").next(),
+            expected.split(" (req_").next()
+        );
+    }
+}
+
+#[test]
+fn a_log_begins_with_the_genesis_of_its_key() {
+    assert_eq!(
+        findings(&[started(0, 1000)]),
+        ["entry 0: `daemon.started` stands where the log's genesis belongs"]
+    );
+    let mut foreign = genesis();
+    if let Body::Log(LogEvent::Genesis { vkey, .. }) = &mut foreign.body {
+        *vkey = SignerKey::from_seed(ORIGIN, &[8; 32])
+            .unwrap()
+            .verifier()
+            .to_string();
+    }
+    assert_eq!(
+        findings(&[foreign]),
+        ["entry 0: the log began with another key than the one it is checked with"]
+    );
+}
+
+#[test]
+fn bytes_that_are_no_entry_are_found() {
+    let mut replay = Replay::new(ORIGIN, key().verifier());
+    let finding = replay.entry(0, b"{}").unwrap_err();
+    assert!(
+        finding.to_string().starts_with("entry 0: not an entry: "),
+        "{finding}"
+    );
+}

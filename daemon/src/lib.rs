@@ -1,1 +1,35 @@
-//! To come.
+//! The daemon: it holds privileged actions until enough of the right people have signed them.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the command line, and the start in order |
+//! | [`home`], [`config`], [`rules`], [`init`], [`separation`] | the operator's files, checked |
+//! | [`identity`], [`socket`] | who calls, as the kernel says, and where |
+//! | [`intake`], [`judge`] | an asking becomes a draft, a statement becomes a decision |
+//! | [`engine`] | the one owner of state: machines, log, database |
+//! | [`store`] | the database |
+//! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
+//! | `rpc` | the two services; wire messages end there |
+//! | [`clock`], [`secrets`] | time, and what is derived from the one secret |
+//!
+//! The engine runs on a thread of its own; everything else sends it messages and gets replies.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod home;
+pub mod identity;
+pub mod init;
+pub mod intake;
+pub mod judge;
+mod rpc;
+pub mod rules;
+pub mod secrets;
+pub mod separation;
+pub mod socket;
+pub mod store;
+mod sys;
+pub mod verify;
+
+pub use cli::main;

@@ -1,0 +1,398 @@
+//! The command line of `countersignd`, and the start in order: descriptors, home, lock, rules, keys,
+//! engine, sockets. Each step that fails stops the start and says what to do.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use countersign_shared::home::{Environment, Layout, Mode};
+use countersign_shared::log::checkpoint;
+use countersign_shared::log::entry::Separation;
+use countersign_shared::log::keeper::HeadKeeper;
+use countersign_shared::log::note::{SignerKey, VerifierKey};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{Call, Engine, Settings};
+use crate::home::{self, Home};
+use crate::identity::Accounts;
+use crate::init;
+use crate::rpc::{self, Desk};
+use crate::rules::Rules;
+use crate::secrets::Secrets;
+use crate::separation;
+use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
+use crate::verify::{self, Trust};
+
+/// The exit code of a check that found something wrong.
+const VERIFICATION_FAILED: u8 = 9;
+
+/// The largest file that holds a verifier key or a head, in bytes.
+const NOTE_LIMIT: usize = 256 * 1024;
+
+/// Holds privileged actions until enough of the right people have signed them.
+#[derive(Debug, Parser)]
+#[command(name = "countersignd", version, max_term_width = 100)]
+struct Arguments {
+    /// The directory that holds everything; without it `COUNTERSIGN_HOME`, or the usual places.
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Accept a wall clock that is behind the log, for this reason; recorded in the log.
+    #[arg(long, value_name = "REASON")]
+    accept_clock: Option<String>,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// What the daemon's program does instead of serving.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Make a home: configuration, keys, and a roster with the first reviewer.
+    Init(InitArguments),
+    /// Check the log, every signature in it, and the database; the daemon may go on meanwhile.
+    Verify(VerifyArguments),
+}
+
+/// What is checked, and against what.
+#[derive(Debug, clap::Args)]
+struct VerifyArguments {
+    /// The database to check; without it the one of the home.
+    #[arg(value_name = "DATABASE")]
+    path: Option<PathBuf>,
+    /// A head of the log that was kept elsewhere; the log must still contain it.
+    #[arg(long, value_name = "FILE")]
+    head: Vec<PathBuf>,
+    /// Write the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a home is made of.
+#[derive(Debug, clap::Args)]
+struct InitArguments {
+    /// Whether agents and reviewers are one OS user or separate ones: user or system.
+    #[arg(long, value_parser = mode)]
+    mode: Mode,
+    /// The first reviewer's name.
+    #[arg(long, value_name = "NAME")]
+    reviewer: String,
+    /// The first reviewer's OS account.
+    #[arg(long, value_name = "ACCOUNT")]
+    user: String,
+    /// The first reviewer's public key.
+    #[arg(long, value_name = "PUBLIC_KEY_FILE")]
+    key: PathBuf,
+    /// The account the daemon runs as in system mode.
+    #[arg(long, value_name = "ACCOUNT")]
+    daemon_user: Option<String>,
+}
+
+fn mode(text: &str) -> Result<Mode, &'static str> {
+    match text {
+        "user" => Ok(Mode::User),
+        "system" => Ok(Mode::System),
+        _ => Err("must be `user` or `system`"),
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+    let done = match &arguments.task {
+        Some(Task::Init(options)) => {
+            make_home(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Task::Verify(options)) => check(arguments.home.as_deref(), options),
+        None => run(arguments).map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn make_home(home: Option<&Path>, options: &InitArguments) -> anyhow::Result<()> {
+    let layout = match (home, options.mode) {
+        (None, Mode::System) if std::env::var_os("COUNTERSIGN_HOME").is_none() => Layout::system(),
+        (Some(_) | None, Mode::User | Mode::System) => candidates(home)?
+            .pop()
+            .context("the environment names no place for a home; give `--home DIR`")?,
+    };
+    let key = std::fs::read_to_string(&options.key)
+        .with_context(|| format!("cannot read the public key `{}`", options.key.display()))?;
+    let made = init::init(&init::Options {
+        layout,
+        mode: options.mode,
+        reviewer: options.reviewer.clone(),
+        user: options.user.clone(),
+        key: key.trim().to_owned(),
+        daemon_user: options.daemon_user.clone(),
+    })?;
+    let mut lines = String::new();
+    for path in &made.paths {
+        writeln!(lines, "made {}", path.display()).context("cannot write a line")?;
+    }
+    write!(lines, "log {}\nvkey {}\n", made.origin, made.vkey).context("cannot write a line")?;
+    std::io::Write::write_all(&mut std::io::stdout(), lines.as_bytes())
+        .context("cannot write to standard output")
+}
+
+/// Checks the database and writes the report.
+fn check(home: Option<&Path>, options: &VerifyArguments) -> anyhow::Result<ExitCode> {
+    let (layout, config) = configured(home)?;
+    let vkey_file = layout.log_vkey();
+    let vkey: VerifierKey = read_text(&vkey_file)?
+        .trim_end()
+        .parse()
+        .with_context(|| format!("`{}` does not hold the log's key", vkey_file.display()))?;
+    let mut heads = Vec::new();
+    for file in &options.head {
+        let note = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the head `{}`", file.display()))?;
+        // A file kept by a console or an agent holds the note behind a few lines of its own.
+        let note = match HeadKeeper::from_text(&note) {
+            Ok(kept) => kept.note().map_or(String::new(), str::to_owned),
+            Err(_) => note,
+        };
+        let head = checkpoint::open(&note, std::slice::from_ref(&vkey), &config.origin)
+            .with_context(|| format!("`{}` is not a head of this log", file.display()))?;
+        heads.push(*head.head());
+    }
+    let database = options.path.clone().unwrap_or_else(|| layout.database());
+    let trust = Trust {
+        origin: config.origin,
+        vkey,
+        heads,
+    };
+    let report = verify::verify(&database, &trust).with_context(|| {
+        let database = database.display();
+        format!("cannot check `{database}`; run this as the user that the daemon runs as")
+    })?;
+    let text = if options.json {
+        report.to_json().to_string()
+    } else {
+        report.to_string()
+    };
+    std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes())
+        .context("cannot write to standard output")?;
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(VERIFICATION_FAILED)
+    })
+}
+
+fn read_text(file: &Path) -> anyhow::Result<String> {
+    String::from_utf8(home::read_trusted(file, NOTE_LIMIT)?)
+        .with_context(|| format!("`{}` is not text", file.display()))
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    raise_descriptor_limit().context("cannot raise the limit of open files")?;
+    let (layout, config) = configured(arguments.home.as_deref())?;
+    let home = Home::open(layout, config.mode)?;
+    let lock = Lock::take(home.layout())?;
+    let clock = Clock::machine()?;
+    let rules = Rules::load(home.layout(), &config)?;
+    check_separation(&home, &config, &rules)?;
+    let seed = home.log_key()?;
+    let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
+    let secrets = Secrets::new(*home.mask_key()?);
+    let vkey = key.verifier().to_string();
+    let separation = match config.mode {
+        Mode::User => Separation::None,
+        Mode::System => Separation::Uid,
+    };
+    let settings = Settings {
+        origin: config.origin.clone(),
+        key,
+        clock: clock.clone(),
+        rules: rules.clone(),
+        separation,
+        accept_clock: arguments.accept_clock,
+    };
+    let engine = Engine::start(&home.layout().database(), settings)?;
+    let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey, rules);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(&home, &config, &lock, Arc::new(desk)))
+}
+
+/// Returns the places to look for a home.
+fn candidates(home: Option<&Path>) -> anyhow::Result<Vec<Layout>> {
+    let variable = |name| std::env::var_os(name);
+    let (own, user, config, state, runtime) = (
+        variable("COUNTERSIGN_HOME"),
+        variable("HOME"),
+        variable("XDG_CONFIG_HOME"),
+        variable("XDG_STATE_HOME"),
+        variable("XDG_RUNTIME_DIR"),
+    );
+    let environment = Environment {
+        countersign_home: own.as_deref(),
+        home: user.as_deref(),
+        xdg_config_home: config.as_deref(),
+        xdg_state_home: state.as_deref(),
+        xdg_runtime_dir: runtime.as_deref(),
+    };
+    let here = std::env::current_dir().context("there is no current directory")?;
+    Ok(Layout::candidates(home, &here, &environment)?)
+}
+
+/// Finds the home and reads its configuration.
+fn configured(home: Option<&Path>) -> anyhow::Result<(Layout, Config)> {
+    let candidates = candidates(home)?;
+    for layout in &candidates {
+        let file = layout.config_file();
+        let there = file.try_exists().with_context(|| {
+            let file = file.display();
+            format!("cannot look for `{file}`; run this as the user that the daemon runs as")
+        })?;
+        if there {
+            let config = Config::load(layout)?;
+            return Ok((layout.clone(), config));
+        }
+    }
+    let places: Vec<String> = candidates
+        .iter()
+        .map(|layout| layout.config_file().display().to_string())
+        .collect();
+    bail!(
+        "there is no {}; `countersign init` makes one",
+        places.join(" and no ")
+    )
+}
+
+async fn serve(home: &Home, config: &Config, lock: &Lock, desk: Arc<Desk>) -> anyhow::Result<()> {
+    let groups = match config.mode {
+        Mode::User => None,
+        Mode::System => Some(socket_groups(config)?),
+    };
+    let sockets = Sockets::bind(home, groups, lock)?;
+    publish_key(home, desk.vkey())?;
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut reload = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tracing::info!(
+        agents = %home.layout().agent_socket().display(),
+        reviewers = %home.layout().review_socket().display(),
+        "ready"
+    );
+    let server = tokio::spawn(rpc::serve(Arc::clone(&desk), sockets, stopped));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = reload.recv() => reload_rules(home, &desk).await,
+            () = desk.engine().ended() => bail!("the engine failed; nothing is permitted without it"),
+        }
+    }
+    tracing::info!("stopping");
+    desk.engine()
+        .ask(Call::Stop)
+        .await
+        .context("cannot write that the daemon stopped")?;
+    stop.send_replace(true);
+    // Streams of waiting callers end with the engine; whoever still sends is not waited for.
+    tokio::time::timeout(std::time::Duration::from_secs(2), server)
+        .await
+        .ok();
+    Ok(())
+}
+
+/// In system mode, refuses an installation in which agents, reviewers and daemon are not apart.
+fn check_separation(home: &Home, config: &Config, rules: &Rules) -> anyhow::Result<()> {
+    match config.mode {
+        Mode::User => Ok(()),
+        Mode::System => {
+            let reviewers = rules
+                .roster
+                .iter()
+                .map(countersign_shared::roster::Member::user);
+            let daemon = rustix::process::geteuid().as_raw();
+            Ok(separation::check(
+                home.layout(),
+                &config.groups,
+                daemon,
+                reviewers,
+            )?)
+        }
+    }
+}
+
+/// Puts the log's public key beside the sockets, where agents can read it: they check every head
+/// that comes with an answer, and may not look into the state directory.
+fn publish_key(home: &Home, vkey: &str) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = home.layout().run_dir().join("log.vkey");
+    std::fs::write(&path, format!("{vkey}\n"))
+        .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Resolves the groups that may connect in system mode.
+fn socket_groups(config: &Config) -> anyhow::Result<SocketGroups> {
+    let gid = |name: &str| -> anyhow::Result<u32> {
+        let group = Accounts.group(name)?;
+        Ok(group
+            .with_context(|| format!("there is no OS group `{name}`"))?
+            .gid)
+    };
+    Ok(SocketGroups {
+        agents: gid(&config.groups.agents)?,
+        reviewers: gid(&config.groups.reviewers)?,
+    })
+}
+
+/// Reads the operator's files anew. A mistake in them changes nothing; that they leave nobody to
+/// approve is none, and removes people and keys at once.
+async fn reload_rules(home: &Home, desk: &Desk) {
+    let loaded = Config::load(home.layout())
+        .map_err(anyhow::Error::from)
+        .and_then(|config| {
+            let rules = Rules::reload(home.layout(), &config)?;
+            if rules.mode != desk.rules().mode {
+                bail!("`mode` changes only with a new start of the daemon");
+            }
+            check_separation(home, &config, &rules)?;
+            Ok(rules)
+        });
+    let rules = match loaded {
+        Ok(rules) => Arc::new(rules),
+        Err(error) => {
+            tracing::error!("the old rules stay in force: {error:#}");
+            return;
+        }
+    };
+    match desk
+        .engine()
+        .ask(|reply| Call::Rules(Arc::clone(&rules), reply))
+        .await
+    {
+        Ok(()) => {
+            tracing::info!(rules = %rules.digest, "these rules are in force");
+            desk.set_rules(rules);
+        }
+        Err(error) => tracing::error!("the old rules stay in force: {error:#}"),
+    }
+}

@@ -1,0 +1,254 @@
+//! The operator's files: `countersign.toml`, `reviewers.toml`, `targets.toml`.
+//!
+//! Each is read whole, strictly: an unknown key, a wrong type or a value out of range stops the
+//! start with file, line and column, because a mistyped key that is ignored is a control that is
+//! off. Requirements and lifetimes stay text here; the module that owns their grammar reads them.
+
+use std::path::{Path, PathBuf};
+
+use countersign_shared::home::{Layout, Mode};
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::home::{HomeError, read_trusted, shown};
+
+mod reviewers;
+mod targets;
+
+pub use reviewers::{load_roster, parse_roster};
+pub use targets::{Target, Targets};
+
+/// The longest file that is read, in bytes.
+const FILE_LIMIT: usize = 4 << 20;
+
+/// The longest origin of a log, in bytes.
+const ORIGIN_LIMIT: usize = 128;
+
+/// The OS user of the daemon in system mode when the file names none.
+const DAEMON_USER: &str = "countersign";
+
+/// A file that the daemon does not start with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read, or cannot be trusted.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// It is not text.
+    #[error("`{}` is not UTF-8: byte {offset} does not fit", shown(file))]
+    NotText {
+        /// The file.
+        file: PathBuf,
+        /// The first bad byte, counted from 0.
+        offset: usize,
+    },
+    /// Something in it is not as it must be.
+    #[error("{}:{line}:{column}: {message}", shown(file))]
+    Wrong {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The contents of `countersign.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Config {
+    /// Who shares the machine with whom.
+    pub mode: Mode,
+    /// The name of the log.
+    pub origin: String,
+    /// The OS groups of system mode.
+    pub groups: Groups,
+    /// The OS user the daemon runs as in system mode; clients compare the listener with it.
+    pub daemon_user: String,
+    /// What is asked for when no permit says more.
+    pub default_requirement: DefaultRequirement,
+    /// The table `[limits]`, as it was written.
+    pub limits: Option<toml::Table>,
+}
+
+/// The OS groups that may connect in system mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Groups {
+    /// Who may connect to `agent.sock`.
+    pub agents: String,
+    /// Who may connect to `review.sock`.
+    pub reviewers: String,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            agents: "agents".to_owned(),
+            reviewers: "reviewers".to_owned(),
+        }
+    }
+}
+
+/// The table `[default_requirement]`, as it was written; absent keys have defaults elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DefaultRequirement {
+    /// Who reviews: `N of GROUP and N of GROUP`.
+    pub review: Option<String>,
+    /// low, medium, high or critical.
+    pub tier: Option<String>,
+    /// The least assurance of an approval.
+    pub assurance: Option<String>,
+    /// How long a request lives.
+    pub ttl: Option<String>,
+    /// How long an approval stays valid.
+    pub grant: Option<String>,
+    /// How long a run may take.
+    pub max_run: Option<String>,
+    /// `allow` when the requester's own signature may count.
+    pub self_attest: Option<String>,
+}
+
+/// `countersign.toml` with the places of the values that are judged after reading.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    mode: Mode,
+    origin: Spanned<String>,
+    #[serde(default)]
+    groups: Option<Spanned<Groups>>,
+    daemon_user: Option<Spanned<String>>,
+    #[serde(default)]
+    default_requirement: DefaultRequirement,
+    limits: Option<toml::Table>,
+}
+
+impl Config {
+    /// Reads and checks `countersign.toml`.
+    ///
+    /// # Errors
+    /// When the file cannot be trusted or is not exactly as it must be.
+    pub fn load(layout: &Layout) -> Result<Self, ConfigError> {
+        let file = layout.config_file();
+        let text = read_text(&file)?;
+        Self::parse(&file, &text)
+    }
+
+    /// Checks the text of `countersign.toml`; `file` is named in errors.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { file, text };
+        let raw: Raw = source.read()?;
+        let origin = raw.origin.get_ref();
+        if !is_an_origin(origin) {
+            return Err(source.wrong(
+                &raw.origin,
+                &format!(
+                    "an origin has 1 to {ORIGIN_LIMIT} visible ASCII characters other than `+`, \
+                     such as `countersign/0123456789abcdefghjkmnpqrs`"
+                ),
+            ));
+        }
+        let groups = raw
+            .groups
+            .as_ref()
+            .map_or_else(Groups::default, |groups| groups.get_ref().clone());
+        if let Some(place) = &raw.groups {
+            let sound = is_a_name(&groups.agents) && is_a_name(&groups.reviewers);
+            if !sound || groups.agents == groups.reviewers {
+                return Err(source.wrong(
+                    place,
+                    "`agents` and `reviewers` must name two different groups",
+                ));
+            }
+        }
+        if let Some(user) = raw
+            .daemon_user
+            .as_ref()
+            .filter(|user| !is_a_name(user.get_ref()))
+        {
+            return Err(source.wrong(user, "`daemon_user` must name an account"));
+        }
+        Ok(Self {
+            mode: raw.mode,
+            origin: origin.clone(),
+            groups,
+            daemon_user: raw
+                .daemon_user
+                .map_or_else(|| DAEMON_USER.to_owned(), Spanned::into_inner),
+            default_requirement: raw.default_requirement,
+            limits: raw.limits,
+        })
+    }
+}
+
+/// Reads a decisive file as text.
+fn read_text(file: &Path) -> Result<String, ConfigError> {
+    let bytes = read_trusted(file, FILE_LIMIT)?;
+    String::from_utf8(bytes).map_err(|error| ConfigError::NotText {
+        file: file.to_path_buf(),
+        offset: error.utf8_error().valid_up_to(),
+    })
+}
+
+/// Tells whether `text` can name a log (C2SP signed-note: no white space, no `+`).
+fn is_an_origin(text: &str) -> bool {
+    (1..=ORIGIN_LIMIT).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'+')
+}
+
+/// Tells whether `text` can name an OS account or group (no separator of the account database).
+pub(crate) fn is_a_name(text: &str) -> bool {
+    (1..=256).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b':' | b',' | b'/'))
+}
+
+/// A file's text, to say where in it something is wrong.
+struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(self.text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            self.wrong_at(start, error.message())
+        })
+    }
+
+    fn wrong<T>(&self, place: &Spanned<T>, message: &str) -> ConfigError {
+        self.wrong_at(place.span().start, message)
+    }
+
+    fn wrong_at(&self, offset: usize, message: &str) -> ConfigError {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let column = before
+            .get(line_start..)
+            .map_or(0, |line| line.chars().count());
+        ConfigError::Wrong {
+            file: self.file.to_path_buf(),
+            line: before.matches('\n').count().saturating_add(1),
+            column: column.saturating_add(1),
+            // The parser quotes the file, and one message is one line.
+            message: message
+                .lines()
+                .collect::<Vec<_>>()
+                .join("; ")
+                .escape_debug()
+                .to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,426 @@
+//! The engine: the one owner of machines, log and database.
+//!
+//! It runs on a thread of its own and takes [`Call`]s from one queue. What changes state is
+//! gathered into a batch: each call is a step of one transaction, and is answered after the commit,
+//! or told that the log is unavailable (R6, R7). What only reads is answered from what is
+//! committed. Sockets, signatures and documents are not its business: calls arrive checked as far as
+//! they can be checked without the state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::log::entry::{Actor, ActorKind, LogEvent, Separation};
+use countersign_shared::log::note::SignerKey;
+use countersign_shared::time::{Moment, Timestamp};
+use tokio::sync::{broadcast, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::rules::Rules;
+use crate::store::{LogTail, Store};
+
+mod batch;
+mod boot;
+mod call;
+mod card;
+mod deciding;
+mod error;
+mod index;
+mod live;
+mod reads;
+mod submitting;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+pub use boot::{BootError, Settings};
+pub use call::{
+    ActKind, Call, Change, Decided, Draft, Following, Head, Inclusion, Reply, Report, Right,
+    Snapshot, Standing, Submitted, Use, Verdict, View,
+};
+pub use card::Card;
+pub use error::EngineError;
+
+use batch::{Changed, New, Scene, Step};
+use index::Index;
+use live::Live;
+
+/// How many calls may wait for the engine before callers are told that it is busy.
+const QUEUE: usize = 4096;
+
+/// How many calls share one commit at most.
+const BATCH: usize = 256;
+
+/// How far the wall clock may be behind the log before approvals stop (R10).
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+
+/// How many changes a slow follower may be behind before it has to start anew.
+const CHANGES: usize = 4096;
+
+/// The way to the engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    calls: SyncSender<Call>,
+    /// Closed when the engine's thread is gone.
+    alive: watch::Receiver<()>,
+}
+
+impl Handle {
+    /// Sends a call that has an answer, and waits for it.
+    pub async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.calls
+            .try_send(call(reply))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => EngineError::Busy,
+                TrySendError::Disconnected(_) => EngineError::Draining,
+            })?;
+        answer.await.unwrap_or(Err(EngineError::Draining))
+    }
+
+    /// Waits until the engine has ended, in good order or not. Without it nothing is permitted, and
+    /// nothing is served: whoever runs the daemon is to end it.
+    pub async fn ended(&self) {
+        let mut alive = self.alive.clone();
+        while alive.changed().await.is_ok() {}
+    }
+
+    /// Sends a call that has no answer. When the engine is too busy, the call is dropped.
+    pub fn tell(&self, call: Call) {
+        if self.calls.try_send(call).is_err() {
+            tracing::debug!("the engine is busy; a message without an answer was dropped");
+        }
+    }
+}
+
+/// The engine's state. Only its own thread touches it.
+#[derive(Debug)]
+pub struct Engine {
+    store: Store,
+    clock: Clock,
+    rules: Arc<Rules>,
+    key: SignerKey,
+    tail: LogTail,
+    note: String,
+    separation: Separation,
+    live: HashMap<RequestId, Live>,
+    /// Counts and keys of what is in `live`.
+    index: Index,
+    /// The copies that the open batch has changed so far.
+    staged: HashMap<RequestId, Changed>,
+    calls: Receiver<Call>,
+    changes: broadcast::Sender<Change>,
+    counts: BTreeMap<u32, BTreeMap<&'static str, u64>>,
+    counting_since: Option<Moment>,
+    next_waiter: u64,
+    /// The time of the last entry: entries never go back.
+    last: Timestamp,
+    draining: bool,
+    /// Whether the last batch could not be made durable.
+    down: bool,
+    /// The boot time of the last look at the deadlines, in milliseconds.
+    swept_ms: u64,
+}
+
+/// An answer that is held back until the batch is durable.
+type Answer = Box<dyn FnOnce(&mut Engine, bool) + Send>;
+
+impl Engine {
+    /// Opens the database, checks it against the log's key and the rules, and starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the database is damaged, of a newer program, or of another log.
+    pub fn start(path: &Path, settings: Settings) -> Result<Handle, BootError> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        // A panic drops it as well.
+        let (here, alive) = watch::channel(());
+        let engine = boot::open(path, settings, receiver)?;
+        std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || {
+                engine.run();
+                drop(here);
+            })
+            .map_err(BootError::Thread)?;
+        Ok(Handle {
+            calls: sender,
+            alive,
+        })
+    }
+
+    fn run(mut self) {
+        loop {
+            match self.calls.recv_timeout(self.nap()) {
+                Ok(Call::Stop(reply)) => {
+                    self.stop(reply);
+                    return;
+                }
+                Ok(call) => {
+                    if let Some(reply) = self.turn(call) {
+                        self.stop(reply);
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.sweep_is_due() {
+                self.sweep();
+            }
+        }
+    }
+
+    /// Serves a call and those that wait behind it. Returns the reply of a stop among them.
+    fn turn(&mut self, first: Call) -> Option<Reply<()>> {
+        let mut batches = Vec::new();
+        let mut writes = Vec::new();
+        let mut taken = 0;
+        let mut reads = Vec::new();
+        let mut stop = None;
+        let mut next = Some(first);
+        while let Some(call) = next {
+            let call = if let Call::Stop(reply) = call {
+                stop = Some(reply);
+                break;
+            } else {
+                call
+            };
+            if matches!(call, Call::Rules(..)) {
+                // What stands behind a change of rules is judged by the new ones, and they are in
+                // force only once they are durable.
+                batches.push(std::mem::take(&mut writes));
+                batches.push(vec![call]);
+            } else if call.writes() {
+                writes.push(call);
+            } else {
+                reads.push(call);
+            }
+            taken += 1;
+            next = if taken < BATCH {
+                self.calls.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        batches.push(writes);
+        for calls in batches.into_iter().filter(|calls| !calls.is_empty()) {
+            self.commit(|engine, batch, scene| {
+                calls
+                    .into_iter()
+                    .map(|call| engine.write(batch, scene, call))
+                    .collect()
+            });
+        }
+        for call in reads {
+            self.read(call);
+        }
+        stop
+    }
+
+    /// Runs steps in one transaction and gives their answers once it is durable.
+    fn commit(&mut self, steps: impl FnOnce(&mut Self, &mut Step, &Scene) -> Vec<Answer>) -> bool {
+        let scene = self.scene();
+        let mut batch = Step::new(self.tail.clone());
+        let begun = self.store.begin();
+        // Without a transaction every step is refused by the store.
+        let answers = steps(self, &mut batch, &scene);
+        let written = begun.and_then(|()| {
+            if batch.tail.size() == self.tail.size() && self.store.in_batch() {
+                // Every event is an entry: without one there is nothing to make durable.
+                return Ok(None);
+            }
+            self.store.commit(&batch.tail, &self.key).map(Some)
+        });
+        let durable = match written {
+            Ok(Some(note)) => {
+                self.note = note;
+                self.last = self.last.max(scene.now.wall);
+                if std::mem::take(&mut self.down) {
+                    tracing::warn!("the log is available again");
+                }
+                self.install(batch);
+                true
+            }
+            Ok(None) => {
+                self.store.rollback();
+                self.staged.clear();
+                true
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.down, true) {
+                    tracing::error!(error = %Chain(&error), "the log is unavailable");
+                }
+                self.store.rollback();
+                self.staged.clear();
+                false
+            }
+        };
+        for answer in answers {
+            answer(self, durable);
+        }
+        durable
+    }
+
+    /// Runs one step of a batch in its savepoint: kept whole, or taken back whole.
+    fn step<T>(
+        &mut self,
+        batch: &mut Step,
+        scene: &Scene,
+        step: impl FnOnce(&mut Self, &mut Step) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.store.savepoint()?;
+        let mut attempt = Step::new(batch.tail.clone());
+        let done = step(self, &mut attempt).and_then(|value| {
+            attempt.write_rows(&mut self.store, scene)?;
+            Ok(value)
+        });
+        match done {
+            Ok(value) => {
+                if let Err(error) = self.store.release() {
+                    self.store.rollback();
+                    return Err(error.into());
+                }
+                batch.tail = attempt.tail;
+                for (id, changed) in attempt.changed {
+                    match self.staged.remove(&id) {
+                        Some(earlier) => self.staged.insert(id, changed.after(earlier)),
+                        None => self.staged.insert(id, changed),
+                    };
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                if let Err(broken) = self.store.rollback_step() {
+                    // What cannot be taken back alone is taken back with the whole batch, whose
+                    // commit then fails.
+                    self.store.rollback();
+                    return Err(broken.into());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Replaces the originals by the copies of a durable batch, and tells those who follow.
+    fn install(&mut self, batch: Step) {
+        self.tail = batch.tail;
+        for (id, changed) in std::mem::take(&mut self.staged) {
+            if let Some(live) = self.live.get(&id) {
+                self.index.forget(id, live);
+            }
+            if let Some(New {
+                card,
+                intake,
+                is_shared,
+                ..
+            }) = changed.new
+            {
+                let grace = self.rules.limits.disconnect_grace;
+                let now = self.now();
+                let mut live = Live::new(changed.request, changed.entry, card, intake, &now, grace);
+                live.is_shared = is_shared;
+                self.live.insert(id, live);
+            } else if let Some(live) = self.live.get_mut(&id) {
+                live.request = changed.request;
+                live.entry = changed.entry;
+                if !live.request.received().attached {
+                    live.waiters.detach();
+                }
+            } else {
+                // A debt closed after the end: nobody waits for the request any more.
+                continue;
+            }
+            let Some(live) = self.live.get(&id) else {
+                continue;
+            };
+            live.publish();
+            let view = Arc::new(live.view());
+            if live.request.state().has_ended() {
+                self.live.remove(&id);
+            } else {
+                self.index.learn(id, live);
+            }
+            self.announce(Change::Request(view));
+        }
+        self.announce(Change::Head);
+    }
+
+    fn announce(&self, change: Change) {
+        // An error means that nobody follows.
+        drop(self.changes.send(change));
+    }
+
+    fn stop(mut self, reply: Reply<()>) {
+        self.draining = true;
+        self.announce(Change::Draining);
+        self.commit(|engine, batch, scene| {
+            engine.write_counts(batch, scene);
+            let stopped = engine.step(batch, scene, |engine, step| {
+                let event = LogEvent::DaemonStopped {};
+                Ok(step.note(&mut engine.store, scene, daemon_actor(), event)?)
+            });
+            vec![Box::new(move |_, durable| {
+                let durable = stopped.and(if durable {
+                    Ok(())
+                } else {
+                    Err(EngineError::LogUnavailable(None))
+                });
+                answer(reply, durable);
+            })]
+        });
+    }
+
+    /// Reads the clocks. The wall time is never behind the last entry.
+    fn now(&self) -> Moment {
+        let mut now = self.clock.now();
+        now.wall = now.wall.max(self.last);
+        now
+    }
+
+    /// Returns how far the wall clock is behind the log, if that is too far (R10).
+    fn clock_behind(&self) -> Option<Duration> {
+        let behind = self.last.since(self.clock.now().wall);
+        (behind > CLOCK_TOLERANCE).then_some(behind)
+    }
+
+    fn scene(&self) -> Scene {
+        Scene {
+            now: self.now(),
+            sync: self.clock.sync(),
+            separation: self.separation,
+        }
+    }
+}
+
+/// Gives an answer. Whoever asked may have gone away; then nobody misses it.
+fn answer<T>(reply: Reply<T>, with: Result<T, EngineError>) {
+    drop(reply.send(with));
+}
+
+fn daemon_actor() -> Actor {
+    Actor {
+        kind: ActorKind::Daemon,
+        id: "countersignd".to_owned(),
+        uid: None,
+    }
+}
+
+/// An error with its causes, on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! What the sockets ask of the engine, and what it answers. Domain values only; the wire's messages
+//! stay at the sockets.
+
+use std::sync::Arc;
+
+use countersign_shared::digest::Digest;
+use countersign_shared::id::RequestId;
+use countersign_shared::log::tree::Hash;
+use countersign_shared::machine::{Act, Decision, Executor, Received, Request, RunEnd, State};
+use countersign_shared::time::{Deadline, Timestamp};
+use countersign_shared::waiters::WaiterId;
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::EngineError;
+use super::card::Card;
+
+/// Where an answer goes. The asker may have gone away; then it goes nowhere.
+pub type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// A request that is ready to be stored: everything costly is done.
+#[derive(Debug)]
+pub struct Draft {
+    /// The id drawn for it.
+    pub id: RequestId,
+    /// The exact bytes of the request document.
+    pub document: Arc<[u8]>,
+    /// What lists show of it.
+    pub card: Card,
+    /// The first event.
+    pub received: Received,
+    /// The principal.
+    pub principal: String,
+    /// The sameness key (R13).
+    pub sameness: [u8; 32],
+    /// What ties askings of one tool call together; empty for none.
+    pub ask_key: String,
+    /// The token that makes Submit repeatable.
+    pub submission: [u8; 16],
+    /// The size of the head that the caller kept.
+    pub known_size: u64,
+}
+
+/// The request that came of a draft: the drafted one, or one that was joined or repeated.
+#[derive(Debug)]
+pub struct Submitted {
+    /// The request's id.
+    pub id: RequestId,
+    /// The exact bytes of its document.
+    pub document: Arc<[u8]>,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Whether an earlier asking was joined or repeated.
+    pub joined: bool,
+    /// The head of the log.
+    pub head: Head,
+}
+
+/// What proves the right to a request (R16).
+#[derive(Debug, Clone)]
+pub struct Right {
+    /// The caller's principal.
+    pub principal: String,
+    /// The digest of the ticket secret that the caller brought.
+    pub ticket: Digest,
+}
+
+/// The use that an executor is about to make of an approval.
+#[derive(Debug, Clone, Copy)]
+pub struct Use {
+    /// The digest of the document that it recomputed and is about to run.
+    pub digest: Digest,
+    /// Who runs it.
+    pub executor: Executor,
+    /// The size of the head that the caller kept.
+    pub known_size: u64,
+}
+
+/// Where a request stands, as a waiting caller is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The state.
+    pub state: State,
+    /// Its reason.
+    pub reason: String,
+    /// When it ends by itself.
+    pub ends: Option<Deadline>,
+    /// The entry that brought it about.
+    pub entry: u64,
+}
+
+/// The log's head with a consistency proof.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The signed note.
+    pub note: String,
+    /// The number of entries.
+    pub size: u64,
+    /// The proof from `from` to this head.
+    pub consistency: Vec<Hash>,
+    /// The size the proof starts from, 0 for no proof.
+    pub from: u64,
+}
+
+/// An entry with the proof that a head covers it.
+#[derive(Debug, Clone)]
+pub struct Inclusion {
+    /// The position.
+    pub index: u64,
+    /// The entry's exact bytes.
+    pub entry: Vec<u8>,
+    /// The proof, leaf to root.
+    pub proof: Vec<Hash>,
+    /// The head.
+    pub head: Head,
+}
+
+/// A waiter's seat at a request. The rpc side gives it back with [`Call::Leave`].
+#[derive(Debug)]
+pub struct Following {
+    /// The waiter's number.
+    pub waiter: WaiterId,
+    /// The standing now and after each change.
+    pub standing: watch::Receiver<Standing>,
+}
+
+/// What an executor reports.
+#[derive(Debug, Clone)]
+pub enum Report {
+    /// The run began.
+    Started {
+        /// The process.
+        pid: Option<u32>,
+    },
+    /// The run ended.
+    Finished(RunEnd),
+    /// Nothing ran.
+    NotRun {
+        /// Why.
+        because: String,
+    },
+}
+
+/// A signed decision whose signature is good and whose statement fits the request.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The decision.
+    pub decision: Decision,
+    /// The rules it was checked under.
+    pub rules: Digest,
+    /// The size of the last head the caller kept, 0 for none.
+    pub known_size: u64,
+}
+
+/// A signed act that is not a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActKind {
+    /// Calls for more eyes.
+    Escalate,
+    /// Takes an approval back.
+    Revoke,
+    /// Asks for the end of a run.
+    Kill,
+    /// Says what happened to an indeterminate run.
+    Settle,
+}
+
+/// A request as reviewers see it.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The machine.
+    pub request: Request,
+    /// What lists show of it.
+    pub card: Card,
+    /// The exact bytes of the document; empty in lists and changes, which do not carry it.
+    pub document: Arc<[u8]>,
+    /// The position of `request.received`.
+    pub received_index: u64,
+    /// Whether a waiting caller is connected.
+    pub waiter_present: bool,
+}
+
+/// What changed, for reviewers who follow.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A request is new or stands differently.
+    Request(Arc<View>),
+    /// The log grew.
+    Head,
+    /// The daemon is about to stop.
+    Draining,
+}
+
+/// All open requests, and the changes from then on.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The open requests, oldest first.
+    pub open: Vec<Arc<View>>,
+    /// What changes from then on.
+    pub changes: broadcast::Receiver<Change>,
+}
+
+/// A call to the engine.
+#[derive(Debug)]
+pub enum Call {
+    /// Stores a request.
+    Submit(Box<Draft>, Reply<Submitted>),
+    /// Takes a seat as a waiter.
+    Follow(RequestId, Right, Reply<Following>),
+    /// Gives the seat back.
+    Leave(RequestId, WaiterId),
+    /// Turns an attached request into a ticketed one.
+    Detach(RequestId, Right, Reply<()>),
+    /// Takes a request back.
+    Withdraw(RequestId, Right, Reply<State>),
+    /// Takes the one use.
+    Redeem(RequestId, Right, Use, Reply<(Inclusion, Deadline)>),
+    /// Tells about the run.
+    Report(RequestId, Right, Report, Reply<State>),
+    /// The process that runs a redeemed request is gone.
+    ExecutorGone(RequestId),
+    /// Records a decision.
+    Decide(RequestId, Box<Verdict>, Reply<Decided>),
+    /// Records that a person was shown a request.
+    Open(RequestId, String, Digest, Reply<()>),
+    /// Leases a request.
+    Claim(RequestId, String, Reply<Deadline>),
+    /// Gives a lease back.
+    Release(RequestId, String, Reply<()>),
+    /// Records a signed act.
+    Act(RequestId, ActKind, Box<Act>, Reply<State>),
+    /// Reads one request, by id or prefix.
+    Get(String, Reply<Arc<View>>),
+    /// Reads the latest requests.
+    List {
+        /// Ended ones as well.
+        all: bool,
+        /// At most this many.
+        limit: u32,
+        /// Where the answer goes.
+        reply: Reply<Vec<Arc<View>>>,
+    },
+    /// Reads all open requests and follows the changes.
+    Watch(Reply<Snapshot>),
+    /// Reads entries.
+    ReadLog {
+        /// The first index.
+        from: u64,
+        /// At most this many.
+        limit: u32,
+        /// Where the answer goes.
+        reply: Reply<Vec<Vec<u8>>>,
+    },
+    /// Reads the head with a proof from a known size.
+    Head(u64, Reply<Head>),
+    /// Reads an entry with its proof, and a consistency proof from a known size.
+    Prove(u64, u64, Reply<Inclusion>),
+    /// Reads the root over the first entries; nothing when the log is not that long.
+    Root(u64, Reply<Option<Hash>>),
+    /// Counts a call that was refused before it became a request.
+    Count {
+        /// The OS user.
+        uid: u32,
+        /// The refusal's code.
+        code: &'static str,
+    },
+    /// Puts other rules in force.
+    Rules(Arc<crate::rules::Rules>, Reply<()>),
+    /// Stops in good order.
+    Stop(Reply<()>),
+}
+
+/// A recorded decision.
+#[derive(Debug)]
+pub struct Decided {
+    /// Where the request stands.
+    pub state: State,
+    /// The entry `decision.recorded` with its proof.
+    pub recorded: Inclusion,
+    /// What is still missing.
+    pub missing: Option<String>,
+    /// When it was recorded.
+    pub at: Timestamp,
+}
+
+impl Call {
+    /// Tells whether the call may change the state, so that it belongs into a batch.
+    pub(super) const fn writes(&self) -> bool {
+        match self {
+            Self::Submit(..)
+            | Self::Detach(..)
+            | Self::Withdraw(..)
+            | Self::Redeem(..)
+            | Self::Report(..)
+            | Self::ExecutorGone(_)
+            | Self::Decide(..)
+            | Self::Open(..)
+            | Self::Claim(..)
+            | Self::Release(..)
+            | Self::Act(..)
+            | Self::Rules(..) => true,
+            Self::Follow(..)
+            | Self::Leave(..)
+            | Self::Get(..)
+            | Self::List { .. }
+            | Self::Watch(_)
+            | Self::ReadLog { .. }
+            | Self::Head(..)
+            | Self::Prove(..)
+            | Self::Root(..)
+            | Self::Count { .. }
+            | Self::Stop(_) => false,
+        }
+    }
+}

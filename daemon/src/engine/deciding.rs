@@ -1,0 +1,145 @@
+//! What people bring about: decisions, other signed acts, and a change of the rules.
+
+use countersign_shared::digest::Digest;
+use countersign_shared::id::RequestId;
+use countersign_shared::log::entry::{Body, Entry};
+use countersign_shared::machine::{Act, Event, Refused, State};
+use countersign_shared::statement;
+
+use super::batch::{Scene, Step};
+use super::call::{ActKind, Decided, Verdict};
+use super::writes::reviewer_actor;
+use super::{Engine, EngineError, daemon_actor};
+use crate::rules::Rules;
+
+impl Engine {
+    pub(super) fn decide(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        verdict: Verdict,
+    ) -> Result<(RequestId, u64, State, Option<String>), EngineError> {
+        let decision = verdict.decision;
+        match decision.verdict {
+            statement::Verdict::Approve => {
+                self.check_clock()?;
+                if verdict.rules != self.rules.digest {
+                    return Err(EngineError::RulesChanged);
+                }
+            }
+            statement::Verdict::Deny => {}
+        }
+        let actor = reviewer_actor(&decision.member.name, Some(decision.member.uid));
+        let request = self.copy(step, id)?;
+        let (name, verdict) = (decision.member.name.clone(), decision.verdict);
+        let earlier = request
+            .decisions()
+            .iter()
+            .find(|earlier| earlier.member.name == name && earlier.verdict == verdict);
+        let is_repeated = earlier.is_some();
+        // A call whose answer was lost comes again with the same statement.
+        let is_the_same =
+            earlier.is_some_and(|earlier| earlier.statement_base64 == decision.statement_base64);
+        let event = Event::Decided(Box::new(decision));
+        let at = match step.apply(&mut self.store, scene, &actor, id, event) {
+            Ok(at) => at,
+            // The same decision again changes nothing and is no error (R5).
+            Err(EngineError::Machine(Refused::Unchanged)) if is_repeated => {
+                self.recorded(id, &name, verdict)?
+            }
+            Err(EngineError::Machine(
+                Refused::AlreadyDecided { .. } | Refused::AlreadyRedeemed { .. },
+            )) if is_the_same => self.recorded(id, &name, verdict)?,
+            Err(error) => return Err(error),
+        };
+        let request = self.copy(step, id)?;
+        Ok((id, at, request.state(), request.missing()))
+    }
+
+    /// Returns the position of the entry that records a person's decision.
+    fn recorded(
+        &self,
+        id: RequestId,
+        name: &str,
+        verdict: statement::Verdict,
+    ) -> Result<u64, EngineError> {
+        let mut found = None;
+        self.store.each_entry_of(id, |at, data| {
+            if let Ok(entry) = Entry::read(data)
+                && let Body::Request(Event::Decided(decision)) = entry.body
+                && decision.member.name == name
+                && decision.verdict == verdict
+            {
+                found = Some(at);
+            }
+            found.is_none()
+        })?;
+        found.ok_or(EngineError::LogUnavailable(None))
+    }
+
+    pub(super) fn decided(
+        &mut self,
+        (_, at, state, missing): (RequestId, u64, State, Option<String>),
+        known: u64,
+    ) -> Result<Decided, EngineError> {
+        let recorded = self.inclusion(at, known)?;
+        Ok(Decided {
+            state,
+            recorded,
+            missing,
+            at: self.last,
+        })
+    }
+
+    pub(super) fn act(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        kind: ActKind,
+        act: Box<Act>,
+    ) -> Result<State, EngineError> {
+        let actor = reviewer_actor(&act.member.name, Some(act.member.uid));
+        let event = match kind {
+            ActKind::Escalate => Event::Escalated { act: Some(act) },
+            ActKind::Revoke => Event::Revoked(act),
+            ActKind::Kill => Event::KillRequested(act),
+            ActKind::Settle => Event::Settled {
+                report: None,
+                act: Some(act),
+            },
+        };
+        self.tolerate(step, scene, &actor, id, event)
+    }
+
+    /// Puts other rules in force: one entry, applied to every request that has not ended.
+    pub(super) fn replace_rules(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        rules: &Rules,
+        previous: Digest,
+    ) -> Result<(), EngineError> {
+        let change = rules.change(previous, scene.now.wall);
+        let event = Event::RulesChanged(Box::new(change));
+        let body = Body::Request(event.clone());
+        step.append(&mut self.store, scene, daemon_actor(), None, body)?;
+        self.store.put_rules(rules.digest)?;
+        // A change of rules has a batch of its own, so what is open is what is committed.
+        let ids: Vec<RequestId> = self.live.keys().copied().collect();
+        for id in ids {
+            self.copy(step, id)?;
+            step.apply_rules(&mut self.store, scene, &daemon_actor(), id, &event)?;
+            let request = self.copy(step, id)?;
+            if matches!(request.state(), State::Pending | State::Approved)
+                && !rules.ask_no_more_than(request.requirement())
+            {
+                let because = "the rules ask for more than was asked for".to_owned();
+                let event = Event::Invalidated { because };
+                step.apply(&mut self.store, scene, &daemon_actor(), id, event)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! The calls that change nothing durable. They are answered from what is committed.
+
+use std::sync::Arc;
+
+use countersign_shared::document::Document;
+use countersign_shared::id::RequestId;
+use tokio::sync::watch;
+
+use super::call::{Following, Head, Inclusion, Right, Snapshot, View};
+use super::card::Card;
+use super::{Call, Engine, EngineError, answer, live};
+use crate::store::Row;
+
+/// How many bytes of entries one answer holds at most; the wire allows a little more.
+const LOG_PAGE: usize = 1 << 20;
+
+/// How many requests one list holds at most.
+const LIST: u32 = 1000;
+
+impl Engine {
+    pub(super) fn read(&mut self, call: Call) {
+        match call {
+            Call::Follow(id, right, reply) => {
+                let done = self.follow(id, &right);
+                if let Err(Ok(following)) = reply.send(done) {
+                    self.leave(id, following.waiter);
+                }
+            }
+            Call::Leave(id, waiter) => self.leave(id, waiter),
+            Call::Get(id, reply) => answer(reply, self.get(&id)),
+            Call::List { all, limit, reply } => answer(reply, self.list(all, limit)),
+            Call::Watch(reply) => {
+                let changes = self.changes.subscribe();
+                let mut open: Vec<Arc<View>> = self
+                    .live
+                    .values()
+                    .map(|live| Arc::new(live.view()))
+                    .collect();
+                open.sort_by_key(|view| view.received_index);
+                answer(reply, Ok(Snapshot { open, changes }));
+            }
+            Call::ReadLog { from, limit, reply } => answer(reply, self.read_log(from, limit)),
+            Call::Head(known, reply) => answer(reply, self.head(known)),
+            Call::Prove(at, known, reply) => answer(reply, self.inclusion(at, known)),
+            Call::Root(size, reply) => {
+                let done = if size == 0 || size > self.tail.size() {
+                    Ok(None)
+                } else {
+                    self.store
+                        .root_at(size)
+                        .map(Some)
+                        .map_err(EngineError::from)
+                };
+                answer(reply, done);
+            }
+            Call::Count { uid, code } => self.count(uid, code),
+            // `Call::writes` says which calls are steps of a batch; they do not come here.
+            Call::Submit(..)
+            | Call::Detach(..)
+            | Call::Withdraw(..)
+            | Call::Redeem(..)
+            | Call::Report(..)
+            | Call::ExecutorGone(_)
+            | Call::Decide(..)
+            | Call::Open(..)
+            | Call::Claim(..)
+            | Call::Release(..)
+            | Call::Act(..)
+            | Call::Rules(..)
+            | Call::Stop(_) => tracing::error!("a call that writes was read"),
+        }
+    }
+
+    fn check_right(&self, id: RequestId, right: &Right) -> Result<(), EngineError> {
+        let (principal, ticket) = match self.live.get(&id) {
+            Some(live) => (
+                live.intake.principal.clone(),
+                live.request.received().ticket,
+            ),
+            None => match self.store.request(id)? {
+                Some(row) => (row.intake.principal, row.request.received().ticket),
+                None => return Err(EngineError::NotFound { id: id.to_string() }),
+            },
+        };
+        if principal == right.principal && ticket == right.ticket {
+            Ok(())
+        } else {
+            Err(EngineError::BadTicket)
+        }
+    }
+
+    fn follow(&mut self, id: RequestId, right: &Right) -> Result<Following, EngineError> {
+        self.check_right(id, right)?;
+        self.next_waiter = self.next_waiter.saturating_add(1);
+        let waiter = self.next_waiter;
+        if let Some(live) = self.live.get_mut(&id) {
+            live.waiters.join(waiter);
+            return Ok(Following {
+                waiter,
+                standing: live.follow(),
+            });
+        }
+        let row = self.row(id)?;
+        let entry = self.store.entry_behind(id, row.request.state())?;
+        // The request has ended: the one standing there will ever be, from a sender that is gone.
+        let standing = watch::Sender::new(live::standing(&row.request, entry)).subscribe();
+        Ok(Following { waiter, standing })
+    }
+
+    fn leave(&mut self, id: RequestId, waiter: u64) {
+        let now = self.now();
+        let grace = self.rules.limits.disconnect_grace;
+        if let Some(live) = self.live.get_mut(&id) {
+            live.waiters.leave(waiter, &now, grace);
+        }
+    }
+
+    fn get(&self, text: &str) -> Result<Arc<View>, EngineError> {
+        let not_found = || EngineError::NotFound {
+            id: text.escape_default().to_string(),
+        };
+        let id = match text.parse::<RequestId>() {
+            Ok(id) => id,
+            Err(_) if text.len() >= 8 && text.starts_with(RequestId::PREFIX) => {
+                let found = self.store.ids_with_prefix(text)?;
+                match found.as_slice() {
+                    [] => return Err(not_found()),
+                    [only] => *only,
+                    _ => {
+                        let prefix = text.escape_default().to_string();
+                        return Err(EngineError::Ambiguous { prefix });
+                    }
+                }
+            }
+            Err(_) => return Err(not_found()),
+        };
+        let row = self.row(id)?;
+        let view = match self.live.get(&id) {
+            Some(live) => View {
+                document: row.document.into(),
+                ..live.view()
+            },
+            None => view_of(row),
+        };
+        Ok(Arc::new(view))
+    }
+
+    fn list(&self, all: bool, limit: u32) -> Result<Vec<Arc<View>>, EngineError> {
+        let limit = if limit == 0 { LIST } else { limit.min(LIST) };
+        if all {
+            let mut views = Vec::new();
+            self.store.each_latest(limit, |row| {
+                let view = match self.live.get(&row.request.id()) {
+                    Some(live) => live.view(),
+                    // Lists show the card; all the documents at once would not fit anywhere.
+                    None => View {
+                        document: Arc::default(),
+                        ..view_of(row)
+                    },
+                };
+                views.push(Arc::new(view));
+            })?;
+            return Ok(views);
+        }
+        let mut open: Vec<Arc<View>> = self
+            .live
+            .values()
+            .map(|live| Arc::new(live.view()))
+            .collect();
+        open.sort_by_key(|view| std::cmp::Reverse(view.received_index));
+        open.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(open)
+    }
+
+    fn read_log(&self, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, EngineError> {
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let size = self.tail.size();
+        let mut entries = Vec::new();
+        let mut bytes = 0usize;
+        self.store.each_entry::<EngineError>(from, |at, data, _| {
+            if at >= size || entries.len() >= most || bytes + data.len() > LOG_PAGE {
+                return Ok(false);
+            }
+            bytes += data.len();
+            entries.push(data.to_vec());
+            Ok(true)
+        })?;
+        Ok(entries)
+    }
+
+    /// Returns the head, with a proof that it extends the head of a known size.
+    pub(super) fn head(&self, known: u64) -> Result<Head, EngineError> {
+        let size = self.tail.size();
+        let from = if known < size { known } else { 0 };
+        let consistency = if from == 0 {
+            Vec::new()
+        } else {
+            self.store.prove_consistency(from, size)?
+        };
+        Ok(Head {
+            note: self.note.clone(),
+            size,
+            consistency,
+            from,
+        })
+    }
+
+    /// Returns an entry with the proof that the head holds it.
+    pub(super) fn inclusion(&self, at: u64, known: u64) -> Result<Inclusion, EngineError> {
+        let head = self.head(known)?;
+        let entry = self
+            .store
+            .entry(at)?
+            .filter(|_| at < head.size)
+            .ok_or_else(|| EngineError::NotFound {
+                id: format!("entry {at}"),
+            })?;
+        let proof = self.store.prove_inclusion(at, head.size)?;
+        Ok(Inclusion {
+            index: at,
+            entry,
+            proof,
+            head,
+        })
+    }
+}
+
+/// Returns a stored request as reviewers see it.
+pub(super) fn view_of(row: Row) -> View {
+    let card = Document::read(&row.document).map_or_else(
+        |error| {
+            tracing::error!(id = %row.request.id(), %error, "a stored document cannot be read");
+            Card::default()
+        },
+        |document| Card::of(&document),
+    );
+    View {
+        request: row.request,
+        card,
+        document: row.document.into(),
+        received_index: row.intake.received_index,
+        waiter_present: false,
+    }
+}

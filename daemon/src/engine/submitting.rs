@@ -1,0 +1,206 @@
+//! Storing an asking: as a request of its own, or as one more waiter of an earlier one (R13), within
+//! the limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::log::entry::{Actor, ActorKind, Body};
+use countersign_shared::machine::{Event, PolicyOutcome, Request, State};
+use countersign_shared::time::Timestamp;
+
+use super::batch::{Changed, New, Scene, Step};
+use super::call::Draft;
+use super::{Engine, EngineError, daemon_actor, live};
+use crate::store::Intake;
+
+impl Engine {
+    #[expect(
+        clippy::type_complexity,
+        reason = "four values that only `write` takes apart"
+    )]
+    pub(super) fn submit(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        draft: Draft,
+    ) -> Result<(RequestId, Arc<[u8]>, super::Standing, bool), EngineError> {
+        if self.draining {
+            return Err(EngineError::Draining);
+        }
+        if let Some(row) = self
+            .store
+            .by_submission(&draft.principal, draft.submission)?
+        {
+            if row.intake.sameness != draft.sameness
+                || row.request.received().side != draft.received.side
+            {
+                return Err(EngineError::SubmissionReused {
+                    id: row.request.id(),
+                });
+            }
+            let entry = self
+                .store
+                .entry_behind(row.request.id(), row.request.state())?;
+            let standing = live::standing(&row.request, entry);
+            return Ok((row.request.id(), row.document.into(), standing, true));
+        }
+        if let Some((id, standing)) = self.joinable(&draft) {
+            let document = self.row(id)?.document.into();
+            self.share(id);
+            return Ok((id, document, standing, true));
+        }
+        self.check_quotas(scene, &draft)?;
+        if draft.received.rules != self.rules.digest {
+            return Err(EngineError::RulesChanged);
+        }
+        let id = draft.id;
+        let actor = Actor {
+            kind: ActorKind::Agent,
+            id: draft.principal.clone(),
+            uid: Some(draft.received.side.uid),
+        };
+        let event = Event::Received(Box::new(draft.received.clone()));
+        let received_index = step.tail.size();
+        let uid = draft.received.side.uid;
+        let (request, effects) = Request::receive(&scene.now, id, draft.received);
+        step.append(
+            &mut self.store,
+            scene,
+            actor,
+            Some(id),
+            Body::Request(event),
+        )?;
+        let intake = Intake {
+            received_index,
+            uid,
+            principal: draft.principal,
+            sameness: draft.sameness,
+            ask_key: draft.ask_key,
+            submission: draft.submission,
+        };
+        let new = New {
+            document: Arc::clone(&draft.document),
+            card: draft.card,
+            intake,
+            is_shared: false,
+        };
+        let changed = Changed {
+            request,
+            from_version: 0,
+            entry: received_index,
+            new: Some(new),
+            effects,
+        };
+        step.changed.insert(id, changed);
+        let held = Event::PolicyEvaluated {
+            outcome: PolicyOutcome::Hold,
+            policies: vec!["default".to_owned()],
+            because: "held under the default requirement".to_owned(),
+        };
+        step.apply(&mut self.store, scene, &daemon_actor(), id, held)?;
+        let standing = step
+            .changed
+            .get(&id)
+            .map(|changed| live::standing(&changed.request, changed.entry))
+            .ok_or(EngineError::LogUnavailable(None))?;
+        Ok((id, draft.document, standing, false))
+    }
+
+    /// Returns the earlier asking that a draft joins (R13): same principal and action, same ask
+    /// key, pending or approved. Whoever joins may redeem, so the same people must stand behind
+    /// both (R4).
+    fn joinable(&self, draft: &Draft) -> Option<(RequestId, super::Standing)> {
+        let joins = |request: &Request, intake: &Intake| {
+            intake.sameness == draft.sameness
+                && intake.ask_key == draft.ask_key
+                && request.received().attached == draft.received.attached
+                && request.received().side == draft.received.side
+                && matches!(request.state(), State::Pending | State::Approved)
+        };
+        let committed = self.index.same(&draft.sameness).iter().find_map(|id| {
+            let live = self.live.get(id)?;
+            let (request, entry) = match self.staged.get(id) {
+                Some(staged) => (&staged.request, staged.entry),
+                None => (&live.request, live.entry),
+            };
+            joins(request, &live.intake).then_some((*id, request, entry))
+        });
+        let (id, request, entry) = committed.or_else(|| {
+            self.staged.iter().find_map(|(id, staged)| {
+                let new = staged.new.as_ref()?;
+                joins(&staged.request, &new.intake).then_some((*id, &staged.request, staged.entry))
+            })
+        })?;
+        Some((id, live::standing(request, entry)))
+    }
+
+    /// Remembers that another asking joined. If its batch fails, this errs on the side of those
+    /// who still wait.
+    fn share(&mut self, id: RequestId) {
+        if let Some(live) = self.live.get_mut(&id) {
+            live.is_shared = true;
+        } else if let Some(staged) = self.staged.get_mut(&id)
+            && let Some(new) = &mut staged.new
+        {
+            new.is_shared = true;
+        }
+    }
+
+    /// Counts who waits for people as the open batch has it: all, and those of a user.
+    fn pending(&self, uid: u32) -> (u64, u64) {
+        let (mut all, mut mine) = (self.index.pending(), self.index.pending_of(uid));
+        for (id, staged) in &self.staged {
+            let live = self.live.get(id);
+            let intake = live.map(|live| &live.intake);
+            let of = intake.or_else(|| staged.new.as_ref().map(|new| &new.intake));
+            let is_mine = u64::from(of.is_some_and(|intake| intake.uid == uid));
+            if live.is_some_and(|live| live.request.state() == State::Pending) {
+                all = all.saturating_sub(1);
+                mine = mine.saturating_sub(is_mine);
+            }
+            if staged.request.state() == State::Pending {
+                all = all.saturating_add(1);
+                mine = mine.saturating_add(is_mine);
+            }
+        }
+        (all, mine)
+    }
+
+    fn check_quotas(&self, scene: &Scene, draft: &Draft) -> Result<(), EngineError> {
+        let limits = &self.rules.limits;
+        let since = before(scene.now.wall, limits.deny_cooldown);
+        if let Some((id, at)) = self.store.denied_since(draft.sameness, since)? {
+            let until = at.plus(limits.deny_cooldown);
+            return Err(EngineError::Cooldown { id, until });
+        }
+        let uid = draft.received.side.uid;
+        let (pending, mine) = self.pending(uid);
+        over("pending", u64::from(limits.pending), pending)?;
+        over("held_per_uid", u64::from(limits.held_per_uid), mine)?;
+        let hour = before(scene.now.wall, Duration::from_secs(3600));
+        let asked = self.store.held_since(uid, hour)?;
+        over(
+            "held_per_uid_and_hour",
+            u64::from(limits.held_per_uid_and_hour),
+            asked,
+        )
+    }
+}
+
+fn over(limit: &'static str, allowed: u64, present: u64) -> Result<(), EngineError> {
+    if present >= allowed {
+        Err(EngineError::Limit {
+            limit,
+            allowed,
+            found: present.saturating_add(1),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn before(time: Timestamp, span: Duration) -> Timestamp {
+    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(time.as_millis().saturating_sub(millis))
+}

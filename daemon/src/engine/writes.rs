@@ -1,0 +1,370 @@
+//! The calls that change state. Each is one step: a step that fails changes nothing.
+
+use std::collections::hash_map::Entry;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::log::entry::{Actor, ActorKind};
+use countersign_shared::machine::{Event, Refused, Request, State, Withdrawal};
+use countersign_shared::time::Deadline;
+
+use super::batch::{Changed, Scene, Step};
+use super::call::{Report, Right, Submitted, Use};
+use super::{Answer, Call, Engine, EngineError, answer, daemon_actor};
+use crate::store::Row;
+
+impl Engine {
+    /// Runs the step of one call and returns its answer, to be given once the batch is durable.
+    pub(super) fn write(&mut self, batch: &mut Step, scene: &Scene, call: Call) -> Answer {
+        match call {
+            Call::Submit(draft, reply) => {
+                let known = draft.known_size;
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.submit(step, scene, *draft)
+                });
+                held(
+                    reply,
+                    done,
+                    move |engine, (id, document, standing, joined)| {
+                        let head = engine.head(known)?;
+                        Ok(Submitted {
+                            id,
+                            document,
+                            standing,
+                            joined,
+                            head,
+                        })
+                    },
+                )
+            }
+            Call::Detach(id, right, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    let actor = engine.holder(step, id, &right)?;
+                    engine.tolerate(step, scene, &actor, id, Event::Detached {})
+                });
+                held(reply, done, |_, _| Ok(()))
+            }
+            Call::Withdraw(id, right, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.withdraw(step, scene, id, &right)
+                });
+                held(reply, done, |_, state| Ok(state))
+            }
+            Call::Redeem(id, right, taken, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.redeem(step, scene, id, &right, taken)
+                });
+                held(reply, done, move |engine, (at, until)| {
+                    Ok((engine.inclusion(at, taken.known_size)?, until))
+                })
+            }
+            Call::Report(id, right, report, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.report(step, scene, id, &right, report)
+                });
+                held(reply, done, |_, state| Ok(state))
+            }
+            Call::ExecutorGone(id) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.copy(step, id)?;
+                    let because = "the process that ran it is gone and reported nothing";
+                    let event = Event::Indeterminate {
+                        because: because.to_owned(),
+                    };
+                    step.apply(&mut engine.store, scene, &daemon_actor(), id, event)
+                });
+                if let Err(error) = done {
+                    tracing::debug!(%id, %error, "the executor had reported before it went");
+                }
+                Box::new(|_, _| ())
+            }
+            call @ (Call::Decide(..)
+            | Call::Open(..)
+            | Call::Claim(..)
+            | Call::Release(..)
+            | Call::Act(..)) => self.write_of_people(batch, scene, call),
+            Call::Rules(rules, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    let previous = engine.rules.digest;
+                    if rules.digest == previous {
+                        return Ok(());
+                    }
+                    engine.replace_rules(step, scene, &rules, previous)
+                });
+                held(reply, done, move |engine, ()| {
+                    engine.rules = rules;
+                    Ok(())
+                })
+            }
+            // `Call::writes` says which calls come here; the others are answered by `read`.
+            call @ (Call::Follow(..)
+            | Call::Leave(..)
+            | Call::Get(..)
+            | Call::List { .. }
+            | Call::Watch(_)
+            | Call::ReadLog { .. }
+            | Call::Head(..)
+            | Call::Prove(..)
+            | Call::Root(..)
+            | Call::Count { .. }
+            | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
+        }
+    }
+
+    /// Runs the step of a call of a reviewer.
+    fn write_of_people(&mut self, batch: &mut Step, scene: &Scene, call: Call) -> Answer {
+        match call {
+            Call::Decide(id, verdict, reply) => {
+                let known = verdict.known_size;
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.decide(step, scene, id, *verdict)
+                });
+                held(reply, done, move |engine, done| engine.decided(done, known))
+            }
+            Call::Open(id, reviewer, display, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    let actor = reviewer_actor(&reviewer, None);
+                    let event = Event::Opened { reviewer, display };
+                    engine.tolerate(step, scene, &actor, id, event)
+                });
+                held(reply, done, |_, _| Ok(()))
+            }
+            Call::Claim(id, reviewer, reply) => {
+                let until = Deadline::after(&scene.now, self.rules.limits.claim_lease);
+                let done = self.step(batch, scene, |engine, step| {
+                    let actor = reviewer_actor(&reviewer, None);
+                    let event = Event::Claimed {
+                        reviewer,
+                        until: until.clone(),
+                    };
+                    engine.tolerate(step, scene, &actor, id, event)
+                });
+                held(reply, done, |_, _| Ok(until))
+            }
+            Call::Release(id, reviewer, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    let actor = reviewer_actor(&reviewer, None);
+                    engine.tolerate(step, scene, &actor, id, Event::Released { reviewer })
+                });
+                held(reply, done, |_, _| Ok(()))
+            }
+            Call::Act(id, kind, act, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.act(step, scene, id, kind, act)
+                });
+                held(reply, done, |_, state| Ok(state))
+            }
+            // `write` says which calls come here; the others are answered by `read`.
+            call @ (Call::Submit(..)
+            | Call::Follow(..)
+            | Call::Leave(..)
+            | Call::Detach(..)
+            | Call::Withdraw(..)
+            | Call::Redeem(..)
+            | Call::Report(..)
+            | Call::ExecutorGone(_)
+            | Call::Get(..)
+            | Call::List { .. }
+            | Call::Watch(_)
+            | Call::ReadLog { .. }
+            | Call::Head(..)
+            | Call::Prove(..)
+            | Call::Root(..)
+            | Call::Count { .. }
+            | Call::Rules(..)
+            | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
+        }
+    }
+
+    /// Makes sure that the step holds a copy of the request, and returns it.
+    pub(super) fn copy<'a>(
+        &mut self,
+        step: &'a mut Step,
+        id: RequestId,
+    ) -> Result<&'a Request, EngineError> {
+        if let Entry::Vacant(place) = step.changed.entry(id) {
+            let (request, entry) = if let Some(staged) = self.staged.get(&id) {
+                (staged.request.clone(), staged.entry)
+            } else if let Some(live) = self.live.get(&id) {
+                (live.request.clone(), live.entry)
+            } else {
+                let row = self.row(id)?;
+                let entry = self.store.entry_behind(id, row.request.state())?;
+                (row.request, entry)
+            };
+            let from_version = request.version();
+            let changed = Changed {
+                request,
+                from_version,
+                entry,
+                new: None,
+                effects: Vec::new(),
+            };
+            place.insert(changed);
+        }
+        step.changed
+            .get(&id)
+            .map(|changed| &changed.request)
+            .ok_or_else(|| EngineError::NotFound { id: id.to_string() })
+    }
+
+    pub(super) fn row(&self, id: RequestId) -> Result<Row, EngineError> {
+        self.store
+            .request(id)?
+            .ok_or_else(|| EngineError::NotFound { id: id.to_string() })
+    }
+
+    /// Checks the right to a request (R16), copies it, and returns who acts.
+    fn holder(
+        &mut self,
+        step: &mut Step,
+        id: RequestId,
+        right: &Right,
+    ) -> Result<Actor, EngineError> {
+        let (principal, uid) = if let Some(live) = self.live.get(&id) {
+            (live.intake.principal.clone(), live.intake.uid)
+        } else {
+            let row = self.row(id)?;
+            (row.intake.principal, row.intake.uid)
+        };
+        let request = self.copy(step, id)?;
+        if principal != right.principal || request.received().ticket != right.ticket {
+            return Err(EngineError::BadTicket);
+        }
+        Ok(Actor {
+            kind: ActorKind::Agent,
+            id: principal,
+            uid: Some(uid),
+        })
+    }
+
+    /// Applies an event whose repetition changes nothing (R5), and returns the state.
+    pub(super) fn tolerate(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        actor: &Actor,
+        id: RequestId,
+        event: Event,
+    ) -> Result<State, EngineError> {
+        self.copy(step, id)?;
+        match step.apply(&mut self.store, scene, actor, id, event) {
+            Ok(_) | Err(EngineError::Machine(Refused::Unchanged)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(self.copy(step, id)?.state())
+    }
+
+    pub(super) fn check_clock(&self) -> Result<(), EngineError> {
+        match self.clock_behind() {
+            Some(behind) => Err(EngineError::ClockBehind {
+                behind_s: behind.as_secs(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a request back. An attached one that several askings share stays for the others: it
+    /// ends with the last waiter (R13), when the grace is over.
+    fn withdraw(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        right: &Right,
+    ) -> Result<State, EngineError> {
+        let actor = self.holder(step, id, right)?;
+        let is_shared = self.live.get(&id).is_some_and(|live| live.is_shared);
+        let request = self.copy(step, id)?;
+        let state = request.state();
+        if is_shared
+            && request.received().attached
+            && matches!(state, State::Pending | State::Approved)
+        {
+            return Ok(state);
+        }
+        let event = Event::Withdrawn {
+            because: Withdrawal::Asked,
+        };
+        self.tolerate(step, scene, &actor, id, event)
+    }
+
+    fn redeem(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        right: &Right,
+        taken: Use,
+    ) -> Result<(u64, Deadline), EngineError> {
+        self.check_clock()?;
+        let actor = self.holder(step, id, right)?;
+        let max_run = self.copy(step, id)?.requirement().max_run();
+        let until = Deadline::after(&scene.now, max_run);
+        let event = Event::Redeemed {
+            executor: taken.executor,
+            digest: taken.digest,
+            until: until.clone(),
+        };
+        let at = step.apply(&mut self.store, scene, &actor, id, event)?;
+        Ok((at, until))
+    }
+
+    fn report(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        right: &Right,
+        report: Report,
+    ) -> Result<State, EngineError> {
+        let actor = self.holder(step, id, right)?;
+        // Deadlines bind by time: a report after the run's time is late, written or not.
+        if let Some(due) = self.copy(step, id)?.due(&scene.now) {
+            step.apply(&mut self.store, scene, &daemon_actor(), id, due)?;
+        }
+        let state = self.copy(step, id)?.state();
+        let events = match (report, state) {
+            (Report::Finished(end), State::Redeemed) => {
+                vec![Event::Started { pid: None }, Event::Finished(end)]
+            }
+            (Report::Finished(end), State::Indeterminate) => {
+                vec![Event::Settled {
+                    report: Some(end),
+                    act: None,
+                }]
+            }
+            (Report::Finished(end), _) => vec![Event::Finished(end)],
+            (Report::Started { pid }, _) => vec![Event::Started { pid }],
+            (Report::NotRun { because }, _) => vec![Event::NotRun { because }],
+        };
+        for event in events {
+            step.apply(&mut self.store, scene, &actor, id, event)?;
+        }
+        Ok(self.copy(step, id)?.state())
+    }
+}
+
+/// Holds an answer back until the batch is durable.
+fn held<T: Send + 'static, R: Send + 'static>(
+    reply: super::Reply<R>,
+    done: Result<T, EngineError>,
+    then: impl FnOnce(&mut Engine, T) -> Result<R, EngineError> + Send + 'static,
+) -> Answer {
+    Box::new(move |engine, durable| {
+        // A no may rest on a step of the same batch that was not made durable either.
+        let result = if durable {
+            done.and_then(|value| then(engine, value))
+        } else {
+            Err(EngineError::LogUnavailable(None))
+        };
+        answer(reply, result);
+    })
+}
+
+pub(super) fn reviewer_actor(name: &str, uid: Option<u32>) -> Actor {
+    Actor {
+        kind: ActorKind::Reviewer,
+        id: name.to_owned(),
+        uid,
+    }
+}

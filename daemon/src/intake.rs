@@ -1,0 +1,262 @@
+//! Turns an asking into a draft of a request: read strictly, masked, put into a document, rendered.
+//!
+//! Everything costly happens here, outside the engine, and nothing durable does. Masking is one
+//! step, before anything is stored, logged, shown or traced.
+
+use std::time::Duration;
+
+use countersign_shared::action::{Action, ActionError};
+use countersign_shared::display::{self, DisplayError};
+use countersign_shared::document::{Document, DocumentError, Intake};
+use countersign_shared::id::{RequestId, TicketSecret};
+use countersign_shared::machine::{Received, Side};
+use countersign_shared::mask::{self, MaskError, MaskKey, Openings};
+use countersign_shared::requirement::Tier;
+use countersign_shared::text::Printable;
+use countersign_shared::time::{Deadline, Moment};
+use countersign_shared::wire::pb;
+use serde_json::{Value, json};
+
+use crate::engine::{Card, Draft};
+use crate::identity::Peer;
+use crate::rules::Rules;
+use crate::secrets::Secrets;
+
+/// The longest ask key, in bytes.
+const MAX_ASK_KEY: usize = 256;
+
+/// How much of a statement the pointers of masked values may take, in bytes as they are written
+/// there. With it every statement about a request stays below [`statement::MAX_STATEMENT`]: nobody
+/// could sign a longer one.
+///
+/// [`statement::MAX_STATEMENT`]: countersign_shared::statement::MAX_STATEMENT
+const MAX_MASKED: usize = 8 * 1024;
+
+/// The asking cannot become a request.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The action is not one.
+    #[error(transparent)]
+    Action(#[from] ActionError),
+    /// Another field of the message is wrong.
+    #[error("field `{field}`: {problem}")]
+    Message {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A secret cannot be masked.
+    #[error("a secret cannot be masked")]
+    Mask(#[source] MaskError),
+    /// The document cannot be put together.
+    #[error("the request document cannot be written")]
+    Document(#[source] DocumentError),
+    /// The document cannot be shown.
+    #[error("the request cannot be shown to reviewers")]
+    Display(#[source] DisplayError),
+    /// The places of the secrets are too long for a statement that names them all.
+    #[error(
+        "the paths of the masked values have {found} bytes, the limit is {limit}; use fewer \
+         secrets, or shorter names around them"
+    )]
+    Masked {
+        /// The limit in bytes.
+        limit: usize,
+        /// The size in bytes.
+        found: usize,
+    },
+    /// The caller is gone, or the kernel does not say who stands behind it.
+    #[error("the kernel does not say who is asking; ask from a process that keeps running")]
+    PeerGone,
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// An asking, checked as far as it can be without the state.
+#[derive(Debug)]
+pub struct Asking {
+    action: Action,
+    /// The token that makes Submit repeatable.
+    submission: [u8; 16],
+    ask_key: String,
+    attached: bool,
+    known_size: u64,
+}
+
+impl Asking {
+    /// Reads a Submit.
+    pub fn read(request: &pb::SubmitRequest, rules: &Rules) -> Result<Self, IntakeError> {
+        let action = Action::read(&request.action, &rules.limits)?;
+        let submission =
+            request
+                .submission
+                .as_slice()
+                .try_into()
+                .map_err(|_| IntakeError::Message {
+                    field: "submission",
+                    problem: "must be 16 random bytes",
+                })?;
+        if request.ask_key.len() > MAX_ASK_KEY || request.ask_key.contains('\0') {
+            let problem = "must be at most 256 bytes, without NUL";
+            return Err(IntakeError::Message {
+                field: "ask_key",
+                problem,
+            });
+        }
+        Ok(Self {
+            action,
+            submission,
+            ask_key: request.ask_key.clone(),
+            attached: request.attached,
+            known_size: request.known_size,
+        })
+    }
+
+    /// Puts the request together that would come of the asking now.
+    pub fn draft(
+        &self,
+        peer: &Peer,
+        rules: &Rules,
+        secrets: &Secrets,
+        origin: &str,
+        now: &Moment,
+    ) -> Result<Draft, IntakeError> {
+        let launchers = peer.launchers().map_err(|_| IntakeError::PeerGone)?;
+        if !peer.is_alive() {
+            return Err(IntakeError::PeerGone);
+        }
+        let id = RequestId::from_bytes(random()?);
+        let principal = principal(peer);
+        let (action, _) = self.mask(id, secrets)?;
+        let mut requirement = rules.default_requirement.clone();
+        let lifetime = Duration::from_secs(u64::from(requirement.ttl_s)).min(rules.limits.lifetime);
+        let expires = Deadline::after(now, lifetime);
+        if has_opaque_contents(self.action.value()) {
+            requirement.tier = requirement.tier.max(Tier::High);
+        }
+        let ticket: TicketSecret = secrets.ticket(id);
+        let document = Document::build(Intake {
+            id,
+            origin: origin.to_owned(),
+            received_at: now.wall,
+            expires_at: expires.wall,
+            salt: random::<32>()?,
+            requester: peer.requester(),
+            requirement: json!(requirement),
+            rules: rules.digest,
+            facts: json!({}),
+            action,
+        })
+        .map_err(IntakeError::Document)?;
+        let rendering = display::render(document.bytes()).map_err(IntakeError::Display)?;
+        check_masked(&rendering.masked)?;
+        let received = Received {
+            digest: document.digest(),
+            display: rendering.digest(),
+            displayable: rendering.complete,
+            mode: rules.mode,
+            side: Side {
+                uid: peer.uid(),
+                launchers,
+                owner: None,
+            },
+            requirement,
+            rules: rules.digest,
+            expires,
+            ticket: ticket.digest(),
+            attached: self.attached,
+        };
+        Ok(Draft {
+            id,
+            card: Card::of(&document),
+            document: document.bytes().into(),
+            received,
+            sameness: secrets.sameness(&principal, &self.action.sameness_bytes()?),
+            principal,
+            ask_key: self.ask_key.clone(),
+            submission: self.submission,
+            known_size: self.known_size,
+        })
+    }
+
+    /// Returns the openings of the masks of the request `id`, as far as this asking is the one
+    /// that its document holds.
+    pub fn openings(
+        &self,
+        id: RequestId,
+        secrets: &Secrets,
+        document: &[u8],
+    ) -> Result<Option<Openings>, IntakeError> {
+        let (action, openings) = self.mask(id, secrets)?;
+        let document = Document::read(document).map_err(IntakeError::Document)?;
+        Ok((*document.action() == action).then_some(openings))
+    }
+
+    fn mask(&self, id: RequestId, secrets: &Secrets) -> Result<(Value, Openings), IntakeError> {
+        let mut index = 0u64;
+        let salts = || {
+            let salt = secrets.salt(id, index);
+            index = index.saturating_add(1);
+            salt
+        };
+        mask::mask(
+            &self.action,
+            salts,
+            &MaskKey::from_bytes(secrets.mask_key()),
+            &id,
+        )
+        .map_err(IntakeError::Mask)
+    }
+}
+
+/// Returns the text form of a caller's principal.
+pub fn principal(peer: &Peer) -> String {
+    let principal = peer.principal();
+    match principal.place {
+        Some(place) => format!("uid:{} in {place}", principal.uid),
+        None => format!("uid:{}", principal.uid),
+    }
+}
+
+/// Refuses a request whose masked values no statement could name.
+fn check_masked(pointers: &[Printable]) -> Result<(), IntakeError> {
+    let written = |pointer: &Printable| {
+        let text = pointer.as_str();
+        // A quote or a backslash is written with a backslash; two quotes and a comma stand around.
+        let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
+        text.len() + escaped.count() + 3
+    };
+    let found = pointers.iter().map(written).sum();
+    if found > MAX_MASKED {
+        return Err(IntakeError::Masked {
+            limit: MAX_MASKED,
+            found,
+        });
+    }
+    Ok(())
+}
+
+/// Tells whether an action brings contents that are not text, so that nobody can read them.
+fn has_opaque_contents(action: &Value) -> bool {
+    let opaque = |contents: Option<&Value>| contents.is_some_and(|it| it.get("base64").is_some());
+    let changes = action
+        .get("changes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    changes
+        .into_iter()
+        .any(|change| opaque(change.get("before")) || opaque(change.get("after")))
+        || opaque(action.pointer("/arguments/stdin"))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], IntakeError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(IntakeError::Random)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

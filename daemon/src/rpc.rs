@@ -1,0 +1,198 @@
+//! The two services over the two sockets. Wire messages end here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use countersign_shared::wire::DESCRIPTORS;
+use tokio::sync::watch;
+use tonic::{Request, Status};
+
+use crate::clock::Clock;
+use crate::engine::{Call, Handle, Reply};
+use crate::identity::Peer;
+use crate::rules::Rules;
+use crate::secrets::Secrets;
+use crate::socket::{CallLimits, ConnectionCap, Sockets, incoming, server};
+
+mod agent;
+mod encode;
+mod online;
+mod review;
+mod status;
+
+/// The generated service stubs.
+mod wire {
+    #![expect(
+        clippy::pedantic,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        unreachable_pub,
+        reason = "generated code"
+    )]
+    include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
+}
+
+use online::Online;
+use wire::agent_service_server::AgentServiceServer;
+use wire::review_service_server::ReviewServiceServer;
+
+/// The largest message that is read from an agent, in bytes. An action is limited to less; up to
+/// here it is answered with that limit's name and the size found.
+const FROM_AGENTS: usize = 4 << 20;
+
+/// The largest message to a peer: a document of the largest size, with its frame.
+const TO_PEERS: usize = (16 << 20) + (1 << 20);
+
+/// The largest message from a reviewer: a statement and a signature.
+const FROM_REVIEWERS: usize = 128 << 10;
+
+/// What both services share.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    engine: Handle,
+    secrets: Secrets,
+    clock: Clock,
+    origin: String,
+    vkey: String,
+    rules: RwLock<Arc<Rules>>,
+    reviewers_online: Online,
+}
+
+impl Desk {
+    /// Puts together what both services share.
+    pub(crate) fn new(
+        engine: Handle,
+        secrets: Secrets,
+        clock: Clock,
+        origin: String,
+        vkey: String,
+        rules: Rules,
+    ) -> Self {
+        Self {
+            engine,
+            secrets,
+            clock,
+            origin,
+            vkey,
+            rules: RwLock::new(Arc::new(rules)),
+            reviewers_online: Online::default(),
+        }
+    }
+
+    /// Asks the engine; its no becomes a status.
+    async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Status> {
+        self.engine
+            .ask(call)
+            .await
+            .map_err(|error| status::engine(&error))
+    }
+
+    /// Returns the way to the engine.
+    pub(crate) fn engine(&self) -> &Handle {
+        &self.engine
+    }
+
+    /// Returns the log's verifier key.
+    pub(crate) fn vkey(&self) -> &str {
+        &self.vkey
+    }
+
+    /// Returns the rules in force.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the rules, once the engine has put them in force.
+    pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+}
+
+/// The services cannot be set up, or a socket failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The descriptors for reflection cannot be read.
+    #[error("cannot describe the services")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// A server ended.
+    #[error("a server ended")]
+    Transport(#[source] tonic::transport::Error),
+}
+
+/// Serves both sockets until `stop` says true, then lets running calls end.
+pub(crate) async fn serve(
+    desk: Arc<Desk>,
+    sockets: Sockets,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    let agents = {
+        let (health, reflection) = (
+            health::<AgentServiceServer<agent::Agents>>().await,
+            reflection()?,
+        );
+        let service = AgentServiceServer::new(agent::Agents {
+            desk: Arc::clone(&desk),
+        })
+        .max_decoding_message_size(FROM_AGENTS)
+        .max_encoding_message_size(TO_PEERS);
+        server(CallLimits::default())
+            .add_service(service)
+            .add_service(health)
+            .add_service(reflection)
+            .serve_with_incoming_shutdown(
+                incoming(sockets.agent, ConnectionCap::default()),
+                stopped(stop.clone()),
+            )
+    };
+    let reviewers = {
+        let (health, reflection) = (
+            health::<ReviewServiceServer<review::Reviewers>>().await,
+            reflection()?,
+        );
+        let service = ReviewServiceServer::new(review::Reviewers { desk })
+            .max_decoding_message_size(FROM_REVIEWERS)
+            .max_encoding_message_size(TO_PEERS);
+        server(CallLimits::default())
+            .add_service(service)
+            .add_service(health)
+            .add_service(reflection)
+            .serve_with_incoming_shutdown(
+                incoming(sockets.review, ConnectionCap::default()),
+                stopped(stop),
+            )
+    };
+    tokio::try_join!(agents, reviewers).map_err(ServeError::Transport)?;
+    Ok(())
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that whoever could say stop is gone, which is a stop as well.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn health<S: tonic::server::NamedService>()
+-> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    reporter.set_serving::<S>().await;
+    service
+}
+
+fn reflection() -> Result<
+    tonic_reflection::server::v1::ServerReflectionServer<
+        impl tonic_reflection::server::v1::ServerReflection,
+    >,
+    ServeError,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .build_v1()
+        .map_err(ServeError::Reflection)
+}
+
+/// Returns who calls, as the kernel said when the connection was accepted.
+fn peer<T>(request: &Request<T>) -> Result<Arc<Peer>, Status> {
+    request
+        .extensions()
+        .get::<Arc<Peer>>()
+        .cloned()
+        .ok_or_else(|| Status::internal("the caller is not identified"))
+}

@@ -1,0 +1,399 @@
+//! The agents' service. No call here decides anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_shared::digest::Digest;
+use countersign_shared::id::{RequestId, TicketSecret};
+use countersign_shared::machine::{Executor, RunEnd, RunOutcome, State};
+use countersign_shared::wire::pb;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::wire::agent_service_server::AgentService;
+use super::{Desk, encode, status};
+use crate::engine::{Call, Draft, EngineError, Report, Right, Standing, Use};
+use crate::identity::Peer;
+use crate::intake::{self, Asking, IntakeError};
+
+/// How long after a deadline a waiting caller is told that nothing could be written about it.
+const LATE: Duration = Duration::from_secs(3);
+
+/// How many bytes of an action are read and masked without leaving the connection's task.
+const SMALL: usize = 64 << 10;
+
+/// How often a draft is made anew when the rules change under it.
+const RULES_TRIES: u32 = 3;
+
+/// How long the new rules may take to arrive here.
+const RULES_PAUSE: Duration = Duration::from_millis(20);
+
+/// The agents' service.
+#[derive(Debug, Clone)]
+pub(super) struct Agents {
+    pub(super) desk: Arc<Desk>,
+}
+
+impl Agents {
+    /// Refuses, and counts the refusal for the summary entry (R7).
+    fn refuse(&self, peer: &Peer, code: &'static str, status: Status) -> Status {
+        self.desk.engine.tell(Call::Count {
+            uid: peer.uid(),
+            code,
+        });
+        status
+    }
+
+    async fn submit(
+        &self,
+        peer: &Arc<Peer>,
+        request: pb::SubmitRequest,
+    ) -> Result<pb::SubmitResponse, Status> {
+        let request = Arc::new(request);
+        let (asking, submitted) = {
+            let mut tries = 0;
+            loop {
+                let (asking, draft) = self.prepare(peer, &request).await?;
+                let asked = self
+                    .desk
+                    .engine
+                    .ask(|reply| Call::Submit(Box::new(draft), reply))
+                    .await;
+                match asked {
+                    Ok(submitted) => break (asking, submitted),
+                    // The rules took force between the draft and the engine; draft anew.
+                    Err(EngineError::RulesChanged) if tries < RULES_TRIES => {
+                        tries += 1;
+                        tokio::time::sleep(RULES_PAUSE).await;
+                    }
+                    Err(error) => return Err(status::engine(&error)),
+                }
+            }
+        };
+        let openings = asking
+            .openings(submitted.id, &self.desk.secrets, &submitted.document)
+            .and_then(|openings| {
+                openings
+                    .map(|openings| openings.to_bytes().map_err(IntakeError::Mask))
+                    .transpose()
+            })
+            .map_err(|error| status::intake(&error))?
+            .unwrap_or_default();
+        Ok(pb::SubmitResponse {
+            id: submitted.id.to_string(),
+            document: submitted.document.to_vec(),
+            ticket: self.desk.secrets.ticket(submitted.id).reveal(),
+            openings: openings.to_vec(),
+            state: encode::state(submitted.standing.state).into(),
+            reason: submitted.standing.reason.clone(),
+            expires_at: encode::ends(&submitted.standing),
+            joined: submitted.joined,
+            head: Some(encode::head(&submitted.head)),
+        })
+    }
+
+    /// Makes a draft. Reading and rendering a large action takes milliseconds that other callers
+    /// of this thread would wait for, so that is done on a thread of its own.
+    async fn prepare(
+        &self,
+        peer: &Arc<Peer>,
+        request: &Arc<pb::SubmitRequest>,
+    ) -> Result<(Asking, Draft), Status> {
+        let (desk, peer, request) = (
+            Arc::clone(&self.desk),
+            Arc::clone(peer),
+            Arc::clone(request),
+        );
+        let is_small = request.action.len() <= SMALL;
+        let prepare = move || {
+            let rules = desk.rules();
+            let asking = Asking::read(&request, &rules)?;
+            let now = desk.clock.now();
+            let draft = asking.draft(&peer, &rules, &desk.secrets, &desk.origin, &now)?;
+            Ok::<_, IntakeError>((asking, draft))
+        };
+        let prepared = if is_small {
+            prepare()
+        } else {
+            tokio::task::spawn_blocking(prepare)
+                .await
+                .map_err(|_| Status::internal("the request could not be read"))?
+        };
+        prepared.map_err(|error| status::intake(&error))
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Agents {
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let done = self.submit(&peer, request.into_inner()).await;
+        done.map(Response::new).map_err(|error| {
+            let code = error.code();
+            if code == tonic::Code::InvalidArgument {
+                self.refuse(&peer, "malformed", error)
+            } else if code == tonic::Code::ResourceExhausted {
+                self.refuse(&peer, "over-limit", error)
+            } else {
+                error
+            }
+        })
+    }
+
+    type WaitStream = ReceiverStream<Result<pb::WaitResponse, Status>>;
+
+    async fn wait(
+        &self,
+        request: Request<pb::WaitRequest>,
+    ) -> Result<Response<Self::WaitStream>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        let following = self
+            .desk
+            .ask(|reply| Call::Follow(id, right, reply))
+            .await?;
+        let (sender, receiver) = mpsc::channel(8);
+        let desk = Arc::clone(&self.desk);
+        tokio::spawn(async move {
+            let waiter = following.waiter;
+            follow(&desk, following.standing, request.known_size, &sender).await;
+            desk.engine.tell(Call::Leave(id, waiter));
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn detach(
+        &self,
+        request: Request<pb::DetachRequest>,
+    ) -> Result<Response<pb::DetachResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        self.desk
+            .ask(|reply| Call::Detach(id, right, reply))
+            .await?;
+        Ok(Response::new(pb::DetachResponse {}))
+    }
+
+    async fn withdraw(
+        &self,
+        request: Request<pb::WithdrawRequest>,
+    ) -> Result<Response<pb::WithdrawResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        let state = self
+            .desk
+            .ask(|reply| Call::Withdraw(id, right, reply))
+            .await?;
+        Ok(Response::new(pb::WithdrawResponse {
+            state: encode::state(state).into(),
+        }))
+    }
+
+    async fn redeem(
+        &self,
+        request: Request<pb::RedeemRequest>,
+    ) -> Result<Response<pb::RedeemResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        let digest: Digest =
+            request
+                .digest
+                .parse()
+                .map_err(|error: countersign_shared::digest::DigestError| {
+                    status::malformed("digest", &error.to_string())
+                })?;
+        if request.pid != 0 && request.pid != peer.pid() {
+            return Err(status::malformed("pid", "must be 0 or the calling process"));
+        }
+        if !peer.is_alive() {
+            return Err(status::intake(&IntakeError::PeerGone));
+        }
+        let taken = Use {
+            digest,
+            executor: Executor::Agent,
+            known_size: request.known_size,
+        };
+        let (inclusion, until) = self
+            .desk
+            .ask(|reply| Call::Redeem(id, right, taken, reply))
+            .await?;
+        if request.pid != 0 {
+            let desk = Arc::clone(&self.desk);
+            tokio::spawn(async move {
+                if let Err(error) = peer.liveness().gone().await {
+                    tracing::warn!(%id, %error, "the executing process cannot be watched");
+                    return;
+                }
+                desk.engine.tell(Call::ExecutorGone(id));
+            });
+        }
+        Ok(Response::new(pb::RedeemResponse {
+            redeemed_by: Some(encode::inclusion(&inclusion)),
+            run_until: until.wall.to_string(),
+        }))
+    }
+
+    async fn report(
+        &self,
+        request: Request<pb::ReportRequest>,
+    ) -> Result<Response<pb::ReportResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        let report = read_report(&request.report)?;
+        let state = self
+            .desk
+            .ask(|reply| Call::Report(id, right, report, reply))
+            .await?;
+        Ok(Response::new(pb::ReportResponse {
+            state: encode::state(state).into(),
+        }))
+    }
+}
+
+/// Tells a waiting caller each standing until no decision can change it any more.
+async fn follow(
+    desk: &Desk,
+    mut standing: tokio::sync::watch::Receiver<Standing>,
+    known: u64,
+    to: &mpsc::Sender<Result<pb::WaitResponse, Status>>,
+) {
+    let mut online = desk.reviewers_online.subscribe();
+    loop {
+        let now = standing.borrow_and_update().clone();
+        let last = !matches!(now.state, State::Received | State::Pending);
+        let decided_by = if last {
+            match desk
+                .engine
+                .ask(|reply| Call::Prove(now.entry, known, reply))
+                .await
+            {
+                Ok(inclusion) => Some(encode::inclusion(&inclusion)),
+                Err(error) => {
+                    drop(to.send(Err(status::engine(&error))).await);
+                    return;
+                }
+            }
+        } else {
+            None
+        };
+        let response = pb::WaitResponse {
+            state: encode::state(now.state).into(),
+            reason: now.reason.clone(),
+            reviewers_online: *online.borrow_and_update(),
+            expires_at: encode::ends(&now),
+            decided_by,
+        };
+        if to.send(Ok(response)).await.is_err() || last {
+            return;
+        }
+        // Deadlines bind by time, whether or not the expiry could be written (R7).
+        let left = now
+            .ends
+            .as_ref()
+            .map_or(Duration::MAX, |end| end.left(&desk.clock.now()));
+        tokio::select! {
+            changed = standing.changed() => if changed.is_err() { return },
+            changed = online.changed() => if changed.is_err() { return },
+            () = to.closed() => return,
+            () = tokio::time::sleep(left.saturating_add(LATE)) => {
+                let unavailable = EngineError::LogUnavailable(None);
+                drop(to.send(Err(status::engine(&unavailable))).await);
+                return;
+            }
+        }
+    }
+}
+
+fn right(peer: &Peer, id: &str, ticket: &str) -> Result<(RequestId, Right), Status> {
+    let id: RequestId = id
+        .parse()
+        .map_err(|error: countersign_shared::id::IdError| {
+            status::malformed("id", &error.to_string())
+        })?;
+    let ticket: TicketSecret =
+        ticket
+            .parse()
+            .map_err(|error: countersign_shared::id::IdError| {
+                status::malformed("ticket", &error.to_string())
+            })?;
+    let right = Right {
+        principal: intake::principal(peer),
+        ticket: ticket.digest(),
+    };
+    Ok((id, right))
+}
+
+/// A report as it travels.
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case", deny_unknown_fields)]
+enum ReportFields {
+    Started { pid: Option<u32> },
+    Succeeded(EndFields),
+    Failed(EndFields),
+    Killed(EndFields),
+    NotRun { because: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndFields {
+    exit: Option<i32>,
+    signal: Option<i32>,
+    stdout: Option<Digest>,
+    stderr: Option<Digest>,
+    duration_ms: Option<u64>,
+}
+
+impl EndFields {
+    fn end(self, outcome: RunOutcome) -> Report {
+        let Self {
+            exit,
+            signal,
+            stdout,
+            stderr,
+            duration_ms,
+        } = self;
+        Report::Finished(RunEnd {
+            outcome,
+            exit,
+            signal,
+            stdout,
+            stderr,
+            duration_ms,
+        })
+    }
+}
+
+/// The longest reason for not running, in bytes.
+const MAX_BECAUSE: usize = 2000;
+
+fn read_report(bytes: &[u8]) -> Result<Report, Status> {
+    let limits = countersign_shared::limits::Limits::default();
+    let value = countersign_shared::json::read_canonical(bytes, &limits)
+        .map_err(|error| status::malformed("report", &error.to_string()))?;
+    let fields: ReportFields = serde_json::from_value(value)
+        .map_err(|error| status::malformed("report", &error.to_string()))?;
+    Ok(match fields {
+        ReportFields::Started { pid } => Report::Started { pid },
+        ReportFields::Succeeded(end) => end.end(RunOutcome::Succeeded),
+        ReportFields::Failed(end) => end.end(RunOutcome::Failed),
+        ReportFields::Killed(end) => end.end(RunOutcome::Killed),
+        ReportFields::NotRun { because } if because.len() > MAX_BECAUSE => {
+            return Err(status::malformed(
+                "report",
+                "`because` is longer than 2000 bytes",
+            ));
+        }
+        ReportFields::NotRun { because } => Report::NotRun { because },
+    })
+}

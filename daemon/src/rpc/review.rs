@@ -1,0 +1,430 @@
+//! The reviewers' service. Deciding calls carry a statement signed with the person's own key.
+
+use std::sync::Arc;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::statement::ActKind as StatementKind;
+use countersign_shared::wire::pb;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+
+use super::wire::review_service_server::ReviewService;
+use super::{Desk, encode, status};
+use crate::engine::{ActKind, Call, Change, Snapshot, View};
+use crate::identity::Peer;
+use crate::judge::{self, Bench, Signed};
+use crate::rules::Rules;
+
+/// The reviewers' service.
+#[derive(Debug, Clone)]
+pub(super) struct Reviewers {
+    pub(super) desk: Arc<Desk>,
+}
+
+impl Reviewers {
+    /// Returns the caller's name in the roster, or refuses.
+    fn caller(rules: &Rules, peer: &Peer) -> Result<String, Status> {
+        rules
+            .member_of_uid(peer.uid())
+            .map(|member| member.name.clone())
+            .ok_or_else(|| status::judge(&judge::JudgeError::NotInRoster { uid: peer.uid() }))
+    }
+
+    async fn view(&self, id: &str) -> Result<Arc<View>, Status> {
+        let id = id.to_owned();
+        self.desk.ask(|reply| Call::Get(id, reply)).await
+    }
+
+    /// Returns the request of a full id; a prefix does not do where something is decided (R15).
+    async fn whole(&self, id: &str) -> Result<Arc<View>, Status> {
+        full_id(id)?;
+        self.view(id).await
+    }
+
+    async fn bench<'a>(
+        &'a self,
+        rules: &'a Rules,
+        peer: &Peer,
+        statement: &[u8],
+    ) -> Result<Bench<'a>, Status> {
+        let size = judge::head_size(statement).map_err(|error| status::judge(&error))?;
+        let root = self.desk.ask(|reply| Call::Root(size, reply)).await?;
+        let now = self.desk.clock.now().wall;
+        Ok(Bench {
+            rules,
+            origin: &self.desk.origin,
+            uid: peer.uid(),
+            now,
+            root,
+        })
+    }
+
+    async fn act(
+        &self,
+        peer: &Peer,
+        id: &str,
+        statement: &[u8],
+        sshsig: &str,
+        (named, kind): (StatementKind, ActKind),
+    ) -> Result<countersign_shared::machine::State, Status> {
+        let view = self.whole(id).await?;
+        let rules = self.desk.rules();
+        let bench = self.bench(&rules, peer, statement).await?;
+        let act = bench
+            .act(named, &view, Signed { statement, sshsig })
+            .map_err(|error| status::judge(&error))?;
+        let id = view.request.id();
+        self.desk
+            .ask(|reply| Call::Act(id, kind, Box::new(act), reply))
+            .await
+    }
+}
+
+#[tonic::async_trait]
+impl ReviewService for Reviewers {
+    type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<pb::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let peer = super::peer(&request)?;
+        let known = request.into_inner().known_size;
+        let snapshot = self.desk.ask(Call::Watch).await?;
+        let (sender, receiver) = mpsc::channel(256);
+        let desk = Arc::clone(&self.desk);
+        tokio::spawn(async move {
+            let name = desk
+                .rules()
+                .member_of_uid(peer.uid())
+                .map(|member| member.name.clone());
+            let seat = name.as_ref().map(|name| desk.reviewers_online.sit(name));
+            // An error means that the console went away or fell behind; it starts anew.
+            if let Err(status) = watch(&desk, &peer, snapshot, known, &sender).await {
+                drop(sender.send(Err(status)).await);
+            }
+            drop(seat);
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<pb::ListRequest>,
+    ) -> Result<Response<pb::ListResponse>, Status> {
+        let pb::ListRequest { all, limit } = request.into_inner();
+        let views = self
+            .desk
+            .ask(|reply| Call::List { all, limit, reply })
+            .await?;
+        let requests = views.iter().map(|view| encode::summary(view)).collect();
+        Ok(Response::new(pb::ListResponse { requests }))
+    }
+
+    async fn get(
+        &self,
+        request: Request<pb::GetRequest>,
+    ) -> Result<Response<pb::GetResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let view = self.view(&request.id).await?;
+        let received = self
+            .desk
+            .ask(|reply| Call::Prove(view.received_index, request.known_size, reply))
+            .await?;
+        let rules = self.desk.rules();
+        let (not_eligible, self_attests) = match rules.member_of_uid(peer.uid()) {
+            Some(member) => (
+                view.request
+                    .why_not_eligible(member)
+                    .map_or_else(String::new, |refused| refused.to_string()),
+                view.request.is_own(member),
+            ),
+            None => ("you are nobody in the roster".to_owned(), false),
+        };
+        let requirement = countersign_shared::json::canonical(view.request.requirement())
+            .map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(pb::GetResponse {
+            summary: Some(encode::summary(&view)),
+            document: view.document.to_vec(),
+            requirement,
+            decisions: encode::decisions(&view.request),
+            execution: encode::execution(&view.request),
+            received: Some(encode::inclusion(&received)),
+            not_eligible,
+            self_attests,
+        }))
+    }
+
+    async fn open(
+        &self,
+        request: Request<pb::OpenRequest>,
+    ) -> Result<Response<pb::OpenResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let id = full_id(&request.id)?;
+        let reviewer = Self::caller(&self.desk.rules(), &peer)?;
+        let display =
+            request
+                .display
+                .parse()
+                .map_err(|error: countersign_shared::digest::DigestError| {
+                    status::malformed("display", &error.to_string())
+                })?;
+        self.desk
+            .ask(|reply| Call::Open(id, reviewer, display, reply))
+            .await?;
+        Ok(Response::new(pb::OpenResponse {}))
+    }
+
+    async fn decide(
+        &self,
+        request: Request<pb::DecideRequest>,
+    ) -> Result<Response<pb::DecideResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let view = self.whole(&request.id).await?;
+        let rules = self.desk.rules();
+        let bench = self.bench(&rules, &peer, &request.statement).await?;
+        let signed = Signed {
+            statement: &request.statement,
+            sshsig: &request.sshsig,
+        };
+        let mut verdict = bench
+            .decision(&view, signed)
+            .map_err(|error| status::judge(&error))?;
+        verdict.known_size = request.known_size;
+        let id = view.request.id();
+        let decided = self
+            .desk
+            .ask(|reply| Call::Decide(id, Box::new(verdict), reply))
+            .await?;
+        Ok(Response::new(pb::DecideResponse {
+            state: encode::state(decided.state).into(),
+            recorded: Some(encode::inclusion(&decided.recorded)),
+            missing: decided.missing.unwrap_or_default(),
+        }))
+    }
+
+    async fn claim(
+        &self,
+        request: Request<pb::ClaimRequest>,
+    ) -> Result<Response<pb::ClaimResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let id = full_id(&request.into_inner().id)?;
+        let reviewer = Self::caller(&self.desk.rules(), &peer)?;
+        let until = self
+            .desk
+            .ask(|reply| Call::Claim(id, reviewer, reply))
+            .await?;
+        Ok(Response::new(pb::ClaimResponse {
+            until: until.wall.to_string(),
+        }))
+    }
+
+    async fn release(
+        &self,
+        request: Request<pb::ReleaseRequest>,
+    ) -> Result<Response<pb::ReleaseResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let id = full_id(&request.into_inner().id)?;
+        let reviewer = Self::caller(&self.desk.rules(), &peer)?;
+        self.desk
+            .ask(|reply| Call::Release(id, reviewer, reply))
+            .await?;
+        Ok(Response::new(pb::ReleaseResponse {}))
+    }
+
+    async fn escalate(
+        &self,
+        request: Request<pb::EscalateRequest>,
+    ) -> Result<Response<pb::EscalateResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let kind = (StatementKind::Escalate, ActKind::Escalate);
+        self.act(
+            &peer,
+            &request.id,
+            &request.statement,
+            &request.sshsig,
+            kind,
+        )
+        .await?;
+        Ok(Response::new(pb::EscalateResponse {}))
+    }
+
+    async fn revoke(
+        &self,
+        request: Request<pb::RevokeRequest>,
+    ) -> Result<Response<pb::RevokeResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let kind = (StatementKind::Revoke, ActKind::Revoke);
+        let state = self
+            .act(
+                &peer,
+                &request.id,
+                &request.statement,
+                &request.sshsig,
+                kind,
+            )
+            .await?;
+        Ok(Response::new(pb::RevokeResponse {
+            state: encode::state(state).into(),
+        }))
+    }
+
+    async fn kill(
+        &self,
+        request: Request<pb::KillRequest>,
+    ) -> Result<Response<pb::KillResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let kind = (StatementKind::Kill, ActKind::Kill);
+        let state = self
+            .act(
+                &peer,
+                &request.id,
+                &request.statement,
+                &request.sshsig,
+                kind,
+            )
+            .await?;
+        Ok(Response::new(pb::KillResponse {
+            state: encode::state(state).into(),
+        }))
+    }
+
+    async fn read_log(
+        &self,
+        request: Request<pb::ReadLogRequest>,
+    ) -> Result<Response<pb::ReadLogResponse>, Status> {
+        let pb::ReadLogRequest { from, limit } = request.into_inner();
+        let limit = if limit == 0 { 1000 } else { limit };
+        let entries = self
+            .desk
+            .ask(|reply| Call::ReadLog { from, limit, reply })
+            .await?;
+        Ok(Response::new(pb::ReadLogResponse { entries }))
+    }
+
+    async fn get_head(
+        &self,
+        request: Request<pb::GetHeadRequest>,
+    ) -> Result<Response<pb::GetHeadResponse>, Status> {
+        let pb::GetHeadRequest { known_size, index } = request.into_inner();
+        let (head, inclusion) = if let Some(index) = index {
+            let inclusion = self
+                .desk
+                .ask(|reply| Call::Prove(index, known_size, reply))
+                .await?;
+            (
+                encode::head(&inclusion.head),
+                Some(encode::inclusion(&inclusion)),
+            )
+        } else {
+            let head = self.desk.ask(|reply| Call::Head(known_size, reply)).await?;
+            (encode::head(&head), None)
+        };
+        let vkey = self.desk.vkey.clone();
+        Ok(Response::new(pb::GetHeadResponse {
+            head: Some(head),
+            inclusion,
+            vkey,
+        }))
+    }
+
+    async fn get_rules(
+        &self,
+        request: Request<pb::GetRulesRequest>,
+    ) -> Result<Response<pb::GetRulesResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let rules = self.desk.rules();
+        let roster = countersign_shared::json::canonical(&rules.members)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(pb::GetRulesResponse {
+            digest: rules.digest.to_string(),
+            allowed_signers: rules.roster.allowed_signers(),
+            roster,
+            you: rules
+                .member_of_uid(peer.uid())
+                .map_or_else(String::new, |member| member.name.clone()),
+        }))
+    }
+}
+
+fn full_id(id: &str) -> Result<RequestId, Status> {
+    id.parse()
+        .map_err(|error: countersign_shared::id::IdError| {
+            status::malformed("id", &format!("the full id is needed here: {error}"))
+        })
+}
+
+/// Sends the open requests and then each change, until the console goes away.
+async fn watch(
+    desk: &Desk,
+    peer: &Peer,
+    snapshot: Snapshot,
+    mut known: u64,
+    to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
+) -> Result<(), Status> {
+    use pb::watch_response::Change as Sent;
+
+    let Snapshot { open, mut changes } = snapshot;
+    for view in open {
+        send(to, Sent::Request(encode::summary(&view))).await?;
+    }
+    let rules = desk.rules();
+    let member = rules.member_of_uid(peer.uid());
+    let complete = pb::SnapshotComplete {
+        reviewer: member.map_or_else(String::new, |member| member.name.clone()),
+        groups: member.map_or_else(Vec::new, |member| member.groups.iter().cloned().collect()),
+        now: desk.clock.now().wall.to_string(),
+        origin: desk.origin.clone(),
+    };
+    send(to, Sent::SnapshotComplete(complete)).await?;
+    known = send_head(desk, to, known).await?;
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            () = to.closed() => return Ok(()),
+        };
+        match change {
+            Ok(Change::Request(view)) => send(to, Sent::Request(encode::summary(&view))).await?,
+            Ok(Change::Head) => known = send_head(desk, to, known).await?,
+            Ok(Change::Draining) => {
+                send(to, Sent::Draining(pb::Draining {})).await?;
+                return Ok(());
+            }
+            Err(broadcast::error::RecvError::Closed) => return Ok(()),
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                let message = "the console fell behind; it starts anew";
+                return Err(status::status(Code::Aborted, "fell-behind", message, []));
+            }
+        }
+    }
+}
+
+async fn send_head(
+    desk: &Desk,
+    to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
+    known: u64,
+) -> Result<u64, Status> {
+    let head = desk.ask(|reply| Call::Head(known, reply)).await?;
+    if head.size > known {
+        send(to, pb::watch_response::Change::Head(encode::head(&head))).await?;
+    }
+    Ok(head.size.max(known))
+}
+
+async fn send(
+    to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
+    change: pb::watch_response::Change,
+) -> Result<(), Status> {
+    to.send(Ok(pb::WatchResponse {
+        change: Some(change),
+    }))
+    .await
+    .map_err(|_| Status::cancelled("the console went away"))
+}

@@ -1,0 +1,289 @@
+//! Makes rules of the operator's files, whole or not at all.
+//!
+//! Files that leave nobody to approve stop a start, where the operator sees it, but never a reload:
+//! there the old rules would let decide whom the new ones no longer name.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use countersign_shared::home::{Layout, Mode};
+use countersign_shared::json::JsonError;
+use countersign_shared::limits::{Limits, SpanError, read_span};
+use countersign_shared::requirement::{
+    Assurance, Member, RequiredReview, Requirement, Review, ReviewError, RunBy, Tier,
+};
+use countersign_shared::roster::Roster;
+use countersign_shared::statement::AssuranceError;
+use serde::Deserialize as _;
+use serde_json::json;
+
+use super::Rules;
+use crate::config::{self, Config, ConfigError, Targets};
+use crate::identity::{AccountError, Accounts};
+
+/// The operator's files do not make rules.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A file cannot be read, or holds what it should not.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A person's OS account does not exist, or nobody can say.
+    #[error("reviewers.toml: `{name}` has the OS account `{user}`, which {problem}")]
+    Account {
+        /// The person.
+        name: String,
+        /// The account.
+        user: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A key of `[default_requirement]` is wrong.
+    #[error("countersign.toml: `default_requirement.{key}`: {problem}")]
+    Requirement {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The table `[limits]` is wrong.
+    #[error("countersign.toml: `limits`: {problem}")]
+    Limits {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The default requirement can never be satisfied (R3).
+    #[error(
+        "countersign.toml: `default_requirement.review` asks for {review}, and {problem}; nobody \
+         could ever approve"
+    )]
+    Unsatisfiable {
+        /// What it asks for.
+        review: String,
+        /// Why it cannot be.
+        problem: String,
+    },
+    /// The rules cannot be written for their digest.
+    #[error("the rules cannot be written")]
+    Write(#[from] JsonError),
+}
+
+/// What becomes of rules that lack somebody who could serve under them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    /// They do not load.
+    Refused,
+    /// They load, and the log says what they lack.
+    Logged,
+}
+
+impl Rules {
+    /// Loads the rules of a home for a start.
+    ///
+    /// # Errors
+    ///
+    /// When a file is wrong, a person has no OS account, or nobody could ever approve.
+    pub fn load(layout: &Layout, config: &Config) -> Result<Self, RulesError> {
+        Self::load_with(layout, config, Lack::Refused)
+    }
+
+    /// Loads the rules of a home while others are in force. A person without an OS account is left
+    /// out, and a review that nobody could satisfy is taken as it is; both are logged as errors.
+    ///
+    /// # Errors
+    ///
+    /// When a file is wrong; then nothing of the new rules takes force.
+    pub fn reload(layout: &Layout, config: &Config) -> Result<Self, RulesError> {
+        Self::load_with(layout, config, Lack::Logged)
+    }
+
+    fn load_with(layout: &Layout, config: &Config, lack: Lack) -> Result<Self, RulesError> {
+        let mut roster = config::load_roster(layout)?;
+        let targets = Targets::load(layout)?;
+        let uid_of = |user: &str| Ok(Accounts.by_name(user)?.map(|account| account.uid));
+        let members = members(&mut roster, uid_of, lack)?;
+        let limits = match &config.limits {
+            None => Limits::default(),
+            Some(table) => {
+                Limits::deserialize(table.clone()).map_err(|error| RulesError::Limits {
+                    problem: error.to_string(),
+                })?
+            }
+        };
+        let default_requirement = requirement(config, &limits, &members, lack)?;
+        let decisive = json!({
+            "limits": limits_json(&limits),
+            "targets": targets.all(),
+        });
+        Ok(Self::new(
+            config.mode,
+            roster,
+            members,
+            default_requirement,
+            limits,
+            &decisive,
+        )?)
+    }
+}
+
+/// Writes the limits for the digest of the rules: times in milliseconds.
+fn limits_json(limits: &Limits) -> serde_json::Value {
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "action_bytes": limits.action_bytes,
+        "lines": limits.lines,
+        "line_bytes": limits.line_bytes,
+        "held_per_uid": limits.held_per_uid,
+        "held_per_uid_and_hour": limits.held_per_uid_and_hour,
+        "pending": limits.pending,
+        "lifetime": ms(limits.lifetime),
+        "approval": ms(limits.approval),
+        "max_run": ms(limits.max_run),
+        "disconnect_grace": ms(limits.disconnect_grace),
+        "deny_cooldown": ms(limits.deny_cooldown),
+        "claim_lease": ms(limits.claim_lease),
+        "escalate_at_percent": limits.escalate_at_percent,
+    })
+}
+
+/// Resolves each person's OS account. An account that nobody can resolve is a person who cannot be
+/// told from the requester: that person may not decide, and is taken out of the roster if the rest
+/// loads.
+fn members(
+    roster: &mut Roster,
+    uid_of: impl Fn(&str) -> Result<Option<u32>, AccountError>,
+    lack: Lack,
+) -> Result<Vec<Member>, RulesError> {
+    let mut uids = BTreeSet::new();
+    let mut members = Vec::with_capacity(roster.len());
+    for person in roster.iter() {
+        let problem = |problem: String| RulesError::Account {
+            name: person.name().to_owned(),
+            user: person.user().to_owned(),
+            problem,
+        };
+        let found = match uid_of(person.user()) {
+            Ok(Some(uid)) => Ok(uid),
+            Ok(None) => Err(problem("does not exist on this machine".to_owned())),
+            Err(error) => Err(problem(format!("cannot be looked up: {error}"))),
+        };
+        let uid = match (found, lack) {
+            (Ok(uid), _) => uid,
+            (Err(error), Lack::Refused) => return Err(error),
+            (Err(error), Lack::Logged) => {
+                tracing::error!("{error}; this person may not decide");
+                continue;
+            }
+        };
+        if !uids.insert(uid) {
+            return Err(problem(format!("has the uid {uid} of another person")));
+        }
+        members.push(Member {
+            name: person.name().to_owned(),
+            uid,
+            groups: person.groups().map(str::to_owned).collect(),
+            keys: person
+                .keys()
+                .iter()
+                .map(|key| key.fingerprint().to_owned())
+                .collect(),
+        });
+    }
+    roster.retain(|person| members.iter().any(|member| member.name == person.name()));
+    Ok(members)
+}
+
+fn requirement(
+    config: &Config,
+    limits: &Limits,
+    members: &[Member],
+    lack: Lack,
+) -> Result<Requirement, RulesError> {
+    let written = &config.default_requirement;
+    let wrong = |key: &'static str| {
+        move |problem: &dyn std::fmt::Display| RulesError::Requirement {
+            key,
+            problem: problem.to_string(),
+        }
+    };
+    let review: Review = written
+        .review
+        .as_deref()
+        .unwrap_or("1 of anyone")
+        .parse()
+        .map_err(|error: ReviewError| wrong("review")(&error))?;
+    let tier = match written.tier.as_deref() {
+        None | Some("medium") => Tier::Medium,
+        Some("low") => Tier::Low,
+        Some("high") => Tier::High,
+        Some("critical") => Tier::Critical,
+        Some(_) => return Err(wrong("tier")(&"must be low, medium, high or critical")),
+    };
+    let least = match config.mode {
+        Mode::User => Assurance::Unlocked,
+        Mode::System => Assurance::File,
+    };
+    let assurance = match written.assurance.as_deref() {
+        None => least,
+        Some(text) => text
+            .parse()
+            .map_err(|error: AssuranceError| wrong("assurance")(&error))?,
+    };
+    let self_attest = match written.self_attest.as_deref() {
+        // One person at one machine: without this, user mode could approve nothing (R4).
+        None => config.mode == Mode::User,
+        Some("allow") => true,
+        Some("refuse") => false,
+        Some(_) => return Err(wrong("self_attest")(&"must be `allow` or `refuse`")),
+    };
+    let span = |key: &'static str, text: &Option<String>, default: Duration| match text {
+        None => seconds(default).ok_or_else(|| wrong(key)(&"is too long")),
+        Some(text) => read_span(text)
+            .map_err(|error: SpanError| wrong(key)(&error))
+            .and_then(|span| seconds(span).ok_or_else(|| wrong(key)(&"must be whole seconds"))),
+    };
+    match (check_satisfiable(&review, members), lack) {
+        (Ok(()), _) => {}
+        (Err(error), Lack::Refused) => return Err(error),
+        (Err(error), Lack::Logged) => tracing::error!("{error}"),
+    }
+    Ok(Requirement {
+        reviews: vec![RequiredReview {
+            policy: "default".to_owned(),
+            seats: review,
+        }],
+        tier,
+        assurance,
+        reason_required: false,
+        ttl_s: span("ttl", &written.ttl, limits.lifetime)?,
+        grant_s: span("grant", &written.grant, limits.approval)?,
+        max_run_s: span("max_run", &written.max_run, limits.max_run)?,
+        run_by: RunBy::Agent,
+        self_attest,
+        advice: Vec::new(),
+    })
+}
+
+fn seconds(span: Duration) -> Option<u32> {
+    u32::try_from(span.as_secs())
+        .ok()
+        .filter(|seconds| *seconds > 0 && span.subsec_nanos() == 0)
+}
+
+/// Refuses a review that no one could ever satisfy, even if everyone were independent.
+fn check_satisfiable(review: &Review, members: &[Member]) -> Result<(), RulesError> {
+    let everyone: Vec<&Member> = members.iter().collect();
+    let unfilled = review.unfilled(&everyone);
+    if unfilled.is_empty() {
+        return Ok(());
+    }
+    Err(RulesError::Unsatisfiable {
+        review: review.to_string(),
+        problem: format!(
+            "the roster has too few people for {}",
+            unfilled.join(" and ")
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use countersign_shared::roster::Person;
+use ssh_key::PublicKey;
+use ssh_key::public::{Ed25519PublicKey, KeyData};
+
+use super::*;
+
+const GOOD: &str = "mode = \"user\"\norigin = \"countersign/0123456789abcdefghjkmnpqrs\"\n";
+
+fn people(names: &[&str]) -> Vec<Member> {
+    names
+        .iter()
+        .zip(1..)
+        .map(|(&name, uid)| Member {
+            name: name.to_owned(),
+            uid,
+            groups: BTreeSet::from(["sre".to_owned()]),
+            keys: BTreeSet::new(),
+        })
+        .collect()
+}
+
+fn load(table: &str) -> Result<Requirement, RulesError> {
+    let text = format!("{GOOD}[default_requirement]\n{table}\n");
+    let config = Config::parse(std::path::Path::new("countersign.toml"), &text).unwrap();
+    requirement(
+        &config,
+        &Limits::default(),
+        &people(&["ana", "bo"]),
+        Lack::Refused,
+    )
+}
+
+#[test]
+fn what_is_not_said_is_the_strict_side_of_the_mode() {
+    let user = load("").unwrap();
+    assert_eq!(user.assurance, Assurance::Unlocked);
+    assert_eq!(user.tier, Tier::Medium);
+    assert_eq!(
+        (user.ttl_s, user.grant_s, user.max_run_s),
+        (3600, 300, 3600)
+    );
+    assert!(user.self_attest);
+    let text = GOOD.replace("user", "system");
+    let config = Config::parse(std::path::Path::new("countersign.toml"), &text).unwrap();
+    let system = requirement(
+        &config,
+        &Limits::default(),
+        &people(&["ana"]),
+        Lack::Refused,
+    )
+    .unwrap();
+    assert_eq!(system.assurance, Assurance::File);
+    assert!(!system.self_attest);
+}
+
+#[test]
+fn r3_a_review_that_nobody_can_satisfy_does_not_load() {
+    for review in ["3 of anyone", "1 of dba", "2 of sre and 1 of anyone"] {
+        let error = load(&format!("review = \"{review}\"")).unwrap_err();
+        assert!(matches!(error, RulesError::Unsatisfiable { .. }), "{error}");
+    }
+    load("review = \"2 of sre\"").unwrap();
+    let config = Config::parse(std::path::Path::new("countersign.toml"), GOOD).unwrap();
+    assert!(requirement(&config, &Limits::default(), &[], Lack::Refused).is_err());
+}
+
+#[test]
+fn r3_a_review_that_nobody_can_satisfy_is_reloaded_as_it_stands() {
+    let config = Config::parse(std::path::Path::new("countersign.toml"), GOOD).unwrap();
+    let loaded = requirement(&config, &Limits::default(), &[], Lack::Logged).unwrap();
+    let reviews: Vec<String> = loaded
+        .reviews
+        .iter()
+        .map(|review| review.seats.to_string())
+        .collect();
+    assert_eq!(reviews, ["1 of anyone"]);
+}
+
+#[test]
+fn a_person_whose_account_is_gone_stops_a_start_and_is_left_out_of_a_reload() {
+    let key = |seed: u8| {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        let public = Ed25519PublicKey(secret.verifying_key().to_bytes());
+        PublicKey::from(KeyData::Ed25519(public))
+            .to_openssh()
+            .unwrap()
+    };
+    let written = [("ana", 1), ("bo", 2)].map(|(name, seed)| Person {
+        name: name.to_owned(),
+        user: name.to_owned(),
+        groups: Vec::new(),
+        keys: vec![key(seed)],
+    });
+    let mut roster = Roster::from_people(written.to_vec()).unwrap();
+    let uid_of = |user: &str| Ok((user == "ana").then_some(1001));
+    let error = members(&mut roster, uid_of, Lack::Refused).unwrap_err();
+    assert!(matches!(error, RulesError::Account { .. }), "{error}");
+    assert_eq!(roster.len(), 2);
+    let left = members(&mut roster, uid_of, Lack::Logged).unwrap();
+    assert_eq!(left.len(), 1);
+    assert!(roster.by_name("ana").is_some() && roster.by_name("bo").is_none());
+}
+
+#[test]
+fn a_mistyped_value_does_not_load() {
+    for table in [
+        "review = \"0 of anyone\"",
+        "tier = \"severe\"",
+        "assurance = \"Touch\"",
+        "self_attest = \"yes\"",
+        "ttl = \"0s\"",
+        "grant = \"1500ms\"",
+        "max_run = \"5\"",
+        "ttl = \"200y\"",
+    ] {
+        let error = load(table).unwrap_err();
+        assert!(
+            matches!(error, RulesError::Requirement { .. }),
+            "{table}: {error}"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! The database's schema, by number. A newer one is refused; an older one is brought up in one
+//! transaction.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// The schema this program writes.
+pub(super) const VERSION: i64 = 1;
+
+/// Brings the schema up to [`VERSION`].
+pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
+    let found: i64 = conn
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(StoreError::sql("read the schema's version"))?;
+    if found > VERSION {
+        return Err(StoreError::Newer {
+            found,
+            known: VERSION,
+        });
+    }
+    if found < 1 {
+        let tx = conn
+            .transaction()
+            .map_err(StoreError::sql("begin the upgrade"))?;
+        tx.execute_batch(FIRST)
+            .map_err(StoreError::sql("create the tables"))?;
+        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
+    }
+    Ok(())
+}
+
+/// Schema 1. Leaves and nodes are only ever added; a request's row changes with its version.
+const FIRST: &str = "
+CREATE TABLE audit_leaf (
+    idx INTEGER PRIMARY KEY,
+    data BLOB NOT NULL,
+    leaf_hash BLOB NOT NULL CHECK (length(leaf_hash) = 32),
+    request BLOB
+) STRICT;
+CREATE INDEX audit_leaf_by_request ON audit_leaf (request, idx) WHERE request IS NOT NULL;
+
+CREATE TABLE audit_node (
+    level INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (level, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE request (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    state TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    machine TEXT NOT NULL,
+    document BLOB NOT NULL,
+    received_index INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    sameness BLOB NOT NULL,
+    ask_key TEXT NOT NULL,
+    submission BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_open ON request (received_ms) WHERE open = 1;
+CREATE INDEX request_by_time ON request (received_ms);
+CREATE INDEX request_by_sameness ON request (sameness, changed_ms);
+CREATE UNIQUE INDEX request_by_submission ON request (principal, submission);
+CREATE INDEX request_by_uid ON request (uid, received_ms);
+
+CREATE TABLE rules_in_force (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    digest BLOB NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+
+PRAGMA user_version = 1;
+";

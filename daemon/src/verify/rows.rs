@@ -1,0 +1,136 @@
+//! Compares the rows of requests with the machines that the log's entries lead to.
+
+use std::collections::BTreeSet;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::log::replay::{Life, Replayed};
+use countersign_shared::machine::Request;
+use serde_json::Value;
+
+use super::document;
+use super::report::{Place, Report};
+use crate::store::{Inspection, RawRequest, StoreError};
+
+/// The number of bytes of a sameness key, and of a submission token.
+const SAMENESS: usize = 32;
+const SUBMISSION: usize = 16;
+
+/// Compares all rows; finds rows without entries, and requests without a row.
+pub(super) fn compare(
+    database: &Inspection,
+    replayed: &Replayed,
+    origin: &str,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let mut seen = BTreeSet::new();
+    database.each_request(|row| {
+        let Ok(id) = <[u8; 16]>::try_from(row.id.as_slice()).map(RequestId::from_bytes) else {
+            report.found(
+                Place::Database,
+                "a request's row has an id that is not 16 bytes long",
+            );
+            return Ok(());
+        };
+        match replayed.requests.get(&id) {
+            None => report.found(Place::Request(id), "has a row, and no entry in the log"),
+            Some(life) => {
+                seen.insert(id);
+                // What the log itself does not agree about was said with the entry.
+                if !life.broken {
+                    machine(life, &row, report);
+                }
+                columns(life, &row, report);
+                document::check(life, &row.document, origin, report);
+            }
+        }
+        Ok(())
+    })?;
+    for id in replayed.requests.keys().filter(|id| !seen.contains(id)) {
+        report.found(Place::Request(*id), "stands in the log, and has no row");
+    }
+    Ok(())
+}
+
+fn machine(life: &Life, row: &RawRequest, report: &mut Report) {
+    let place = Place::Request(life.request.id());
+    let request = &life.request;
+    match serde_json::from_slice::<Request>(&row.machine) {
+        Err(error) => report.found(place, format!("its stored machine cannot be read: {error}")),
+        Ok(stored) if stored != *request => {
+            let fields = differences(&stored, request).join(", ");
+            report.found(
+                place,
+                format!("its stored machine differs from the log in: {fields}"),
+            );
+        }
+        Ok(_) => {}
+    }
+    let state = request.state();
+    if row.state != state.word().as_bytes() {
+        let found = String::from_utf8_lossy(&row.state);
+        report.found(
+            place,
+            format!("is {state} by the log, and its row says `{found}`"),
+        );
+    }
+    if row.open != i64::from(!state.has_ended()) {
+        report.found(
+            place,
+            format!("is {state}, and its row says open = {}", row.open),
+        );
+    }
+    if u64::try_from(row.version) != Ok(request.version()) {
+        let (version, found) = (request.version(), row.version);
+        report.found(
+            place,
+            format!("is at version {version}, and its row says {found}"),
+        );
+    }
+    if row.changed_ms != life.changed_at.as_millis() {
+        let (at, found) = (life.changed_at.as_millis(), row.changed_ms);
+        report.found(
+            place,
+            format!("changed last at {at} ms, and its row says {found}"),
+        );
+    }
+}
+
+/// Compares what intake stored beside the machine, as far as the log holds it.
+fn columns(life: &Life, row: &RawRequest, report: &mut Report) {
+    let place = Place::Request(life.request.id());
+    let mut differs = |column: &str, is: bool| {
+        if !is {
+            report.found(
+                place,
+                format!("the column `{column}` of its row is not as received"),
+            );
+        }
+    };
+    differs(
+        "received_index",
+        u64::try_from(row.received_index) == Ok(life.received_index),
+    );
+    let received_ms = life.request.received_at().wall.as_millis();
+    differs("received_ms", row.received_ms == received_ms);
+    differs(
+        "uid",
+        row.uid == i64::from(life.request.received().side.uid),
+    );
+    differs("principal", row.principal == life.agent.id.as_bytes());
+    differs("sameness", row.sameness.len() == SAMENESS);
+    differs("submission", row.submission.len() == SUBMISSION);
+}
+
+/// Names the fields in which two machines differ.
+fn differences(stored: &Request, replayed: &Request) -> Vec<String> {
+    let fields = |request: &Request| match serde_json::to_value(request) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => serde_json::Map::new(),
+    };
+    let (stored, replayed) = (fields(stored), fields(replayed));
+    replayed
+        .iter()
+        .filter(|(name, value)| stored.get(*name) != Some(value))
+        .map(|(name, _)| name.clone())
+        .collect()
+}

@@ -1,0 +1,528 @@
+//! Every change of a stored log is found, and the finding names its place. The hardest cases are
+//! those of a thief of the log's key, who can rebuild tree, head and rows, and cannot sign for people.
+
+use std::path::PathBuf;
+
+use countersign_shared::json;
+use countersign_shared::log::checkpoint::Checkpoint;
+use countersign_shared::log::tree::Frontier;
+use rusqlite::{Connection, params};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use made::{ANA, BO, DATABASE, ORIGIN, is_decision, log_key, still_serving};
+
+mod made;
+
+fn trust() -> Trust {
+    Trust {
+        origin: ORIGIN.to_owned(),
+        vkey: log_key().verifier().clone(),
+        heads: Vec::new(),
+    }
+}
+
+/// A copy of the made database that can be tampered with.
+struct Copy {
+    _dir: TempDir,
+    path: PathBuf,
+    conn: Connection,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        std::fs::write(&path, &*DATABASE).unwrap();
+        let conn = Connection::open(&path).unwrap();
+        Self {
+            _dir: dir,
+            path,
+            conn,
+        }
+    }
+
+    fn execute(&self, sql: &str) -> &Self {
+        assert!(
+            self.conn.execute(sql, []).unwrap() > 0,
+            "{sql} changed nothing"
+        );
+        self
+    }
+
+    fn report(&self) -> Report {
+        verify(&self.path, &trust()).unwrap()
+    }
+
+    fn findings(&self) -> Vec<String> {
+        self.report()
+            .findings
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// Expects a finding that begins and ends in a way.
+    #[track_caller]
+    fn expect(&self, place: &str, problem: &str) {
+        let found = self.findings();
+        assert!(
+            found
+                .iter()
+                .any(|one| one.starts_with(place) && one.contains(problem)),
+            "no `{place}…{problem}` in {found:#?}"
+        );
+    }
+
+    fn entries(&self) -> Vec<Vec<u8>> {
+        let mut all = self
+            .conn
+            .prepare("SELECT data FROM audit_leaf ORDER BY idx")
+            .unwrap();
+        let rows = all.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn position(&self, skip: usize, is: impl Fn(&Entry) -> bool) -> usize {
+        let entries = self.entries();
+        let found = entries
+            .iter()
+            .enumerate()
+            .filter(|(_, bytes)| is(&Entry::read(bytes).unwrap()));
+        found.map(|(at, _)| at).nth(skip).unwrap()
+    }
+
+    /// Writes other entries, and everything that follows from them, with the log's own key.
+    fn resign(&self, entries: &[Vec<u8>]) {
+        self.conn
+            .execute_batch("DELETE FROM audit_leaf; DELETE FROM audit_node")
+            .unwrap();
+        let mut edge = Frontier::new();
+        for (at, data) in (0i64..).zip(entries) {
+            let hash = leaf_hash(data);
+            let entry = Entry::read(data).ok();
+            let request = entry
+                .and_then(|entry| entry.request)
+                .map(|id| *id.as_bytes());
+            self.conn
+                .execute(
+                    "INSERT INTO audit_leaf (idx, data, leaf_hash, request) VALUES (?1,?2,?3,?4)",
+                    params![at, data, hash.as_bytes(), request],
+                )
+                .unwrap();
+            for node in edge
+                .push(hash)
+                .unwrap()
+                .iter()
+                .filter(|node| node.level > 0)
+            {
+                let at = i64::try_from(node.index).unwrap();
+                self.conn
+                    .execute(
+                        "INSERT INTO audit_node (level, idx, hash) VALUES (?1, ?2, ?3)",
+                        params![node.level, at, node.hash.as_bytes()],
+                    )
+                    .unwrap();
+            }
+        }
+        let note = Checkpoint::new(ORIGIN, edge.head())
+            .unwrap()
+            .sign(&log_key());
+        let size = i64::try_from(edge.size()).unwrap();
+        self.conn
+            .execute(
+                "UPDATE audit_head SET size = ?1, frontier = ?2, note = ?3",
+                params![size, edge.to_bytes(), note],
+            )
+            .unwrap();
+    }
+
+    /// Changes one entry's JSON and re-signs the log.
+    fn edit(&self, at: usize, edit: impl FnOnce(&mut Value)) {
+        let mut entries = self.entries();
+        let mut value = serde_json::from_slice(&entries[at]).unwrap();
+        edit(&mut value);
+        entries[at] = json::canonical(&value).unwrap();
+        self.resign(&entries);
+    }
+}
+
+#[test]
+fn what_the_engine_wrote_has_no_findings() {
+    let copy = Copy::new();
+    let report = copy.report();
+    assert_eq!(copy.findings(), Vec::<String>::new());
+    assert!(report.is_good());
+    assert!(report.entries >= 60, "{report}");
+    assert_eq!(
+        report.people,
+        [ANA.name.to_owned(), BO.name.to_owned()].into()
+    );
+    assert_eq!(report.decisions, 11);
+    assert!(report.witnessed > 0 && report.tail() < report.entries);
+    let json = report.to_json();
+    assert_eq!(json["ok"], true);
+    assert_eq!(json["entries"], report.entries);
+}
+
+#[test]
+fn a_log_can_be_checked_while_the_daemon_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let serving = still_serving(&path);
+    let report = verify(&path, &trust()).unwrap();
+    assert!(report.is_good(), "{report}");
+    assert_eq!(report.decisions, 1);
+    drop(serving);
+    let later = verify(&path, &trust()).unwrap();
+    assert!(later.is_good() && later.entries > report.entries, "{later}");
+}
+
+#[test]
+fn a_flipped_byte_of_an_entry_is_found_at_that_entry() {
+    let copy = Copy::new();
+    for (at, data) in copy.entries().into_iter().enumerate() {
+        let mut flipped = data.clone();
+        let byte = (at * 7919) % data.len();
+        flipped[byte] ^= 1;
+        let put = |data: &[u8]| {
+            let at = i64::try_from(at).unwrap();
+            copy.conn
+                .execute(
+                    "UPDATE audit_leaf SET data = ?1 WHERE idx = ?2",
+                    params![data, at],
+                )
+                .unwrap();
+        };
+        put(&flipped);
+        let report = copy.report();
+        assert_eq!(
+            report.findings[0].place,
+            Place::Entry(at as u64),
+            "byte {byte}: {report}"
+        );
+        put(&data);
+    }
+    assert!(copy.report().is_good());
+}
+
+/// What foreign hands did to a column, and the finding's place and a part of its words.
+const TAMPERED: &[(&str, &str, &str)] = &[
+    (
+        "UPDATE audit_leaf SET leaf_hash = zeroblob(32) WHERE idx = 5",
+        "entry 5: ",
+        "hash",
+    ),
+    (
+        "UPDATE audit_leaf SET request = zeroblob(16) WHERE idx = 2",
+        "entry 2: ",
+        "another request",
+    ),
+    (
+        "UPDATE audit_leaf SET request = NULL WHERE idx = 2",
+        "entry 2: ",
+        "another request",
+    ),
+    (
+        "UPDATE audit_node SET hash = zeroblob(32) WHERE level = 1 AND idx = 3",
+        "node 3 of level 1",
+        "",
+    ),
+    (
+        "DELETE FROM audit_node WHERE level = 2 AND idx = 1",
+        "node 1 of level 2",
+        "missing",
+    ),
+    (
+        "INSERT INTO audit_node VALUES (9, 9, zeroblob(32))",
+        "head: ",
+        "1 stored nodes belong to no entry",
+    ),
+    (
+        "UPDATE audit_head SET size = size - 1",
+        "head: ",
+        "entries, and there are",
+    ),
+    (
+        "UPDATE audit_head SET frontier = zeroblob(8)",
+        "head: ",
+        "edge",
+    ),
+    (
+        "UPDATE audit_head SET note = replace(note, 'countersign/test', 'countersign/tesu')",
+        "head: ",
+        "",
+    ),
+    ("DELETE FROM audit_head", "head: ", "there is none"),
+    (
+        "UPDATE rules_in_force SET digest = zeroblob(32)",
+        "database: ",
+        "rules",
+    ),
+    (
+        "UPDATE request SET state = 'approved' WHERE id = x'03030303030303030303030303030303'",
+        "request req_",
+        "is revoked by the log, and its row says `approved`",
+    ),
+    (
+        "UPDATE request SET open = 1 - open",
+        "request req_",
+        "open = ",
+    ),
+    (
+        "UPDATE request SET version = version + 1",
+        "request req_",
+        "version",
+    ),
+    (
+        "UPDATE request SET machine = '{}'",
+        "request req_",
+        "cannot be read",
+    ),
+    (
+        "UPDATE request SET machine = replace(machine, '\"revoked\"', '\"approved\"') WHERE state = 'revoked'",
+        "request req_",
+        "differs from the log in: state",
+    ),
+    (
+        "UPDATE request SET machine = replace(machine, 'looked at it', 'looked at ix') WHERE state = 'denied'",
+        "request req_",
+        "differs from the log in: ",
+    ),
+    (
+        "UPDATE request SET document = CAST(replace(document, 'DELETE', 'SELECT') AS BLOB)",
+        "request req_",
+        "its document has the digest",
+    ),
+    (
+        "UPDATE request SET received_index = received_index + 1",
+        "request req_",
+        "`received_index`",
+    ),
+    (
+        "UPDATE request SET received_ms = 0",
+        "request req_",
+        "`received_ms`",
+    ),
+    (
+        "UPDATE request SET changed_ms = changed_ms + 1",
+        "request req_",
+        "changed last",
+    ),
+    ("UPDATE request SET uid = 0", "request req_", "`uid`"),
+    (
+        "UPDATE request SET principal = 'uid:0 ' || hex(id)",
+        "request req_",
+        "`principal`",
+    ),
+    (
+        "UPDATE request SET sameness = x'00'",
+        "request req_",
+        "`sameness`",
+    ),
+    (
+        "UPDATE request SET submission = CAST(submission || x'00' AS BLOB)",
+        "request req_",
+        "`submission`",
+    ),
+    (
+        "UPDATE request SET id = zeroblob(16) WHERE state = 'succeeded' AND received_index < 10",
+        "request req_",
+        "has no row",
+    ),
+    (
+        "DELETE FROM request WHERE state = 'denied'",
+        "request req_",
+        "has no row",
+    ),
+];
+
+#[test]
+fn a_change_of_any_other_column_is_found() {
+    for (sql, place, problem) in TAMPERED {
+        Copy::new().execute(sql).expect(place, problem);
+    }
+}
+
+#[test]
+fn rows_that_are_deleted_swapped_inserted_or_cut_off_are_found() {
+    Copy::new()
+        .execute("DELETE FROM audit_leaf WHERE idx = 9")
+        .expect("entry 9: ", "is missing; 10 comes next");
+    let swapped = Copy::new();
+    swapped.execute("UPDATE audit_leaf SET idx = -1 WHERE idx = 9");
+    swapped.execute("UPDATE audit_leaf SET idx = 9 WHERE idx = 10");
+    swapped.execute("UPDATE audit_leaf SET idx = 10 WHERE idx = -1");
+    swapped.expect("entry 9: ", "says that it is entry 10");
+    let inserted = Copy::new();
+    let last = inserted.entries().len();
+    inserted.execute(&format!(
+        "INSERT INTO audit_leaf SELECT {last}, data, leaf_hash, request FROM audit_leaf
+         WHERE idx = {}",
+        last - 1
+    ));
+    inserted.expect(&format!("entry {last}: "), "says that it is entry");
+    inserted.expect("head: ", "entries, and there are");
+    let cut = Copy::new();
+    cut.execute("DELETE FROM audit_leaf WHERE idx > 20");
+    cut.expect("head: ", "the log's key signed");
+}
+
+#[test]
+fn a_decision_changed_with_the_stolen_log_key_is_found() {
+    let copy = Copy::new();
+    let at = copy.position(0, is_decision);
+    copy.edit(at, |entry| entry["body"]["reason"] = "never said".into());
+    copy.expect(
+        &format!("entry {at}: "),
+        "its `reason` is not what the signed statement says",
+    );
+
+    let copy = Copy::new();
+    let at = copy.position(1, is_decision);
+    copy.edit(at, |entry| entry["body"]["verdict"] = "approve".into());
+    copy.expect(&format!("entry {at}: "), "its `verdict`");
+
+    let copy = Copy::new();
+    copy.edit(at, |entry| {
+        let text = entry["body"]["statement_base64"].as_str().unwrap();
+        let bytes = data_encoding::BASE64.decode(text.as_bytes()).unwrap();
+        let changed = String::from_utf8(bytes)
+            .unwrap()
+            .replace("looked at it", "looked at ix");
+        entry["body"]["statement_base64"] = data_encoding::BASE64.encode(changed.as_bytes()).into();
+        entry["body"]["reason"] = "looked at ix".into();
+    });
+    copy.expect(&format!("entry {at}: "), "its signature does not count");
+}
+
+#[test]
+fn signatures_swapped_between_two_decisions_are_found() {
+    let copy = Copy::new();
+    let (first, second) = (copy.position(0, is_decision), copy.position(1, is_decision));
+    let mut entries = copy.entries();
+    let mut one: Value = serde_json::from_slice(&entries[first]).unwrap();
+    let mut other: Value = serde_json::from_slice(&entries[second]).unwrap();
+    std::mem::swap(&mut one["body"]["sshsig"], &mut other["body"]["sshsig"]);
+    entries[first] = json::canonical(&one).unwrap();
+    entries[second] = json::canonical(&other).unwrap();
+    copy.resign(&entries);
+    copy.expect(&format!("entry {first}: "), "its signature does not count");
+    copy.expect(&format!("entry {second}: "), "its signature does not count");
+}
+
+#[test]
+fn history_before_a_signature_cannot_be_rewritten_with_the_stolen_log_key() {
+    let copy = Copy::new();
+    let opened = copy.position(0, |entry| entry.body.entry_type() == "review.opened");
+    copy.edit(opened, |entry| entry["separation"] = "none".into());
+    let decided = copy.position(0, is_decision);
+    copy.expect(&format!("entry {decided}: "), "a head of size");
+}
+
+#[test]
+fn an_approval_made_up_with_the_stolen_log_key_is_found() {
+    let copy = Copy::new();
+    let decided = copy.position(0, is_decision);
+    let mut entries = copy.entries();
+    entries.remove(decided);
+    for (at, bytes) in entries.iter_mut().enumerate().skip(decided) {
+        let mut value: Value = serde_json::from_slice(bytes).unwrap();
+        value["seq"] = at.into();
+        *bytes = json::canonical(&value).unwrap();
+    }
+    copy.resign(&entries);
+    copy.expect(&format!("entry {decided}: "), "takes no `request.approved`");
+}
+
+#[test]
+fn an_event_that_is_owed_and_missing_is_found() {
+    let copy = Copy::new();
+    let mut entries = copy.entries();
+    let decided = copy.position(10, is_decision);
+    entries.truncate(decided + 1);
+    copy.resign(&entries);
+    copy.expect(
+        &format!("entry {decided}: "),
+        "the log ends, and `request.denied`",
+    );
+}
+
+#[test]
+fn a_log_cut_back_with_the_stolen_log_key_is_found_by_its_rows_and_by_a_kept_head() {
+    let copy = Copy::new();
+    let kept = copy.report().head.unwrap();
+    let mut entries = copy.entries();
+    let last = copy.position(0, |entry| entry.body.entry_type() == "request.withdrawn");
+    entries.truncate(last + 1);
+    copy.resign(&entries);
+    copy.expect("request req_", "has a row, and no entry in the log");
+    let trust = Trust {
+        heads: vec![kept],
+        ..trust()
+    };
+    let report = verify(&copy.path, &trust).unwrap();
+    assert!(
+        report.to_string().contains("was kept, here are fewer"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_kept_head_covers_the_tail() {
+    let copy = Copy::new();
+    let report = copy.report();
+    assert!(
+        report.to_string().contains("unwitnessed tail: entries"),
+        "{report}"
+    );
+    let trust = Trust {
+        heads: vec![report.head.unwrap()],
+        ..trust()
+    };
+    let report = verify(&copy.path, &trust).unwrap();
+    assert!(report.is_good());
+    assert!(
+        report.to_string().ends_with("unwitnessed tail: none"),
+        "{report}"
+    );
+}
+
+#[test]
+fn another_key_or_origin_is_found() {
+    let copy = Copy::new();
+    let vkey = countersign_shared::log::note::SignerKey::from_seed(ORIGIN, &[1; 32]).unwrap();
+    let other = Trust {
+        vkey: vkey.verifier().clone(),
+        ..trust()
+    };
+    let report = verify(&copy.path, &other).unwrap();
+    let places: Vec<Place> = report
+        .findings
+        .iter()
+        .map(|finding| finding.place)
+        .collect();
+    assert_eq!(places, [Place::Head, Place::Entry(0)], "{report}");
+    let other = Trust {
+        origin: "countersign/other".to_owned(),
+        ..trust()
+    };
+    assert!(!verify(&copy.path, &other).unwrap().is_good());
+}
+
+#[test]
+fn what_is_no_database_is_told_from_what_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    assert!(verify(&path, &trust()).is_err());
+    let mut bytes = DATABASE.clone();
+    let (from, to) = (bytes.len() / 2, bytes.len() / 2 + 9000);
+    bytes[from..to].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+    let report = verify(&path, &trust()).unwrap();
+    assert_eq!(report.findings[0].place, Place::Database, "{report}");
+    std::fs::write(&path, b"not a database, but long enough to be looked at").unwrap();
+    let report = verify(&path, &trust()).unwrap();
+    assert_eq!(report.findings[0].place, Place::Database, "{report}");
+}

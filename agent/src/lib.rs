@@ -1,1 +1,117 @@
-//! To come.
+//! The agents' side of Countersign: asks first, waits, and runs only what was approved.
+//!
+//! Nothing here can sign or decide: of the protocol's two services only the agents' one is
+//! compiled in. It fails closed: each path that does not end in a checked approval ends with
+//! nothing run and an exit code that says why.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`request`], [`ticketed`] | ask, then wait, withdraw, redeem and report from other processes |
+//! | [`run`] | ask for a command, and run exactly that |
+//! | [`session`], [`waiting`], [`status`] | the conversation, through restarts of the daemon |
+//! | [`client`], [`wire`] | the calls; socket and places are in `countersign-client` |
+//! | [`tickets`] | what is kept between processes |
+//! | [`compare`], [`report`] | the document against what was asked; what became of the run |
+//! | [`failure`], [`exit`], [`output`] | what is said at the end |
+//! | [`clock`], [`signals`], [`inherited`] | the kernel's side |
+
+pub mod cli;
+pub mod client;
+mod clock;
+pub mod compare;
+pub mod exit;
+pub mod failure;
+mod inherited;
+mod output;
+pub mod report;
+mod request;
+mod run;
+mod session;
+mod signals;
+mod status;
+mod ticketed;
+pub mod tickets;
+mod waiting;
+mod wire;
+
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Arguments, Command};
+use exit::Exit;
+use failure::Failure;
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error),
+    };
+    let status_fd = match &arguments.command {
+        Command::Run(run) => run.status_fd,
+        Command::Request(_)
+        | Command::Wait(_)
+        | Command::Withdraw(_)
+        | Command::Redeem(_)
+        | Command::Report(_) => None,
+    };
+    let is_run = matches!(arguments.command, Command::Run(_));
+    let as_json = arguments.command.as_json();
+    let result = inherited::close_on_exec(status_fd)
+        .map_err(|errno| {
+            Failure::of(Exit::Usage, "status-fd", &errno)
+                .hint("open the descriptor that `--status-fd` names, as in `--status-fd 3 3>file`")
+        })
+        .and_then(|status| start(arguments, status));
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output::failure(&failure, as_json);
+            ExitCode::from(if is_run {
+                failure.exit.for_run()
+            } else {
+                failure.exit.number()
+            })
+        }
+    }
+}
+
+/// Runs one command in a runtime of its own.
+fn start(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Failure, "no-runtime", &error))?;
+    let code = runtime.block_on(perform(arguments, status));
+    // A thread that still waits for input of no interest must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Failure> {
+    let home = arguments.home.as_deref();
+    match arguments.command {
+        Command::Request(options) => Ok(request::perform(home, options).await?.number()),
+        Command::Wait(options) => Ok(ticketed::wait(home, options).await?.number()),
+        Command::Withdraw(options) => Ok(ticketed::withdraw(home, options).await?.number()),
+        Command::Redeem(options) => Ok(ticketed::redeem(home, options).await?.number()),
+        Command::Report(options) => Ok(ticketed::report(home, options).await?.number()),
+        Command::Run(options) => run::perform(home, options, status).await,
+    }
+}
+
+/// Prints what clap has to say and returns its exit code, which `run` moves out of the child's way.
+fn explain(error: &clap::Error) -> ExitCode {
+    drop(error.print());
+    let is_run = std::env::args_os()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "run");
+    ExitCode::from(match (error.exit_code(), is_run) {
+        (0, _) => Exit::Ok.number(),
+        (_, true) => Exit::Usage.for_run(),
+        (_, false) => Exit::Usage.number(),
+    })
+}

@@ -1,0 +1,5 @@
+//! The agents' program. Everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    countersign_agent::main()
+}

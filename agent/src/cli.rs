@@ -1,0 +1,202 @@
+//! The command line. What it accepts, and nothing of what it does.
+
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_shared::id::RequestId;
+
+pub use values::{Argument, ChangedFile, DataUseArgument, SecretArgument, SecretSource};
+
+/// Asks for an action before it happens, and runs only what was approved.
+#[derive(Debug, Parser)]
+#[command(name = "countersign-agent", version, disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit codes: 0 ok or approved, 1 failure, 2 usage, 3 denied or refused, 4 not authorised,
+5 expired or lapsed, 6 conflict, 7 daemon unreachable, 8 still pending, 9 verification failed,
+130 interrupted. `run` gives the program's own code; when nothing ran: 120 denied, refused or
+conflict, 121 expired, 122 daemon unreachable, 125 internal, 126 and 127 as env(1).")]
+pub struct Arguments {
+    /// The daemon's home directory, also `COUNTERSIGN_HOME`
+    #[arg(long, value_name = "DIR", global = true)]
+    pub home: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask for an action that you carry out yourself
+    Request(Box<RequestOptions>),
+    /// Wait until a request is decided
+    Wait(WaitOptions),
+    /// Take a request back
+    Withdraw(OneRequest),
+    /// Take the one use of an approved request, just before carrying it out
+    Redeem(RedeemOptions),
+    /// Tell what became of a redeemed request
+    Report(ReportOptions),
+    /// Ask for a command, and run exactly what was approved
+    Run(Box<RunOptions>),
+}
+
+impl Command {
+    /// Tells whether the result is to be JSON.
+    pub const fn as_json(&self) -> bool {
+        match self {
+            Self::Request(options) => options.json,
+            Self::Wait(options) => options.json,
+            Self::Withdraw(options) => options.json,
+            Self::Redeem(options) => options.json,
+            Self::Report(options) => options.json,
+            Self::Run(_) => false,
+        }
+    }
+}
+
+/// Ask for an action that you carry out yourself.
+#[derive(Debug, Args)]
+pub struct RequestOptions {
+    /// What would be done, a dotted verb such as `data.export`
+    #[arg(long, value_name = "KIND", required_unless_present = "document")]
+    pub kind: Option<String>,
+    /// The name of what it would be done to
+    #[arg(long, value_name = "NAME", required_unless_present = "document")]
+    pub target: Option<String>,
+    /// The kind of that, such as `database`; by default as the kind of the action says
+    #[arg(long, value_name = "KIND")]
+    pub target_kind: Option<String>,
+    /// An argument: NAME=TEXT, or NAME:=JSON for anything but a text
+    #[arg(long = "argument", value_name = "NAME=TEXT")]
+    pub arguments: Vec<Argument>,
+    /// An argument that is masked before anybody sees it: NAME=@FILE or NAME=env:VARIABLE
+    #[arg(long = "secret", value_name = "NAME=@FILE|env:VAR")]
+    pub secrets: Vec<SecretArgument>,
+    /// A file that would change: PATH as it is now, NEWFILE as it would be (empty: removed)
+    #[arg(long = "change", value_name = "PATH=NEWFILE")]
+    pub changes: Vec<ChangedFile>,
+    /// Data that would be touched:
+    /// NAME,access=read|write|delete|export[,classification=C][,records=N][,destination=D]
+    #[arg(long = "data", value_name = "DATA")]
+    pub data: Vec<DataUseArgument>,
+    /// A file with the whole action as JSON, instead of the options above
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "kind", "target", "target_kind", "arguments", "secrets", "changes", "data", "reason",
+        "agent",
+    ])]
+    pub document: Option<PathBuf>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// What this agent calls itself
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Wait this long for the decision, such as `10m`; the request goes on without it
+    #[arg(long, value_name = "TIME", value_parser = values::span)]
+    pub wait: Option<Duration>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Wait until a request is decided.
+#[derive(Debug, Args)]
+pub struct WaitOptions {
+    /// The full id
+    #[arg(value_name = "ID")]
+    pub id: RequestId,
+    /// Stop waiting after this long, such as `10m`
+    #[arg(long, value_name = "TIME", value_parser = values::span)]
+    pub timeout: Option<Duration>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Names one request.
+#[derive(Debug, Args)]
+pub struct OneRequest {
+    /// The full id
+    #[arg(value_name = "ID")]
+    pub id: RequestId,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Take the one use of an approved request.
+#[derive(Debug, Args)]
+pub struct RedeemOptions {
+    /// The full id
+    #[arg(value_name = "ID")]
+    pub id: RequestId,
+    /// The request document whose action you are about to carry out
+    #[arg(long, value_name = "FILE")]
+    pub document: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Tell what became of a redeemed request.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// The full id
+    #[arg(value_name = "ID")]
+    pub id: RequestId,
+    /// How it ended; may be left out when `run` could not deliver its own report
+    #[arg(long, value_name = "OUTCOME")]
+    pub outcome: Option<Outcome>,
+    /// The exit code
+    #[arg(long, value_name = "N", requires = "outcome")]
+    pub exit: Option<u8>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How something ended, as its own doer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Outcome {
+    /// Well.
+    Succeeded,
+    /// Badly.
+    Failed,
+}
+
+/// Ask for a command, and run exactly what was approved.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// The name of what the command acts on; by default this host
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The kind of that
+    #[arg(long, value_name = "KIND", default_value = "host")]
+    pub target_kind: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// What this agent calls itself
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// A variable of the environment to pass on, shown to the reviewer with its value
+    #[arg(long = "env", value_name = "NAME", value_parser = values::variable)]
+    pub environment: Vec<String>,
+    /// The directory to run in
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// Write what happened as JSON to this descriptor
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub status_fd: Option<i32>,
+    /// The command and its arguments, after `--`
+    #[arg(value_name = "CMD", required = true, last = true)]
+    pub command: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! `run`: asks for a command and runs exactly what was approved (R9).
+//!
+//! Everything the command depends on is taken first ([`capture`]) and written into the action.
+//! After the approval, and once more after the one use was taken, it is looked at again and the
+//! action is written again: only when it is byte for byte the one that was asked for, and the
+//! document that was signed holds it, does the program start, from the very descriptors that were
+//! looked at. On every other path nothing runs.
+//!
+//! A difference that is seen before the redemption takes the request back; one that is seen after
+//! it is reported as `not-run`.
+
+mod asked;
+mod capture;
+mod execute;
+mod input;
+mod outcome;
+mod program;
+mod tee;
+mod telling;
+
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_shared::action::Contents;
+use countersign_shared::limits::Limits;
+use countersign_shared::text::Printable;
+
+use crate::cli::RunOptions;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::session::Session;
+use crate::signals::Signals;
+
+use asked::Asked;
+use capture::Capture;
+use outcome::{Ending, NotRun};
+
+/// How long standard input may be silent before we say what we are waiting for.
+const INPUT_NOTICE: Duration = Duration::from_secs(2);
+
+/// Asks for a command, runs it if it is approved, and returns the exit code.
+///
+/// # Errors
+/// Never with something run: then its exit code is the result.
+pub(crate) async fn perform(
+    home: Option<&Path>,
+    options: Box<RunOptions>,
+    status: Option<OwnedFd>,
+) -> Result<u8, Failure> {
+    let ending = attempt(home, &options).await;
+    if let Some(status) = status {
+        outcome::write_status(status, &ending);
+    }
+    match ending {
+        Ending::Ran { code, .. } => Ok(code),
+        Ending::NotRun(not_run) => {
+            output::failure(&not_run.failure, false);
+            Ok(not_run.code)
+        }
+    }
+}
+
+/// Does all of it; each early return is a path on which nothing ran.
+async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
+    let limits = Limits::default();
+    let input = match read_input(&limits).await {
+        Ok(input) => input,
+        Err(not_run) => return not_run.into(),
+    };
+    let taken = Capture::take(options, std::env::vars_os(), input)
+        .and_then(|capture| Ok((capture.action(&limits)?, capture)));
+    let (action, capture) = match taken {
+        Ok(taken) => taken,
+        Err(error) => return NotRun::before_asking(&error).into(),
+    };
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => return NotRun::of(Failure::of(Exit::Failure, "signals", &error)).into(),
+    };
+    let mut session = match Session::open(home) {
+        Ok(session) => session,
+        Err(failure) => return NotRun::of(failure).into(),
+    };
+    let submitted = tokio::select! {
+        biased;
+        // What was submitted already ends with its last waiter.
+        signal = signals.next() => Err(asked::interrupted(signal)),
+        submitted = Asked::submit(&mut session, action) => submitted,
+    };
+    match submitted {
+        Ok(asked) => {
+            asked
+                .see_through(&mut session, &capture, &limits, &mut signals)
+                .await
+        }
+        Err(failure) => NotRun::of(failure).into(),
+    }
+}
+
+/// Reads standard input to its end, and says so when that takes long.
+async fn read_input(limits: &Limits) -> Result<Option<Contents>, NotRun> {
+    let limit = limits.action_bytes;
+    let mut reading = tokio::task::spawn_blocking(move || input::read(limit));
+    let read = if let Ok(read) = tokio::time::timeout(INPUT_NOTICE, &mut reading).await {
+        read
+    } else {
+        output::message(&Printable::ours(
+            "reading standard input to its end; if the command needs none, use </dev/null",
+        ));
+        reading.await
+    };
+    match read {
+        Ok(Ok(input)) => Ok(input),
+        Ok(Err(error)) => Err(NotRun::before_asking(&error.into())),
+        Err(error) => Err(NotRun::of(Failure::of(Exit::Failure, "internal", &error))),
+    }
+}
+
+/// Returns the path that leads to an open file and to nothing else.
+fn through(file: impl AsFd) -> PathBuf {
+    Path::new("/proc/self/fd").join(file.as_fd().as_raw_fd().to_string())
+}

@@ -1,0 +1,167 @@
+//! Starting the program by its opened file, and staying with it until it has ended.
+//!
+//! The program is executed through its descriptor, in its opened directory, with the whole
+//! environment that was shown and no other. It runs in a process group of its own, which gets the
+//! signals that reach us. Its stdout and stderr are pipes, also when ours are terminals: only what
+//! passes through us can be hashed.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use countersign_shared::digest::Digest;
+use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use super::capture::Capture;
+use super::input::{self, InputError};
+use super::{tee, through};
+use crate::clock;
+use crate::report::Finished;
+use crate::signals::Signals;
+
+/// How long output is still passed on after the program has ended: a process that it left behind
+/// can hold the pipes open for ever.
+const AFTER_END: Duration = Duration::from_secs(2);
+
+/// The program did not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SpawnError {
+    /// Its input could not be made.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The kernel refused.
+    #[error("the program `{}` cannot be started", path.display())]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    /// Returns the exit code of env(1).
+    pub(super) fn exit(&self) -> u8 {
+        match self {
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Start { .. } => 126,
+            Self::Input(_) => 125,
+        }
+    }
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+    pid: u32,
+    began: Duration,
+    stdout: JoinHandle<Option<Digest>>,
+    stderr: JoinHandle<Option<Digest>>,
+}
+
+/// Starts the program that was captured.
+pub(super) fn start(capture: &Capture) -> Result<Running, SpawnError> {
+    let program = capture.program();
+    let failed = |source| SpawnError::Start {
+        path: program.path().to_path_buf(),
+        source,
+    };
+    let stdin = input::hand_on(capture.input())?;
+    if program.is_script() {
+        // The interpreter opens the script by the same name once more, after the exec.
+        rustix::io::fcntl_setfd(program.file(), FdFlags::empty())
+            .map_err(|errno| failed(errno.into()))?;
+    }
+    let argv = capture.argv();
+    let child = Command::new(through(program.file().as_fd()))
+        .arg0(argv.first().map_or(OsStr::new(""), |name| name))
+        .args(argv.iter().skip(1))
+        .env_clear()
+        .envs(capture.environment())
+        .current_dir(through(capture.directory().opened().as_fd()))
+        .process_group(0)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(failed)?;
+    let gone = || failed(io::Error::from(io::ErrorKind::BrokenPipe));
+    let pid = child.id().ok_or_else(gone)?;
+    let stdout = child.stdout.take().ok_or_else(gone)?;
+    let stderr = child.stderr.take().ok_or_else(gone)?;
+    Ok(Running {
+        child,
+        pid,
+        began: clock::boot(),
+        stdout: tokio::spawn(tee::pass_on(stdout, tokio::io::stdout())),
+        stderr: tokio::spawn(tee::pass_on(stderr, tokio::io::stderr())),
+    })
+}
+
+impl Running {
+    /// Returns the process id.
+    pub(super) const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits for the end, passing signals on meanwhile.
+    pub(super) async fn finish(mut self, signals: &mut Signals) -> io::Result<Finished> {
+        let status = loop {
+            tokio::select! {
+                biased;
+                status = self.child.wait() => break status?,
+                signal = signals.next() => {
+                    pass_on_signal(self.pid, signal);
+                }
+            }
+        };
+        let duration = clock::boot().saturating_sub(self.began);
+        let (stdout, stderr) = tokio::join!(rest(self.stdout), rest(self.stderr));
+        Ok(finished(status, stdout, stderr, duration))
+    }
+}
+
+/// Passes a signal on to all processes of the program's group.
+fn pass_on_signal(pid: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // A group that is gone has no need of it; its end is being waited for.
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
+/// Waits for the rest of the output, but not for ever.
+async fn rest(task: JoinHandle<Option<Digest>>) -> Option<Digest> {
+    let stop = task.abort_handle();
+    if let Ok(digest) = tokio::time::timeout(AFTER_END, task).await {
+        return digest.ok().flatten();
+    }
+    stop.abort();
+    None
+}
+
+fn finished(
+    status: ExitStatus,
+    stdout: Option<Digest>,
+    stderr: Option<Digest>,
+    duration: Duration,
+) -> Finished {
+    Finished {
+        outcome: Finished::word(status.code()),
+        exit: status.code(),
+        signal: status.signal(),
+        stdout,
+        stderr,
+        duration,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Standard input, read to its end before anybody is asked: it can carry the real command.
+//!
+//! A terminal and `/dev/null` give the program nothing; a pipe, a socket or a file is read whole
+//! and given to the program as bytes that can no longer change. Other devices are refused: they
+//! have no end.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read, Seek as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::process::Stdio;
+
+use countersign_shared::action::Contents;
+use rustix::fs::{FileType, MemfdFlags, SealFlags};
+
+/// Standard input cannot be what a program is given.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InputError {
+    /// It cannot be read.
+    #[error("standard input cannot be read")]
+    Read(#[source] io::Error),
+    /// It is larger than an action may be.
+    #[error("standard input has more than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+        /// How many were read.
+        found: usize,
+    },
+    /// It is a device.
+    #[error("standard input is a device, which has no end")]
+    Device,
+    /// The copy for the program cannot be made.
+    #[error("standard input cannot be handed on")]
+    Copy(#[source] io::Error),
+}
+
+/// Reads our own standard input, at most `limit` bytes. `None` when there is none to read.
+///
+/// # Errors
+/// When it cannot be read to its end within the limit.
+pub(super) fn read(limit: usize) -> Result<Option<Contents>, InputError> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Ok(None);
+    }
+    let stat = rustix::fs::fstat(stdin.as_fd()).map_err(|errno| InputError::Read(errno.into()))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::CharacterDevice if is_null(stat.st_rdev) => Ok(None),
+        FileType::CharacterDevice | FileType::BlockDevice => Err(InputError::Device),
+        FileType::RegularFile
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::Directory
+        | FileType::Symlink
+        | FileType::Unknown => read_all(stdin.lock(), limit).map(Some),
+    }
+}
+
+/// Tells whether a device is `/dev/null`.
+fn is_null(device: u64) -> bool {
+    rustix::fs::major(device) == 1 && rustix::fs::minor(device) == 3
+}
+
+fn read_all(from: impl Read, limit: usize) -> Result<Contents, InputError> {
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    from.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(InputError::Read)?;
+    if bytes.len() > limit {
+        return Err(InputError::TooLarge {
+            limit,
+            found: bytes.len(),
+        });
+    }
+    Ok(Contents::of(bytes))
+}
+
+/// Makes the program's standard input.
+///
+/// # Errors
+/// When the copy cannot be made.
+pub(super) fn hand_on(contents: Option<&Contents>) -> Result<Stdio, InputError> {
+    let Some(contents) = contents else {
+        return Ok(Stdio::null());
+    };
+    sealed(contents.as_bytes())
+        .map(Stdio::from)
+        .map_err(InputError::Copy)
+}
+
+/// Returns a file with these bytes that nobody can change any more, to be read from its beginning.
+fn sealed(bytes: &[u8]) -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(rustix::fs::memfd_create("stdin", flags)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_refused_and_not_cut() {
+        let bytes = [b'x'; 11];
+        assert_eq!(
+            read_all(&bytes[..10], 10).unwrap(),
+            Contents::Text("x".repeat(10))
+        );
+        let error = read_all(&bytes[..], 10).unwrap_err();
+        assert!(matches!(
+            error,
+            InputError::TooLarge {
+                limit: 10,
+                found: 11
+            }
+        ));
+    }
+
+    #[test]
+    fn an_input_without_bytes_is_not_the_same_as_none() {
+        assert_eq!(
+            read_all(io::empty(), 10).unwrap(),
+            Contents::Text(String::new())
+        );
+    }
+
+    #[test]
+    fn the_copy_for_the_program_cannot_change() {
+        let mut file = sealed(b"select 1").unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "select 1");
+        file.write_all(b"drop").unwrap_err();
+        file.set_len(0).unwrap_err();
+    }
+}

@@ -1,0 +1,307 @@
+//! What one command holds while it talks to the daemon: the place, the kept heads, the tickets and
+//! a connection.
+//!
+//! Every answer with a head goes through the kept heads here, so no caller can act on one that was
+//! not checked. Whether to try again after a lost connection is the caller's to say: only it knows
+//! whether repeating is harmless.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_shared::machine::State;
+
+use crate::client::{Asking, Claim, Client, ClientError, Redeemed, Refusal, Submitted};
+use crate::clock;
+use crate::failure::Failure;
+use crate::tickets::{Stage, Ticket, Tickets};
+use countersign_client::heads::Heads;
+use countersign_client::place::{Place, state_dir};
+
+/// The pause before the first repetition.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between repetitions.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long an asking is repeated whose connection broke before the answer came.
+const SUBMIT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long taking back a request waits for a daemon that does not answer.
+const DISOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One command's side of the conversation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    place: Place,
+    heads: Heads,
+    tickets: Tickets,
+    client: Option<Client>,
+}
+
+impl Session {
+    /// Opens what the conversation needs on this side; connects to nothing yet.
+    pub(crate) fn open(home: Option<&Path>) -> Result<Self, Failure> {
+        let place = Place::find(home)?;
+        let own: PathBuf = state_dir()?;
+        let tickets = Tickets::open(&own)?;
+        let key = match place.log_key() {
+            Ok(key) => key,
+            // Without a daemon there is no key either, and that is the better thing to say.
+            Err(error) => {
+                return Err(match place.agent_socket().symlink_metadata() {
+                    Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                        let socket = place.agent_socket();
+                        ClientError::Unreachable { socket, source }.into()
+                    }
+                    Ok(_) | Err(_) => error.into(),
+                });
+            }
+        };
+        let heads = Heads::open(&own, key)?;
+        Ok(Self {
+            place,
+            heads,
+            tickets,
+            client: None,
+        })
+    }
+
+    /// Returns the place of the daemon.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Returns the tickets.
+    pub(crate) const fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
+    /// Returns the kept heads.
+    pub(crate) const fn heads(&mut self) -> &mut Heads {
+        &mut self.heads
+    }
+
+    /// Asks, checks the head that comes with the answer, and keeps the ticket.
+    ///
+    /// A connection that breaks is made anew: the same 16 bytes get the same request. A daemon that
+    /// was never there is not waited for.
+    pub(crate) async fn submit(&mut self, asking: &Asking) -> Result<(Submitted, Ticket), Failure> {
+        let mut patience = Patience::new(SUBMIT_PATIENCE);
+        let mut asked = false;
+        let submitted = loop {
+            match self.submit_once(asking, &mut asked).await {
+                Ok(submitted) => break submitted,
+                Err(Tried::Failed(failure)) => return Err(failure),
+                Err(Tried::Not(error)) => {
+                    if !(asked && patience.allows(&error).await) {
+                        return Err(error.into());
+                    }
+                }
+            }
+        };
+        let ticket = Ticket {
+            claim: Claim {
+                id: submitted.id,
+                secret: submitted.secret.clone(),
+            },
+            digest: submitted.digest,
+            expires_at: submitted.expires_at,
+            stage: Stage::Asked,
+            redeemed_at: None,
+        };
+        if !submitted.state.has_ended()
+            && let Err(error) = self
+                .tickets
+                .keep(&ticket, &submitted.document, &submitted.openings)
+        {
+            self.disown(&submitted).await;
+            return Err(error.into());
+        }
+        Ok((submitted, ticket))
+    }
+
+    async fn submit_once(&mut self, asking: &Asking, asked: &mut bool) -> Result<Submitted, Tried> {
+        let known = self.heads.catch_up().map_err(failed)?;
+        let client = self.client().await.map_err(Tried::Not)?;
+        *asked = true;
+        let answer = client.submit(asking, known).await;
+        let submitted = self.note(answer).map_err(Tried::Not)?;
+        if let Err(error) = self.heads.accept(&submitted.head) {
+            self.disown(&submitted).await;
+            return Err(failed(error));
+        }
+        Ok(submitted)
+    }
+
+    /// Takes back what was asked for and cannot be gone on with: nobody would hold its ticket.
+    ///
+    /// A request that was joined is another process's as well, and stays. What the daemon does not
+    /// hear of ends by its deadline; the caller has a better error to tell.
+    async fn disown(&mut self, submitted: &Submitted) {
+        if submitted.joined || submitted.state.has_ended() {
+            return;
+        }
+        let claim = Claim {
+            id: submitted.id,
+            secret: submitted.secret.clone(),
+        };
+        drop(self.withdraw(&claim, DISOWN_PATIENCE).await);
+    }
+
+    /// Drops the connection, which may be dead after a long wait elsewhere.
+    ///
+    /// A call that cannot be repeated must not be made on one of unknown state.
+    pub(crate) fn hang_up(&mut self) {
+        self.client = None;
+    }
+
+    /// Takes a request back, and goes on trying for `patience` when the daemon does not answer.
+    pub(crate) async fn withdraw(
+        &mut self,
+        claim: &Claim,
+        patience: Duration,
+    ) -> Result<State, ClientError> {
+        let mut patience = Patience::new(patience);
+        loop {
+            match self.withdraw_once(claim).await {
+                Ok(state) => return Ok(state),
+                Err(error) => {
+                    if !patience.allows(&error).await {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn withdraw_once(&mut self, claim: &Claim) -> Result<State, ClientError> {
+        let answer = self.client().await?.withdraw(claim).await;
+        self.note(answer)
+    }
+
+    /// Takes the one use. With `stays`, the daemon looks whether this process lives.
+    ///
+    /// The answer is not checked yet. A lost connection leaves open whether the use was taken.
+    pub(crate) async fn redeem(
+        &mut self,
+        ticket: &Ticket,
+        stays: bool,
+    ) -> Result<Redeemed, ClientError> {
+        // A kept head that cannot be read is looked at with the answer, which then is not accepted.
+        let known = self.heads.catch_up().unwrap_or(0);
+        let client = self.client().await?;
+        let pid = if stays { std::process::id() } else { 0 };
+        let answer = match client
+            .redeem(&ticket.claim, &ticket.digest, pid, known)
+            .await
+        {
+            // In a process namespace of our own we have another number than the daemon sees, and
+            // it says so before it looks at the request.
+            Err(ClientError::Refused(refusal)) if pid != 0 && is_about_pid(&refusal) => {
+                client.redeem(&ticket.claim, &ticket.digest, 0, known).await
+            }
+            answer => answer,
+        };
+        self.note(answer)
+    }
+
+    /// Checks that the log holds the redemption.
+    pub(crate) fn check_redemption(
+        &mut self,
+        ticket: &Ticket,
+        redeemed: &Redeemed,
+    ) -> Result<(), Failure> {
+        self.heads.check(
+            &redeemed.redeemed_by,
+            &["request.redeemed"],
+            ticket.claim.id,
+        )?;
+        Ok(())
+    }
+
+    /// Reports, and goes on trying for `patience` when the daemon does not answer.
+    pub(crate) async fn report(
+        &mut self,
+        claim: &Claim,
+        report: &[u8],
+        patience: Duration,
+    ) -> Result<State, ClientError> {
+        let mut patience = Patience::new(patience);
+        loop {
+            match self.report_once(claim, report).await {
+                Ok(state) => return Ok(state),
+                Err(error) => {
+                    if !patience.allows(&error).await {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn report_once(&mut self, claim: &Claim, report: &[u8]) -> Result<State, ClientError> {
+        let answer = self.client().await?.report(claim, report).await;
+        self.note(answer)
+    }
+
+    async fn client(&mut self) -> Result<&mut Client, ClientError> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::connect(&self.place).await?,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Drops the connection when it is lost, so that the next call makes another.
+    fn note<T>(&mut self, answer: Result<T, ClientError>) -> Result<T, ClientError> {
+        if let Err(error) = &answer
+            && error.is_lost()
+        {
+            self.client = None;
+        }
+        answer
+    }
+}
+
+/// How long a call that may be repeated is repeated, with growing pauses.
+#[derive(Debug)]
+struct Patience {
+    ends: Duration,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(span: Duration) -> Self {
+        Self {
+            ends: clock::boot().saturating_add(span),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Tells whether to try again after `error`, and pauses before it says yes.
+    async fn allows(&mut self, error: &ClientError) -> bool {
+        let left = self.ends.saturating_sub(clock::boot());
+        if !error.is_lost() || left.is_zero() {
+            return false;
+        }
+        tokio::time::sleep(self.pause.min(left)).await;
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        true
+    }
+}
+
+fn is_about_pid(refusal: &Refusal) -> bool {
+    refusal.code == "malformed-message" && refusal.field.as_deref() == Some("pid")
+}
+
+/// Why a submit came to nothing.
+enum Tried {
+    /// The daemon was not reached or said no.
+    Not(ClientError),
+    /// The answer must not be believed.
+    Failed(Failure),
+}
+
+fn failed(error: countersign_client::heads::HeadsError) -> Tried {
+    Tried::Failed(error.into())
+}

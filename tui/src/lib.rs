@@ -1,1 +1,28 @@
-//! To come.
+//! Countersign for people: the console, the command line, and the keys.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`account`], [`siblings`] | who runs this, and the other programs beside it |
+//! | [`console`] | the console, and the machine that keeps a slip of the hand from deciding |
+//! | [`link`] | the console's way to the daemon |
+//! | [`client`] | one connection to the reviewers' socket |
+//! | [`review`] | one request, checked against the log before anybody looks at it |
+//! | [`signing`] | statements: put together, signed, handed in, kept |
+//! | [`keys`] | the person's keys |
+//! | [`demo`] | daemon, agents and console, with nothing to set up |
+//!
+//! It holds no authority of its own: the daemon checks every statement again.
+
+pub mod account;
+pub mod cli;
+pub mod client;
+pub mod console;
+pub mod demo;
+pub mod keys;
+pub mod link;
+pub mod review;
+pub mod siblings;
+pub mod signing;
+
+pub use cli::main;

@@ -1,0 +1,299 @@
+//! The people's command line.
+//!
+//! Deciding verbs need the full id and at least 16 digits of the digest, so nothing is approved that
+//! was not looked at; "approve the next one" does not exist.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use countersign_client::heads::Heads;
+use countersign_client::place::{self, Place};
+
+mod decide;
+mod doctor;
+mod exit;
+mod init;
+mod log;
+mod output;
+mod show;
+
+use exit::{Done, Trouble};
+
+use crate::client::Client;
+use crate::console::runner::Options;
+use crate::siblings::sibling;
+
+/// Look at what agents ask for, and approve or deny it with your own key.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 100)]
+struct Arguments {
+    /// The directory that holds everything; without it `COUNTERSIGN_HOME`, or the usual places.
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Only look; nothing can be decided.
+    #[arg(long)]
+    read_only: bool,
+    /// Use ASCII symbols only.
+    #[arg(long)]
+    ascii: bool,
+    /// Your key, when it cannot be told which one is meant; for `init`, your public key.
+    #[arg(long, global = true, value_name = "FILE")]
+    key: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try everything: a daemon, three agents and the console, with nothing to set up.
+    Demo,
+    /// Make a home: configuration, keys, and a roster with the first reviewer.
+    Init(init::Arguments),
+    /// List requests, newest first.
+    List(show::ListArguments),
+    /// Show a request completely, as it would be signed.
+    Show(show::ShowArguments),
+    /// Show what a request would change in files.
+    Diff(show::DiffArguments),
+    /// Follow requests, a line for each change.
+    Watch(show::WatchArguments),
+    /// Approve a request.
+    Approve(decide::ApproveArguments),
+    /// Deny a request.
+    Deny(decide::DenyArguments),
+    /// Say that you are on it.
+    Claim(decide::IdArguments),
+    /// Say that you are no longer on it.
+    Release(decide::IdArguments),
+    /// Call for more eyes.
+    Escalate(decide::ActArguments),
+    /// Take back an approval that was not used yet.
+    Revoke(decide::ActArguments),
+    /// Ask for the end of a run.
+    Kill(decide::ActArguments),
+    /// Read the log.
+    Log(log::Arguments),
+    /// Check the whole log: tree, signatures, and that it tells the same as the tables.
+    Verify {
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check this installation and say what to mend.
+    Doctor {
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page.
+    Man,
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let as_json = arguments.command.as_ref().is_some_and(Command::wants_json);
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => trouble.report(as_json),
+    }
+}
+
+impl Command {
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::List(arguments) => arguments.json,
+            Self::Show(arguments) => arguments.json,
+            Self::Watch(arguments) => arguments.json,
+            Self::Log(arguments) => arguments.json,
+            Self::Verify { json } | Self::Doctor { json } => *json,
+            Self::Demo
+            | Self::Init(_)
+            | Self::Diff(_)
+            | Self::Approve(_)
+            | Self::Deny(_)
+            | Self::Claim(_)
+            | Self::Release(_)
+            | Self::Escalate(_)
+            | Self::Revoke(_)
+            | Self::Kill(_)
+            | Self::Completions { .. }
+            | Self::Man => false,
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Done {
+    let Arguments {
+        home,
+        read_only,
+        ascii,
+        key,
+        command,
+    } = arguments;
+    let options = Options {
+        read_only,
+        ascii,
+        color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let find = || Place::find(home.as_deref()).map_err(|error| Trouble::failure(&error));
+    match command {
+        None => {
+            if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+                output::bytes(
+                    Arguments::command()
+                        .render_long_help()
+                        .to_string()
+                        .as_bytes(),
+                );
+                return Err(Trouble::usage("the console needs a terminal"));
+            }
+            let place = find()?;
+            console_runtime()?
+                .block_on(crate::link::run_console(place, key, options))
+                .map_err(|error| Trouble::failure(&error))
+        }
+        Some(Command::Demo) => crate::demo::run(options).map_err(|error| Trouble::failure(&error)),
+        Some(Command::Init(arguments)) => init::init(home.as_deref(), &arguments, key.as_deref()),
+        Some(Command::List(arguments)) => in_session(&find()?, async |session| {
+            show::list(session, &arguments).await
+        }),
+        Some(Command::Show(arguments)) => in_session(&find()?, async |session| {
+            show::show(session, &arguments).await
+        }),
+        Some(Command::Diff(arguments)) => in_session(&find()?, async |session| {
+            show::diff(session, &arguments).await
+        }),
+        Some(Command::Watch(arguments)) => in_session(&find()?, async |session| {
+            show::watch(session, &arguments).await
+        }),
+        Some(Command::Approve(arguments)) => in_session(&find()?, async |session| {
+            decide::approve(session, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Deny(arguments)) => in_session(&find()?, async |session| {
+            decide::deny(session, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Claim(arguments)) => in_session(&find()?, async |session| {
+            decide::claim(session, &arguments).await
+        }),
+        Some(Command::Release(arguments)) => in_session(&find()?, async |session| {
+            decide::release(session, &arguments).await
+        }),
+        Some(Command::Escalate(arguments)) => in_session(&find()?, async |session| {
+            decide::act(session, decide::Kind::Escalate, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Revoke(arguments)) => in_session(&find()?, async |session| {
+            decide::act(session, decide::Kind::Revoke, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Kill(arguments)) => in_session(&find()?, async |session| {
+            decide::act(session, decide::Kind::Kill, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Log(arguments)) => in_session(&find()?, async |session| {
+            log::log(session, &arguments).await
+        }),
+        Some(Command::Verify { json }) => verify(home, json),
+        Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), json),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut text);
+            output::bytes(&text);
+            Ok(())
+        }
+        Some(Command::Man) => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Arguments::command())
+                .render(&mut text)
+                .map_err(|error| Trouble::failure(&error))?;
+            output::bytes(&text);
+            Ok(())
+        }
+    }
+}
+
+/// A connected command: the place, the connection, and the heads this user has kept.
+#[derive(Debug)]
+struct Session {
+    place: Place,
+    client: Client,
+    heads: Heads,
+    state_dir: PathBuf,
+}
+
+/// Connects and runs a command.
+fn in_session(place: &Place, command: impl AsyncFnOnce(Session) -> Done) -> Done {
+    runtime()?.block_on(async {
+        let client = Client::connect(place).await?;
+        let key = place.log_key().map_err(|error| Trouble::failure(&error))?;
+        let state_dir = place::state_dir().map_err(|error| Trouble::failure(&error))?;
+        let heads = Heads::open(&state_dir, key)
+            .map_err(|error| Trouble::new(9, "log", exit::chain(&error)))?;
+        command(Session {
+            place: place.clone(),
+            client,
+            heads,
+            state_dir,
+        })
+        .await
+    })
+}
+
+/// Returns a runtime in which drawing does not wait for the daemon's answers to be checked.
+fn console_runtime() -> Result<tokio::runtime::Runtime, Trouble> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::failure(&error))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::failure(&error))
+}
+
+/// Runs the daemon's own check of the database, which only its owner may read.
+fn verify(home: Option<PathBuf>, json: bool) -> Done {
+    let program = sibling("countersignd").map_err(|error| Trouble::failure(&error))?;
+    let mut command = std::process::Command::new(program);
+    if let Some(home) = home {
+        command.arg("--home").arg(home);
+    }
+    command.arg("verify");
+    if json {
+        command.arg("--json");
+    }
+    let status = command.status().map_err(|error| Trouble::failure(&error))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(9) if json => Err(Trouble::silent(9)),
+        Some(9) => Err(Trouble::new(
+            9,
+            "tampered",
+            "the log was tampered with, see above",
+        )),
+        Some(_) | None => Err(Trouble::new(1, "failure", "the log could not be checked")),
+    }
+}
+
+/// Reads the wall clock, the one place where the command line does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a statement says when it was made"
+)]
+pub(crate) fn wall_time() -> countersign_shared::time::Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    countersign_shared::time::Timestamp::from_millis(
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+    )
+}

@@ -1,0 +1,277 @@
+//! Approve, deny, and the other signed acts, from the command line.
+
+use std::path::Path;
+
+use countersign_client::shown;
+use countersign_shared::id::RequestId;
+use countersign_shared::statement::{ActKind, Verdict};
+
+use super::exit::{Done, Trouble};
+use super::{Session, output, show, wall_time};
+use crate::keys::{self, Signer};
+use crate::review::{Review, ReviewError};
+use crate::signing::{self, Pen, Word};
+
+/// The fewest digits of the digest that name what was looked at.
+const LEAST_DIGITS: usize = 16;
+
+/// Names a request.
+#[derive(Debug, clap::Args)]
+pub(super) struct IdArguments {
+    /// The full id.
+    id: RequestId,
+}
+
+/// What an approval needs.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApproveArguments {
+    /// The full id.
+    id: RequestId,
+    /// The digest that `show` printed, at least 16 digits of it.
+    #[arg(long, value_name = "HEX")]
+    digest: String,
+    /// The target's name, asked for when much is at stake.
+    #[arg(long, value_name = "TARGET")]
+    confirm: Option<String>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+/// What a deny needs.
+#[derive(Debug, clap::Args)]
+pub(super) struct DenyArguments {
+    /// The full id.
+    id: RequestId,
+    /// Why; the requester reads it.
+    #[arg(long)]
+    reason: String,
+    /// The digest that `show` printed, at least 16 digits of it.
+    #[arg(long, value_name = "HEX")]
+    digest: Option<String>,
+}
+
+/// What another signed act needs.
+#[derive(Debug, clap::Args)]
+pub(super) struct ActArguments {
+    /// The full id.
+    id: RequestId,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
+/// Which act.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// Call for more eyes.
+    Escalate,
+    /// Take an approval back.
+    Revoke,
+    /// Ask for the end of a run.
+    Kill,
+}
+
+pub(super) async fn approve(
+    mut session: Session,
+    arguments: &ApproveArguments,
+    key: Option<&Path>,
+) -> Done {
+    let review = load(&mut session, arguments.id).await?;
+    check_digest(&review, &arguments.digest)?;
+    let state = review
+        .answer
+        .summary
+        .as_ref()
+        .and_then(|summary| shown::state(summary.state).ok());
+    if let Some(state) = state.filter(|state| state.has_ended()) {
+        return Err(Trouble::ended(state));
+    }
+    if !review.rendering.complete {
+        return Err(Trouble::new(
+            1,
+            "not-shown",
+            "this request cannot be shown completely, so nobody can approve it",
+        ));
+    }
+    if !review.answer.not_eligible.is_empty() {
+        return Err(Trouble::new(
+            4,
+            "own-request",
+            review.answer.not_eligible.clone(),
+        ));
+    }
+    let tier = review
+        .answer
+        .summary
+        .as_ref()
+        .map_or("", |summary| summary.tier.as_str());
+    let target = review.document.target_name();
+    let named = arguments.confirm.as_deref() == Some(target);
+    if !named && (arguments.confirm.is_some() || !matches!(tier, "low" | "medium")) {
+        return Err(Trouble::usage(format!(
+            "at tier {tier} say `--confirm` with the target's name, byte for byte"
+        )));
+    }
+    show::print_rendering(&review);
+    session
+        .client
+        .open(review.document.id(), review.rendering.digest())
+        .await?;
+    let word = Word {
+        verdict: Verdict::Approve,
+        reason: arguments.reason.clone(),
+    };
+    decide(&mut session, &review, word, key).await
+}
+
+pub(super) async fn deny(
+    mut session: Session,
+    arguments: &DenyArguments,
+    key: Option<&Path>,
+) -> Done {
+    let review = load(&mut session, arguments.id).await?;
+    if let Some(digest) = &arguments.digest {
+        check_digest(&review, digest)?;
+    }
+    let word = Word {
+        verdict: Verdict::Deny,
+        reason: arguments.reason.clone(),
+    };
+    decide(&mut session, &review, word, key).await
+}
+
+pub(super) async fn claim(mut session: Session, arguments: &IdArguments) -> Done {
+    let until = session.client.claim(arguments.id).await?;
+    output::ours(&format!("claimed {} until {until}", arguments.id));
+    Ok(())
+}
+
+pub(super) async fn release(mut session: Session, arguments: &IdArguments) -> Done {
+    session.client.release(arguments.id).await?;
+    output::ours(&format!("released {}", arguments.id));
+    Ok(())
+}
+
+pub(super) async fn act(
+    mut session: Session,
+    kind: Kind,
+    arguments: &ActArguments,
+    key: Option<&Path>,
+) -> Done {
+    let review = load(&mut session, arguments.id).await?;
+    let (pen, mut signer) = sign_with(&mut session, key).await?;
+    let named = match kind {
+        Kind::Escalate => ActKind::Escalate,
+        Kind::Revoke => ActKind::Revoke,
+        Kind::Kill => ActKind::Kill,
+    };
+    let act = (named, arguments.reason.clone());
+    let act = signing::act(
+        &pen,
+        signer.assurance(),
+        &review,
+        &session.heads,
+        act,
+        wall_time(),
+    )?;
+    let statement = signing::sign(&mut signer, &act)?;
+    let id = arguments.id;
+    match kind {
+        Kind::Escalate => {
+            session.client.escalate(id, statement).await?;
+            output::ours(&format!("escalated {id}"));
+        }
+        Kind::Revoke => {
+            session.client.revoke(id, statement).await?;
+            output::ours(&format!("revoked {id}"));
+        }
+        Kind::Kill => {
+            session.client.kill(id, statement).await?;
+            output::ours(&format!("asked for the end of {id}"));
+        }
+    }
+    Ok(())
+}
+
+async fn load(session: &mut Session, id: RequestId) -> Result<Review, Trouble> {
+    Ok(Review::load(&mut session.client, &mut session.heads, &id.to_string()).await?)
+}
+
+/// Returns who signs, and the key, unlocked.
+async fn sign_with(session: &mut Session, key: Option<&Path>) -> Result<(Pen, Signer), Trouble> {
+    let pen = Pen::fetch(&mut session.client).await?;
+    let mut signer = pen
+        .choose(key, &session.place)
+        .map_err(crate::signing::SigningError::Key)?;
+    signer
+        .unlock_asking(keys::ask_on_terminal)
+        .map_err(crate::signing::SigningError::Key)?;
+    Ok((pen, signer))
+}
+
+async fn decide(session: &mut Session, review: &Review, word: Word, key: Option<&Path>) -> Done {
+    let (pen, mut signer) = sign_with(session, key).await?;
+    let verdict = word.verdict;
+    let decision = signing::decision(
+        &pen,
+        signer.assurance(),
+        review,
+        &session.heads,
+        word,
+        wall_time(),
+    )?;
+    let statement = signing::sign(&mut signer, &decision)?;
+    let id = review.document.id();
+    let known = session.heads.catch_up().map_err(ReviewError::from)?;
+    let answer = session.client.decide(id, statement.clone(), known).await?;
+    let missing = answer.missing.clone();
+    let dir = signing::keep(
+        &mut session.heads,
+        &session.state_dir,
+        (review, verdict),
+        &statement,
+        answer,
+    )?;
+    let word = match verdict {
+        Verdict::Approve => "approved",
+        Verdict::Deny => "denied",
+    };
+    let attested = match verdict {
+        Verdict::Approve if review.answer.self_attests => " (self-attested)",
+        Verdict::Approve | Verdict::Deny => "",
+    };
+    let waits = if missing.is_empty() {
+        String::new()
+    } else {
+        format!("; it still {missing}")
+    };
+    output::ours(&format!("{word} {id}{attested}{waits}"));
+    output::message(&format!(
+        "statement, signature and receipt are kept in {}",
+        dir.display()
+    ));
+    Ok(())
+}
+
+fn check_digest(review: &Review, given: &str) -> Done {
+    let given = given.strip_prefix("sha256:").unwrap_or(given);
+    let is_hex = given
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if given.len() < LEAST_DIGITS || !is_hex {
+        return Err(Trouble::usage(format!(
+            "`--digest` takes at least {LEAST_DIGITS} lower-case hexadecimal digits, {} given",
+            given.len()
+        )));
+    }
+    if review.digest().to_hex().starts_with(given) {
+        Ok(())
+    } else {
+        Err(Trouble::new(
+            6,
+            "stale-digest",
+            "the request has another digest than the one given",
+        ))
+    }
+}

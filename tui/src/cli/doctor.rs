@@ -1,0 +1,205 @@
+//! Checks this installation and says what to mend, a line for each finding.
+
+use std::path::Path;
+
+use countersign_client::heads::Heads;
+use countersign_client::peer::ConnectError;
+use countersign_client::place::{self, Place};
+use serde_json::json;
+
+use super::exit::{Done, Trouble, chain};
+use super::{output, runtime, wall_time};
+use crate::client::Client;
+use crate::signing::Pen;
+
+/// How far two wall clocks may be apart, in milliseconds.
+const CLOCKS_APART: i64 = 2_000;
+
+/// What was looked at, and how it stands.
+struct Finding {
+    what: &'static str,
+    is_well: bool,
+    says: String,
+}
+
+pub(super) fn doctor(home: Option<&Path>, as_json: bool) -> Done {
+    let mut findings = Vec::new();
+    let place = match Place::find(home) {
+        Ok(place) => place,
+        Err(error) => {
+            findings.push(bad("home", chain(&error)));
+            return tell(&findings, as_json);
+        }
+    };
+    findings.push(good(
+        "home",
+        place.layout().config_dir().display().to_string(),
+    ));
+    let agents = countersign_client::peer::connect(&place, &place.agent_socket());
+    findings.push(match agents {
+        Ok(_) => good("agents' socket", place.agent_socket().display().to_string()),
+        // Agents and reviewers are kept apart: it is well that a reviewer may not ask.
+        Err(error @ ConnectError::NotAllowed { .. }) => good("agents' socket", chain(&error)),
+        Err(error) => bad("agents' socket", chain(&error)),
+    });
+    runtime()?.block_on(connected(&place, &mut findings));
+    tell(&findings, as_json)
+}
+
+async fn connected(place: &Place, findings: &mut Vec<Finding>) {
+    let mut client = match Client::connect(place).await {
+        Ok(client) => {
+            let socket = place.review_socket().display().to_string();
+            findings.push(good("reviewers' socket", socket));
+            client
+        }
+        Err(error) => {
+            let advice = "start `countersignd`";
+            findings.push(bad(
+                "reviewers' socket",
+                format!("{}; {advice}", chain(&error)),
+            ));
+            return;
+        }
+    };
+    check_clock(&mut client, findings).await;
+    check_log(place, &mut client, findings).await;
+    match Pen::fetch(&mut client).await {
+        Ok(pen) => {
+            findings.push(good("roster", format!("you are {}", pen.reviewer)));
+            match pen.choose(None, place) {
+                Ok(signer)
+                    if signer.is_encrypted() || !matches!(signer, crate::keys::Signer::File(_)) =>
+                {
+                    findings.push(good(
+                        "key",
+                        format!("{} in {}", signer.fingerprint(), signer.place()),
+                    ));
+                }
+                Ok(signer) => findings.push(bad(
+                    "key",
+                    format!(
+                        "{} has no passphrase: any program you run can sign with it",
+                        signer.place()
+                    ),
+                )),
+                Err(error) => findings.push(bad("key", chain(&error))),
+            }
+        }
+        Err(error) => findings.push(bad("roster", chain(&error))),
+    }
+}
+
+async fn check_clock(client: &mut Client, findings: &mut Vec<Finding>) {
+    use countersign_shared::wire::pb::watch_response::Change;
+
+    let before = wall_time();
+    let Ok(mut changes) = client.watch(0).await else {
+        findings.push(bad("clock", "the daemon does not tell its time".to_owned()));
+        return;
+    };
+    while let Ok(Some(answer)) = changes.message().await {
+        if let Some(Change::SnapshotComplete(complete)) = answer.change {
+            let apart = complete
+                .now
+                .parse::<countersign_shared::time::Timestamp>()
+                .map(|now| now.as_millis().saturating_sub(before.as_millis()));
+            findings.push(match apart {
+                Ok(apart) if apart.abs() <= CLOCKS_APART => good(
+                    "clock",
+                    format!("within {} ms of the daemon's", apart.abs()),
+                ),
+                Ok(apart) => bad(
+                    "clock",
+                    format!("{} ms from the daemon's; set the clocks", apart.abs()),
+                ),
+                Err(_) => bad("clock", "the daemon's time cannot be read".to_owned()),
+            });
+            return;
+        }
+    }
+    findings.push(bad("clock", "the daemon does not tell its time".to_owned()));
+}
+
+async fn check_log(place: &Place, client: &mut Client, findings: &mut Vec<Finding>) {
+    let heads = place
+        .log_key()
+        .map_err(|error| chain(&error))
+        .and_then(|key| Ok((key, place::state_dir().map_err(|error| chain(&error))?)))
+        .and_then(|(key, dir)| Heads::open(&dir, key).map_err(|error| chain(&error)));
+    let mut heads = match heads {
+        Ok(heads) => heads,
+        Err(error) => {
+            findings.push(bad("log", error));
+            return;
+        }
+    };
+    let known = heads.catch_up().unwrap_or(0);
+    let head = match client.head(known).await {
+        Ok(answer) => answer.head,
+        Err(error) => {
+            findings.push(bad("log", chain(&error)));
+            return;
+        }
+    };
+    let accepted = head
+        .ok_or_else(|| "the daemon shows no head".to_owned())
+        .and_then(|head| {
+            countersign_client::shown::ShownHead::try_from(head).map_err(|error| chain(&error))
+        })
+        .and_then(|head| heads.accept(&head).map_err(|error| chain(&error)));
+    findings.push(match accepted {
+        Ok(()) => good(
+            "log",
+            format!(
+                "{} entries, and it continues what you saw before",
+                heads
+                    .last()
+                    .map_or(0, countersign_shared::log::checkpoint::Checkpoint::size)
+            ),
+        ),
+        Err(error) => bad("log", error),
+    });
+}
+
+fn good(what: &'static str, says: String) -> Finding {
+    Finding {
+        what,
+        is_well: true,
+        says,
+    }
+}
+
+fn bad(what: &'static str, says: String) -> Finding {
+    Finding {
+        what,
+        is_well: false,
+        says,
+    }
+}
+
+fn tell(findings: &[Finding], as_json: bool) -> Done {
+    if as_json {
+        let checks: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({"check": finding.what, "ok": finding.is_well, "message": finding.says}))
+            .collect();
+        output::json(&json!({"schema": 1, "checks": checks}));
+    } else {
+        for finding in findings {
+            let mark = if finding.is_well { "ok  " } else { "bad " };
+            output::ours(&format!("{mark} {}: {}", finding.what, finding.says));
+        }
+    }
+    if findings.iter().all(|finding| finding.is_well) {
+        Ok(())
+    } else if as_json {
+        Err(Trouble::silent(1))
+    } else {
+        Err(Trouble::new(
+            1,
+            "unwell",
+            "something has to be mended, see above",
+        ))
+    }
+}

@@ -1,0 +1,223 @@
+//! Which key means what: one table for the keyboard, the footer and the help.
+//!
+//! Lower case looks, upper case decides. The two deciding keys stand here for the help only: what
+//! they do is judged by [`super::safety`], which sees every key first.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::safety;
+
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// One row down.
+    Down,
+    /// One row up.
+    Up,
+    /// One screen down.
+    PageDown,
+    /// One screen up.
+    PageUp,
+    /// To the first row.
+    First,
+    /// To the last row.
+    Last,
+    /// Open the selected request.
+    Open,
+    /// Leave what is open.
+    Back,
+    /// The next tab.
+    NextTab,
+    /// A tab by its number, from 0.
+    Tab(usize),
+    /// The next hunk.
+    NextHunk,
+    /// The previous hunk.
+    PreviousHunk,
+    /// The next file.
+    NextFile,
+    /// The previous file.
+    PreviousFile,
+    /// Show or fold unchanged rows.
+    Unfold,
+    /// To the next part that was not seen.
+    NextUnseen,
+    /// Take in the arrivals.
+    Merge,
+    /// Claim, or give the claim back.
+    Claim,
+    /// Do not let another one's claim hold me up.
+    Take,
+    /// Approve. Judged elsewhere.
+    Approve,
+    /// Deny. Judged elsewhere.
+    Deny,
+    /// Show the keys.
+    Help,
+    /// Draw everything again.
+    Redraw,
+    /// Stop, as job control does.
+    Suspend,
+    /// Leave the console.
+    Quit,
+}
+
+/// Where a key is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The queue.
+    Queue,
+    /// A request.
+    Detail,
+    /// Anywhere.
+    Everywhere,
+}
+
+/// A key without what does not matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stroke {
+    /// A character.
+    Char(char),
+    /// A character with Control.
+    Control(char),
+    /// A key with a name.
+    Named(KeyCode),
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    /// Where it holds.
+    pub scope: Scope,
+    /// The keys.
+    pub strokes: &'static [Stroke],
+    /// What they ask for.
+    pub command: Command,
+    /// The keys as the help shows them.
+    pub keys: &'static str,
+    /// What the help says.
+    pub help: &'static str,
+    /// What the footer says; empty when it does not.
+    pub hint: &'static str,
+}
+
+use Stroke::{Char, Control, Named};
+
+const fn bind(
+    scope: Scope,
+    strokes: &'static [Stroke],
+    command: Command,
+    keys: &'static str,
+    help: &'static str,
+    hint: &'static str,
+) -> Binding {
+    Binding {
+        scope,
+        strokes,
+        command,
+        keys,
+        help,
+        hint,
+    }
+}
+
+/// The table. The footer shows hints in this order and drops from the end, so what must never be
+/// clipped stands first.
+#[rustfmt::skip]
+pub static BINDINGS: &[Binding] = &[
+    bind(Scope::Detail, &[Char(safety::DENY)], Command::Deny, "D", "deny (asks for a reason, Enter sends)", "D deny"),
+    bind(Scope::Detail, &[Char(safety::APPROVE)], Command::Approve, "A", "approve (when ARMED)", "A approve"),
+    bind(Scope::Queue, &[Named(KeyCode::Enter), Char('l')], Command::Open, "Enter l", "open the request", "Enter open"),
+    bind(Scope::Everywhere, &[Named(KeyCode::Esc), Char('h')], Command::Back, "Esc h", "back", "Esc back"),
+    bind(Scope::Queue, &[Char('R')], Command::Merge, "R", "take in the arrivals", "R merge"),
+    bind(Scope::Detail, &[Char('n')], Command::NextUnseen, "n", "next part not seen", "n next unseen"),
+    bind(Scope::Everywhere, &[Char(' '), Named(KeyCode::PageDown), Control('d')], Command::PageDown, "Space PgDn ^d", "a screen down", "Space page"),
+    bind(Scope::Everywhere, &[Char('c')], Command::Claim, "c", "claim, or give the claim back", "c claim"),
+    bind(Scope::Detail, &[Char('t')], Command::Take, "t", "approve although another reviewer is on it", ""),
+    bind(Scope::Everywhere, &[Char('?'), Named(KeyCode::F(1))], Command::Help, "? F1", "these keys", "? help"),
+    bind(Scope::Everywhere, &[Char('j'), Named(KeyCode::Down)], Command::Down, "j Down", "down", "j/k move"),
+    bind(Scope::Everywhere, &[Char('k'), Named(KeyCode::Up)], Command::Up, "k Up", "up", ""),
+    bind(Scope::Everywhere, &[Named(KeyCode::PageUp), Control('u')], Command::PageUp, "PgUp ^u", "a screen up", ""),
+    bind(Scope::Everywhere, &[Char('g'), Named(KeyCode::Home)], Command::First, "g Home", "to the start", ""),
+    bind(Scope::Everywhere, &[Char('G'), Named(KeyCode::End)], Command::Last, "G End", "to the end", ""),
+    bind(Scope::Detail, &[Named(KeyCode::Tab)], Command::NextTab, "Tab", "next tab", ""),
+    bind(Scope::Detail, &[Char('1')], Command::Tab(0), "1", "What", ""),
+    bind(Scope::Detail, &[Char('2')], Command::Tab(1), "2", "Diff", ""),
+    bind(Scope::Detail, &[Char('3'), Char('x')], Command::Tab(2), "3 x", "Exact", ""),
+    bind(Scope::Detail, &[Char('4')], Command::Tab(3), "4", "Who", ""),
+    bind(Scope::Detail, &[Char('5')], Command::Tab(4), "5", "Why", ""),
+    bind(Scope::Detail, &[Char(']')], Command::NextHunk, "]", "next hunk", ""),
+    bind(Scope::Detail, &[Char('[')], Command::PreviousHunk, "[", "previous hunk", ""),
+    bind(Scope::Detail, &[Char('}')], Command::NextFile, "}", "next file", ""),
+    bind(Scope::Detail, &[Char('{')], Command::PreviousFile, "{", "previous file", ""),
+    bind(Scope::Detail, &[Char('z')], Command::Unfold, "z", "show or fold unchanged rows", ""),
+    bind(Scope::Everywhere, &[Control('l')], Command::Redraw, "^l", "draw again", ""),
+    bind(Scope::Everywhere, &[Control('z')], Command::Suspend, "^z", "suspend", ""),
+    bind(Scope::Everywhere, &[Char('q')], Command::Quit, "q", "quit", "q quit"),
+    bind(Scope::Everywhere, &[Control('c')], Command::Quit, "^c", "quit", ""),
+];
+
+/// Returns the stroke of a key event; `None` for keys with other modifiers.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other keys have names")]
+pub fn stroke(event: &KeyEvent) -> Option<Stroke> {
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    let other = event
+        .modifiers
+        .difference(KeyModifiers::CONTROL | KeyModifiers::SHIFT);
+    match event.code {
+        _ if !other.is_empty() => None,
+        KeyCode::Char(character) if control => Some(Control(character.to_ascii_lowercase())),
+        KeyCode::Char(character) => Some(Char(character)),
+        code => Some(Named(code)),
+    }
+}
+
+/// Returns what a stroke asks for in this scope.
+pub fn command(scope: Scope, stroke: Stroke) -> Option<Command> {
+    BINDINGS
+        .iter()
+        .filter(|binding| binding.scope == scope || binding.scope == Scope::Everywhere)
+        .find(|binding| binding.strokes.contains(&stroke))
+        .map(|binding| binding.command)
+}
+
+/// Returns the rows of the table that hold in this scope.
+pub fn bindings(scope: Scope) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS
+        .iter()
+        .filter(move |binding| binding.scope == scope || binding.scope == Scope::Everywhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_scope() {
+        for scope in [Scope::Queue, Scope::Detail] {
+            let mut seen = Vec::new();
+            for stroke in bindings(scope).flat_map(|binding| binding.strokes) {
+                assert!(!seen.contains(stroke), "{stroke:?} in {scope:?}");
+                seen.push(*stroke);
+            }
+        }
+    }
+
+    #[test]
+    fn the_deciding_keys_are_upper_case_letters_of_the_detail_only() {
+        for binding in BINDINGS {
+            if matches!(binding.command, Command::Approve | Command::Deny) {
+                assert_eq!(binding.scope, Scope::Detail);
+                for stroke in binding.strokes {
+                    assert!(matches!(stroke, Char('A'..='Z')), "{stroke:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_with_alt_means_nothing() {
+        let event = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::ALT);
+        assert_eq!(stroke(&event), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! What the client tells, and what it changes.
+
+use countersign_shared::text::Printable;
+
+use super::super::event::{Effect, News};
+use super::super::model::Row;
+use super::super::safety::{Input, Wire};
+use super::super::state::State;
+use super::{act, feed};
+
+pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
+    match news {
+        News::Connected => {
+            state.queue.begin_snapshot();
+            feed(state, Input::Wire(Wire::Syncing))
+        }
+        News::Disconnected { tries } => {
+            state.tries = tries;
+            feed(state, Input::Wire(Wire::Down))
+        }
+        News::Draining => feed(state, Input::Wire(Wire::Draining)),
+        News::Row(row) => on_row(state, *row),
+        News::SnapshotComplete {
+            reviewer,
+            now,
+            local,
+        } => {
+            state.me = reviewer;
+            state.tries = 0;
+            state.set_clock(now, local);
+            state.queue.end_snapshot();
+            refresh_open(state);
+            feed(state, Input::Wire(Wire::Live))
+        }
+        News::HeadAdvanced { size } => {
+            state.head = Some(state.head.map_or(size, |head| head.max(size)));
+            Vec::new()
+        }
+        News::Forked { what } => {
+            state.fork = Some(Printable::from_ours(what));
+            feed(state, Input::Forked)
+        }
+        News::Loaded(detail) => {
+            if state.opening == Some(detail.row.id) {
+                vec![Effect::Prepare(detail)]
+            } else {
+                Vec::new()
+            }
+        }
+        News::NotLoaded { id, why } => {
+            act::not_opened(state, id, &why);
+            Vec::new()
+        }
+        News::Decided {
+            id,
+            standing,
+            missing,
+        } => {
+            let mut text = Printable::from_ours(format!("{id} is recorded: {}", standing.word()));
+            if !missing.is_empty() {
+                text.push(&Printable::from_ours(format!(", still missing: {missing}")));
+            }
+            state.notify(text, false);
+            feed(state, Input::Answered(id))
+        }
+        News::NotDecided { id, why } => {
+            let text = Printable::from_ours(format!("{id} was not decided: {why}"));
+            state.notify(text, true);
+            feed(state, Input::Answered(id))
+        }
+        News::Signing(signing) => feed(state, Input::Signing(signing)),
+        News::Unlocked => {
+            state.notify_ours("the key is unlocked; press the deciding key again", false);
+            feed(state, Input::Unlocked)
+        }
+        News::NotUnlocked { why } => {
+            state.notify(Printable::from_ours(why), true);
+            Vec::new()
+        }
+        News::Notice { text } => {
+            state.notify(Printable::from_ours(text), false);
+            Vec::new()
+        }
+    }
+}
+
+fn on_row(state: &mut State, row: Row) -> Vec<Effect> {
+    let id = row.id;
+    let new = state.queue.get(&id).is_none() && row.standing.is_waiting();
+    if let Some(open) = state.open.as_mut().filter(|open| open.row.id == id) {
+        open.row = row.clone();
+    }
+    state.queue.put(row);
+    refresh_open(state);
+    // Nobody needs to be called for what was there already.
+    if new && !state.is_old() {
+        vec![Effect::Bell]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Brings the newest row into what is open.
+fn refresh_open(state: &mut State) {
+    let Some(open) = &mut state.open else {
+        return;
+    };
+    let id = open.row.id;
+    if let Some(entry) = state.queue.get(&id) {
+        open.row = entry.row.clone();
+    }
+    act::changed(state, id);
+}

@@ -1,0 +1,234 @@
+//! The queue: one row per request; only rows on the screen are built.
+
+use countersign_shared::text::Printable;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::super::model::Tier;
+use super::super::safe_line::{Pen, row_of};
+use super::super::state::State;
+use super::super::state::queue::Entry;
+use super::super::theme::Role;
+use super::{Drawn, is_wide, preview, status};
+
+/// Rows above the list: the bar, a banner, the column names.
+const ABOVE: u16 = 3;
+/// Rows below it: a notice and the footer.
+const BELOW: u16 = 2;
+
+/// Returns where the list is.
+pub fn list_area(area: Rect) -> Rect {
+    Rect {
+        y: area.y.saturating_add(ABOVE),
+        width: if is_wide(area) {
+            area.width.saturating_mul(11) / 20
+        } else {
+            area.width
+        },
+        height: area.height.saturating_sub(ABOVE.saturating_add(BELOW)),
+        ..area
+    }
+}
+
+/// Draws the queue.
+pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
+    bar(state, buffer, row_of(area, 0));
+    let banners = status::session_banners(state);
+    if let Some((role, text)) = banners.first() {
+        let row = row_of(area, 1);
+        let mut pen = Pen::new(buffer, state.theme, row);
+        let left = pen.skip(1).left();
+        pen.cell(text, left, *role);
+    }
+    let list = list_area(area);
+    names(
+        state,
+        buffer,
+        Rect {
+            y: area.y.saturating_add(2),
+            height: 1,
+            ..list
+        },
+    );
+    let cursor = rows(state, buffer, list);
+    if is_wide(area) {
+        let x = list.right();
+        let pane = Rect {
+            x,
+            y: area.y.saturating_add(2),
+            width: area.right().saturating_sub(x),
+            height: list.height.saturating_add(1),
+        };
+        preview::draw(state, buffer, pane);
+    }
+    let below = usize::from(area.height.saturating_sub(BELOW));
+    status::notice(state, buffer, row_of(area, below));
+    status::footer(state, buffer, row_of(area, below.saturating_add(1)));
+    Drawn {
+        frame: None,
+        cursor,
+    }
+}
+
+fn bar(state: &State, buffer: &mut Buffer, row: Rect) {
+    let mut pen = Pen::new(buffer, state.theme, row);
+    let between = state.theme.glyphs.between;
+    pen.skip(1)
+        .ours("countersign", Role::Title)
+        .ours(between, Role::Dim);
+    pen.text(&status::reviewer(state), Role::Text)
+        .ours(between, Role::Dim);
+    let count = format!("{} in the queue", state.queue.len());
+    pen.text(&Printable::from_ours(count), Role::Text);
+    if let Some(opening) = &state.opening {
+        let text = format!("opening {opening}");
+        pen.ours(between, Role::Dim)
+            .text(&Printable::from_ours(text), Role::Warning);
+    }
+    let arrivals = state.queue.arrivals();
+    if arrivals > 0 {
+        let text = Printable::from_ours(format!(" {arrivals} new (R to merge) "));
+        let width = u16::try_from(text.width())
+            .unwrap_or(u16::MAX)
+            .saturating_add(2);
+        pen.right(width)
+            .ours(state.theme.glyphs.arrivals, Role::Warning);
+        pen.text(&text, Role::Warning);
+    }
+}
+
+/// The widths of the columns that depend on the width of the list; 0 for those left out.
+struct Columns {
+    from: u16,
+    kind: u16,
+    target: u16,
+    agent: u16,
+}
+
+fn columns(width: u16) -> Columns {
+    let (from, kind, agent) = match width {
+        100.. => (13, 20, 16),
+        76.. => (10, 15, 0),
+        // Beside a preview or on a narrow screen, what is asked for needs the room.
+        _ => (0, 15, 0),
+    };
+    // Sign, tier, time, id, gutter, findings, and the gaps between.
+    let fixed = 2 + 5 + 6 + 11 + 2 + 2;
+    let target = width.saturating_sub(fixed + from + kind + 1 + agent);
+    Columns {
+        from,
+        kind,
+        target,
+        agent,
+    }
+}
+
+fn names(state: &State, buffer: &mut Buffer, row: Rect) {
+    let columns = columns(row.width);
+    let mut pen = Pen::new(buffer, state.theme, row);
+    let cell = |pen: &mut Pen<'_>, text: &'static str, width: u16| {
+        pen.cell(&Printable::ours(text), width, Role::Dim);
+    };
+    pen.skip(2);
+    cell(&mut pen, "TIER", 5);
+    cell(&mut pen, "LEFT", 6);
+    cell(&mut pen, "ID", 11);
+    cell(&mut pen, "FROM", columns.from);
+    pen.skip(2);
+    cell(&mut pen, "ACTION", columns.kind.saturating_add(1));
+    cell(&mut pen, "TARGET", columns.target);
+    cell(&mut pen, "AGENT", columns.agent);
+}
+
+fn rows(state: &State, buffer: &mut Buffer, list: Rect) -> Option<Position> {
+    let (top, entries) = state.queue.window();
+    if entries.is_empty() {
+        let mut pen = Pen::new(buffer, state.theme, row_of(list, 1));
+        pen.skip(2);
+        if state.is_old() {
+            pen.ours("Nothing is known yet.", Role::Dim);
+        } else {
+            pen.ours("Queue clear.", Role::Text).skip(1);
+            if let Some(text) = status::last_decision(state) {
+                pen.text(&text, Role::Dim);
+            }
+        }
+        return None;
+    }
+    let columns = columns(list.width);
+    let mut cursor = None;
+    for (at, entry) in entries.iter().enumerate() {
+        let area = row_of(list, at);
+        let selected = top.saturating_add(at) == state.queue.selected_row();
+        draw_row(
+            state,
+            &mut Pen::new(buffer, state.theme, area),
+            entry,
+            &columns,
+        );
+        if selected {
+            cursor = Some(Position::new(area.x, area.y));
+            Pen::new(buffer, state.theme, area).paint(area, Role::Selected);
+        }
+    }
+    cursor
+}
+
+fn draw_row(state: &State, pen: &mut Pen<'_>, entry: &Entry, columns: &Columns) {
+    let (row, look) = (&entry.row, entry.look());
+    let glyphs = state.theme.glyphs;
+    let waits = row.standing.is_waiting();
+    let text_role = if waits && !state.is_old() {
+        Role::Text
+    } else {
+        Role::Dim
+    };
+    let sign = match (waits, &look.claimed_by) {
+        (false, _) => glyphs.ended,
+        (true, Some(_)) => glyphs.claimed,
+        (true, None) => glyphs.waiting,
+    };
+    pen.ours(sign, text_role).skip(1);
+    pen.cell(&Printable::ours(row.tier.word()), 5, tier_role(row.tier));
+    let time = if waits {
+        Printable::from_ours(status::span(state.left(row.expires_at)))
+    } else {
+        Printable::ours("over")
+    };
+    pen.cell(&time, 6, text_role);
+    pen.cell(&look.short_id, 10, text_role).skip(1);
+    if let Some(width) = columns.from.checked_sub(1) {
+        pen.cell(&look.from, width, text_role).skip(1);
+    }
+    pen.ours(glyphs.agent, Role::Dim).skip(1);
+    if state.safety.is_in_flight(&row.id) {
+        let unknown = Printable::ours("outcome unknown");
+        pen.cell(&unknown, columns.kind, Role::Warning).skip(1);
+        pen.cell(&look.target, columns.target, Role::Dim);
+    } else if waits {
+        pen.cell(&look.kind, columns.kind, text_role).skip(1);
+        pen.cell(&look.target, columns.target, text_role);
+        pen.cell(&look.agent, columns.agent, text_role);
+    } else {
+        pen.cell(
+            &Printable::ours(row.standing.word()),
+            columns.kind,
+            Role::Warning,
+        )
+        .skip(1);
+        pen.cell(&look.target, columns.target, Role::Dim);
+    }
+    if look.hides_something {
+        pen.right(1).ours("!", Role::Alarm);
+    }
+}
+
+/// The look of a tier.
+pub const fn tier_role(tier: Tier) -> Role {
+    match tier {
+        Tier::Low => Role::Dim,
+        Tier::Medium => Role::Text,
+        Tier::High => Role::Warning,
+        Tier::Critical => Role::Alarm,
+    }
+}

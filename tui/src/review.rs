@@ -1,0 +1,101 @@
+//! One request, checked before anybody looks at it: the document has the digest that the log's
+//! first entry about it names, and the log continues every head seen before.
+
+use countersign_client::heads::{Heads, HeadsError};
+use countersign_client::shown::{AnswerError, Inclusion};
+use countersign_shared::digest::Digest;
+use countersign_shared::display::{self, DisplayError, Rendering};
+use countersign_shared::document::{Document, DocumentError};
+use countersign_shared::log::entry::{Body, Entry, EntryError};
+use countersign_shared::machine::Event;
+use countersign_shared::wire::pb;
+
+use crate::client::{Client, ClientError};
+
+/// The request cannot be reviewed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// The daemon did not give it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer cannot be read.
+    #[error("the daemon's answer cannot be read")]
+    Answer(#[from] AnswerError),
+    /// The log did not stand the check.
+    #[error("the log is not what it was; decide nothing and tell whoever runs the daemon")]
+    Log(#[from] HeadsError),
+    /// The document is not one.
+    #[error("the request document cannot be read")]
+    Document(#[source] DocumentError),
+    /// The document is not the one that was received.
+    #[error("the request document is not the one that the log says was received")]
+    OtherDocument,
+    /// The entry is not one.
+    #[error("the entry `request.received` cannot be read")]
+    Entry(#[source] EntryError),
+    /// It cannot be shown.
+    #[error("the request cannot be shown")]
+    Display(#[source] DisplayError),
+}
+
+impl ReviewError {
+    /// Tells whether the log contradicts itself, so that nothing may be decided any more.
+    pub const fn is_alarm(&self) -> bool {
+        match self {
+            Self::Log(_) | Self::OtherDocument | Self::Entry(_) => true,
+            Self::Client(_) | Self::Answer(_) | Self::Document(_) | Self::Display(_) => false,
+        }
+    }
+}
+
+/// A request, checked and rendered.
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// The answer as it came.
+    pub answer: pb::GetResponse,
+    /// The document.
+    pub document: Document,
+    /// What is shown, and signed for.
+    pub rendering: Rendering,
+}
+
+impl Review {
+    /// Loads a request by its id or a prefix, and checks it.
+    pub async fn load(
+        client: &mut Client,
+        heads: &mut Heads,
+        id: &str,
+    ) -> Result<Self, ReviewError> {
+        let known = heads.catch_up()?;
+        let answer = client.get(id, known).await?;
+        Self::check(heads, answer)
+    }
+
+    /// Checks an answer.
+    pub fn check(heads: &mut Heads, answer: pb::GetResponse) -> Result<Self, ReviewError> {
+        let document = Document::read(&answer.document).map_err(ReviewError::Document)?;
+        let received = answer
+            .received
+            .clone()
+            .ok_or(AnswerError { field: "received" })?;
+        let received = Inclusion::try_from(received)?;
+        heads.check(&received, &["request.received"], document.id())?;
+        let entry = Entry::read(&received.entry).map_err(ReviewError::Entry)?;
+        let rendering = display::render(document.bytes()).map_err(ReviewError::Display)?;
+        match &entry.body {
+            Body::Request(Event::Received(event))
+                if event.digest == document.digest() && event.display == rendering.digest() => {}
+            Body::Request(_) | Body::Log(_) => return Err(ReviewError::OtherDocument),
+        }
+        Ok(Self {
+            answer,
+            document,
+            rendering,
+        })
+    }
+
+    /// Returns the digest that is signed.
+    pub fn digest(&self) -> Digest {
+        self.document.digest()
+    }
+}

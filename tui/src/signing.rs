@@ -1,0 +1,290 @@
+//! Statements: put together from what was shown, signed, handed in, kept.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_client::heads::{Heads, HeadsError};
+use countersign_client::place::Place;
+use countersign_client::private::write_private;
+use countersign_client::shown::{AnswerError, Inclusion};
+use countersign_shared::digest::{Digest, DigestError};
+use countersign_shared::log::receipt::{Receipt, ReceiptError};
+use countersign_shared::statement::{
+    self, ActKind, Assurance, Decision, Display, LogHead, Nonce, Requester, Statement,
+    StatementError, Subject, Verdict,
+};
+use countersign_shared::time::Timestamp;
+use countersign_shared::wire::pb;
+use ssh_key::PublicKey;
+
+use crate::client::{Client, ClientError, Signed};
+use crate::keys::{self, KeyError, Places, Signer};
+use crate::review::Review;
+
+/// How long a statement may be handed in after it was made.
+const VALID: Duration = Duration::from_secs(120);
+
+/// A statement could not be made or handed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The daemon refused, or was not reached.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer cannot be read.
+    #[error("the daemon's answer cannot be read")]
+    Answer(#[from] AnswerError),
+    /// The rules that the daemon names have no digest.
+    #[error("the daemon names no rules")]
+    Rules(#[from] DigestError),
+    /// The caller is nobody in the roster.
+    #[error("you are nobody in the roster; ask the operator to add you to reviewers.toml")]
+    NotInRoster,
+    /// The key does not sign.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The statement cannot be written.
+    #[error("the statement cannot be written")]
+    Statement(#[from] StatementError),
+    /// No head of the log was verified, so no statement could name one.
+    #[error("no head of the log was verified yet")]
+    NoHead,
+    /// The decision is not in the log that answered.
+    #[error("the daemon says it recorded the decision and cannot prove it")]
+    NotRecorded(#[source] HeadsError),
+    /// The receipt cannot be written.
+    #[error("the decision is recorded; its receipt cannot be written")]
+    Receipt(#[source] ReceiptError),
+    /// The copy cannot be kept.
+    #[error("the decision is recorded; the copy in `{}` cannot be written", path.display())]
+    Keep {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Who signs, under which rules.
+#[derive(Debug)]
+pub struct Pen {
+    /// The person's name in the roster.
+    pub reviewer: String,
+    /// The rules in force.
+    pub rules: Digest,
+    /// The person's keys in the roster.
+    pub enrolled: Vec<PublicKey>,
+}
+
+impl Pen {
+    /// Asks the daemon who the caller is, and under which rules.
+    pub async fn fetch(client: &mut Client) -> Result<Self, SigningError> {
+        let rules = client.rules().await?;
+        if rules.you.is_empty() {
+            return Err(SigningError::NotInRoster);
+        }
+        Ok(Self {
+            rules: rules.digest.parse()?,
+            enrolled: enrolled(&rules.allowed_signers, &rules.you),
+            reviewer: rules.you,
+        })
+    }
+
+    /// Chooses the key to sign with.
+    pub fn choose(&self, named: Option<&Path>, place: &Place) -> Result<Signer, KeyError> {
+        let own = own_key(place);
+        let configured = own.exists().then_some(own.as_path());
+        keys::choose(
+            named,
+            configured,
+            &self.enrolled,
+            &Places::from_environment(),
+        )
+    }
+}
+
+/// Returns where `init` puts the key that it makes in user mode.
+pub fn own_key(place: &Place) -> PathBuf {
+    place.layout().config_dir().join("reviewer.key")
+}
+
+/// Returns the keys of one person in an OpenSSH `allowed_signers` file.
+fn enrolled(allowed_signers: &str, name: &str) -> Vec<PublicKey> {
+    allowed_signers
+        .lines()
+        .filter(|line| line.split(' ').next() == Some(name))
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let kind = words.iter().position(|word| {
+                ["ssh-", "ecdsa-", "sk-"]
+                    .iter()
+                    .any(|prefix| word.starts_with(prefix))
+            })?;
+            PublicKey::from_openssh(&words.get(kind..)?.join(" ")).ok()
+        })
+        .collect()
+}
+
+/// What a person decides, and why.
+#[derive(Debug, Clone)]
+pub struct Word {
+    /// Approve or deny.
+    pub verdict: Verdict,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Puts a decision together, to be signed with a key of this assurance.
+pub fn decision(
+    pen: &Pen,
+    assurance: Assurance,
+    review: &Review,
+    heads: &Heads,
+    word: Word,
+    now: Timestamp,
+) -> Result<Statement, SigningError> {
+    let requester = review.document.requester();
+    let text = |name: &str| {
+        requester
+            .get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
+    let decision = Decision {
+        request: review.document.id(),
+        digest: review.digest(),
+        verdict: word.verdict,
+        reason: word.reason,
+        reviewer: pen.reviewer.clone(),
+        assurance,
+        self_attested: review.answer.self_attests,
+        requester: Requester {
+            uid: requester
+                .get("uid")
+                .and_then(serde_json::Value::as_u64)
+                .and_then(|uid| u32::try_from(uid).ok())
+                .unwrap_or(u32::MAX),
+            user: text("user").unwrap_or_default(),
+            unit: text("unit"),
+            container: text("container"),
+        },
+        rules: pen.rules,
+        display: Display {
+            sha256: review.rendering.digest(),
+            complete: review.rendering.complete,
+            masked: review
+                .rendering
+                .masked
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        },
+        issued_at: now,
+        expires_at: now.plus(VALID),
+        nonce: nonce()?,
+        log: log_head(heads)?,
+    };
+    Ok(Statement::Decision(decision))
+}
+
+/// Puts an act together, to be signed with a key of this assurance.
+pub fn act(
+    pen: &Pen,
+    assurance: Assurance,
+    review: &Review,
+    heads: &Heads,
+    (kind, reason): (ActKind, String),
+    now: Timestamp,
+) -> Result<Statement, SigningError> {
+    let act = statement::Act {
+        kind,
+        subject: Subject::Request {
+            id: review.document.id(),
+            digest: review.digest(),
+        },
+        outcome: None,
+        reason,
+        reviewer: pen.reviewer.clone(),
+        assurance,
+        rules: pen.rules,
+        issued_at: now,
+        expires_at: now.plus(VALID),
+        nonce: nonce()?,
+        log: log_head(heads)?,
+    };
+    Ok(Statement::Act(act))
+}
+
+/// Signs a statement. A security key may wait for its owner: not for a thread that draws.
+pub fn sign(signer: &mut Signer, statement: &Statement) -> Result<Signed, SigningError> {
+    let bytes = statement.to_bytes()?;
+    let signature = signer.sign(statement.namespace(), &bytes)?;
+    Ok(Signed {
+        statement: bytes,
+        sshsig: signature.armored,
+    })
+}
+
+fn log_head(heads: &Heads) -> Result<LogHead, SigningError> {
+    let head = heads.last().ok_or(SigningError::NoHead)?;
+    Ok(LogHead {
+        origin: head.origin().to_owned(),
+        size: head.size(),
+        root: Digest::from_bytes(*head.root().as_bytes()),
+    })
+}
+
+fn nonce() -> Result<Nonce, SigningError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(SigningError::Random)?;
+    Ok(Nonce::from_bytes(bytes))
+}
+
+/// Checks that a decision is in the log, and keeps statement, signature and receipt (the decision
+/// counts as recorded for its reviewer only then). Returns the directory they are kept in.
+pub fn keep(
+    heads: &mut Heads,
+    state_dir: &Path,
+    (review, verdict): (&Review, Verdict),
+    signed: &Signed,
+    answer: pb::DecideResponse,
+) -> Result<PathBuf, SigningError> {
+    let recorded = answer.recorded.ok_or(AnswerError { field: "recorded" })?;
+    let recorded = Inclusion::try_from(recorded)?;
+    let id = review.document.id();
+    heads
+        .check(&recorded, &[], id)
+        .map_err(SigningError::NotRecorded)?;
+    let receipt = Receipt::new(
+        recorded.index,
+        Some(recorded.entry.clone()),
+        recorded.proof.clone(),
+        recorded.head.note.clone(),
+    )
+    .map_err(SigningError::Receipt)?;
+    let dir = state_dir.join("decisions");
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| SigningError::Keep { path, source }
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .map_err(failed(&dir))?;
+    for (ending, bytes) in [
+        ("json", signed.statement.as_slice()),
+        ("json.sig", signed.sshsig.as_bytes()),
+        ("tlog-proof", receipt.to_text().as_bytes()),
+    ] {
+        let path = dir.join(format!("{id}.{verdict}.{ending}"));
+        write_private(&path, bytes).map_err(failed(&path))?;
+    }
+    Ok(dir)
+}

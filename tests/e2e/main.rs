@@ -1,0 +1,19 @@
+//! End to end, with the real programs.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a helper that fails fails its test"
+)]
+
+mod asking;
+mod hostile;
+mod kills;
+mod refusals;
+mod run;
+mod story;
+mod system;
+mod tidy;
+mod wire;

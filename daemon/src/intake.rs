@@ -114,7 +114,7 @@ impl Asking {
         })
     }
 
-    /// Puts the request together that would come of the asking now.
+    /// Puts the request together that would come of the asking now, with the openings of its masks.
     pub fn draft(
         &self,
         peer: &Peer,
@@ -122,14 +122,14 @@ impl Asking {
         secrets: &Secrets,
         origin: &str,
         now: &Moment,
-    ) -> Result<Draft, IntakeError> {
+    ) -> Result<(Draft, Openings), IntakeError> {
         let launchers = peer.launchers().map_err(|_| IntakeError::PeerGone)?;
         if !peer.is_alive() {
             return Err(IntakeError::PeerGone);
         }
         let id = RequestId::from_bytes(random()?);
         let principal = principal(peer);
-        let (action, _) = self.mask(id, secrets)?;
+        let (action, openings) = self.mask(id, secrets)?;
         let mut requirement = rules.default_requirement.clone();
         let lifetime = Duration::from_secs(u64::from(requirement.ttl_s)).min(rules.limits.lifetime);
         let expires = Deadline::after(now, lifetime);
@@ -168,7 +168,7 @@ impl Asking {
             ticket: ticket.digest(),
             attached: self.attached,
         };
-        Ok(Draft {
+        let draft = Draft {
             id,
             card: Card::of(&document),
             document: document.bytes().into(),
@@ -178,7 +178,8 @@ impl Asking {
             ask_key: self.ask_key.clone(),
             submission: self.submission,
             known_size: self.known_size,
-        })
+        };
+        Ok((draft, openings))
     }
 
     /// Returns the openings of the masks of the request `id`, as far as this asking is the one

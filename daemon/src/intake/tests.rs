@@ -74,7 +74,7 @@ fn try_draft(action: &Value) -> Result<(Asking, Draft, Secrets), IntakeError> {
     let peer = Peer::of(&ours).unwrap();
     let secrets = Secrets::new([4; 32]);
     let asking = Asking::read(&message(action), &rules()).unwrap();
-    let draft = asking.draft(&peer, &rules(), &secrets, "countersign/test", &now())?;
+    let (draft, _) = asking.draft(&peer, &rules(), &secrets, "countersign/test", &now())?;
     Ok((asking, draft, secrets))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign_shared::digest::Digest;
 use countersign_shared::id::{RequestId, TicketSecret};
 use countersign_shared::machine::{Executor, RunEnd, RunOutcome, State};
+use countersign_shared::mask::Openings;
 use countersign_shared::wire::pb;
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -52,17 +53,18 @@ impl Agents {
         request: pb::SubmitRequest,
     ) -> Result<pb::SubmitResponse, Status> {
         let request = Arc::new(request);
-        let (asking, submitted) = {
+        let (asking, own, submitted) = {
             let mut tries = 0;
             loop {
-                let (asking, draft) = self.prepare(peer, &request).await?;
+                let (asking, draft, openings) = self.prepare(peer, &request).await?;
+                let own = (draft.id, openings);
                 let asked = self
                     .desk
                     .engine
                     .ask(|reply| Call::Submit(Box::new(draft), reply))
                     .await;
                 match asked {
-                    Ok(submitted) => break (asking, submitted),
+                    Ok(submitted) => break (asking, own, submitted),
                     // The rules took force between the draft and the engine; draft anew.
                     Err(EngineError::RulesChanged) if tries < RULES_TRIES => {
                         tries += 1;
@@ -72,14 +74,17 @@ impl Agents {
                 }
             }
         };
-        let openings = asking
-            .openings(submitted.id, &self.desk.secrets, &submitted.document)
-            .and_then(|openings| {
-                openings
-                    .map(|openings| openings.to_bytes().map_err(IntakeError::Mask))
-                    .transpose()
-            })
-            .map_err(|error| status::intake(&error))?
+        // A request that was joined or repeated has another id, and so other openings.
+        let openings = match own {
+            (id, openings) if id == submitted.id => Some(openings),
+            (..) => asking
+                .openings(submitted.id, &self.desk.secrets, &submitted.document)
+                .map_err(|error| status::intake(&error))?,
+        };
+        let openings = openings
+            .map(|openings| openings.to_bytes())
+            .transpose()
+            .map_err(|error| status::intake(&IntakeError::Mask(error)))?
             .unwrap_or_default();
         Ok(pb::SubmitResponse {
             id: submitted.id.to_string(),
@@ -100,7 +105,7 @@ impl Agents {
         &self,
         peer: &Arc<Peer>,
         request: &Arc<pb::SubmitRequest>,
-    ) -> Result<(Asking, Draft), Status> {
+    ) -> Result<(Asking, Draft, Openings), Status> {
         let (desk, peer, request) = (
             Arc::clone(&self.desk),
             Arc::clone(peer),
@@ -111,8 +116,9 @@ impl Agents {
             let rules = desk.rules();
             let asking = Asking::read(&request, &rules)?;
             let now = desk.clock.now();
-            let draft = asking.draft(&peer, &rules, &desk.secrets, &desk.origin, &now)?;
-            Ok::<_, IntakeError>((asking, draft))
+            let (draft, openings) =
+                asking.draft(&peer, &rules, &desk.secrets, &desk.origin, &now)?;
+            Ok::<_, IntakeError>((asking, draft, openings))
         };
         let prepared = if is_small {
             prepare()

@@ -40,6 +40,22 @@ struct Scan {
 
 impl Scan {
     fn char(&mut self, c: char, rest: &str) {
+        if matches!(c, ' '..='~') {
+            // Nothing is looked up for what nearly all text consists of.
+            self.marks = Some(0);
+            (self.emoji, self.joinable) = (false, false);
+        } else {
+            self.unusual(c, rest);
+        }
+        self.any = true;
+        self.count_layout(c);
+        if let Some(word) = self.word.next(c) {
+            self.findings.mixed_words.push(word);
+        }
+    }
+
+    /// Takes a character that is not plain ASCII.
+    fn unusual(&mut self, c: char, rest: &str) {
         if let Some(kind) = self.hidden(c, rest) {
             let chars = self.findings.hidden.entry(kind).or_default();
             *chars.entry(c).or_default() += 1;
@@ -55,11 +71,6 @@ impl Scan {
         self.joinable = self.emoji && is_variation_selector(c);
         self.emoji = is_emoji(c) || (self.emoji && is_emoji_modifier(c));
         self.joinable |= self.emoji;
-        self.any = true;
-        self.count_layout(c);
-        if let Some(word) = self.word.next(c) {
-            self.findings.mixed_words.push(word);
-        }
     }
 
     fn byte(&mut self) {

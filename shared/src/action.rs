@@ -85,20 +85,17 @@ impl Action {
 
     /// Returns the action in RFC 8785 form, secrets included.
     pub fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, ActionError> {
-        Ok(Zeroizing::new(json::canonical(&self.value)?))
+        Ok(Zeroizing::new(json::canonical_value(&self.value)?))
     }
 
     /// Returns what makes two askings the same action: all of it but the `claims` (R13).
     ///
     /// Secrets are part of it, so it only ever goes into a keyed hash.
     pub fn sameness_bytes(&self) -> Result<Zeroizing<Vec<u8>>, ActionError> {
-        let mut rest = self.clone();
-        if let Some(members) = rest.value.as_object_mut()
-            && let Some(mut claims) = members.remove("claims")
-        {
-            wipe(&mut claims);
-        }
-        rest.bytes()
+        Ok(Zeroizing::new(json::canonical_without(
+            &self.value,
+            "claims",
+        )?))
     }
 }
 

@@ -28,7 +28,8 @@ mod tests;
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::text::{Findings, Printable, Untrusted};
+use crate::document::Document;
+use crate::text::{Findings, Printable};
 
 /// The first line of a rendering.
 pub const HEADER: &str = "countersign display v1";
@@ -99,13 +100,17 @@ pub fn render(document: &[u8]) -> Result<Rendering, DisplayError> {
     if canonical != document {
         return Err(DisplayError::NotCanonical);
     }
-    let mut leaves = leaves::Leaves::new();
-    leaves.take(&value)?;
-    Ok(leaves.finish())
+    render_value(&value)
 }
 
-/// Returns the Exact encoding of `text` between quotes.
-fn quoted(text: &Untrusted) -> Printable {
-    let quote = Printable::ours("\"");
-    Printable::concat(&[quote.clone(), Printable::exact(text), quote])
+/// Renders a request document that was read already.
+pub fn render_document(document: &Document) -> Result<Rendering, DisplayError> {
+    render_value(document.value())
+}
+
+/// Renders a value, which has one canonical form.
+fn render_value(value: &Value) -> Result<Rendering, DisplayError> {
+    let mut leaves = leaves::Leaves::new();
+    leaves.take(value)?;
+    Ok(leaves.finish())
 }

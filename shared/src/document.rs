@@ -108,6 +108,8 @@ impl Document {
     /// bytes that no daemon wrote.
     pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
+    const BOUNDS: Bounds = Bounds::of_own(Self::MAX_BYTES);
+
     /// Builds the document of a new request.
     pub fn build(intake: Intake) -> Result<Self, DocumentError> {
         let Intake {
@@ -137,13 +139,20 @@ impl Document {
             members.insert("facts".to_owned(), facts);
             members.insert("action".to_owned(), action);
         }
-        Self::read(&json::canonical(&value).map_err(DocumentError::Json)?)
+        let (value, bytes) =
+            json::write_within(value, &Self::BOUNDS).map_err(DocumentError::Json)?;
+        Self::of(value, bytes)
     }
 
     /// Reads a document; anything but the exact format is refused.
     pub fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let value = json::read_canonical_within(bytes, &Bounds::of_own(Self::MAX_BYTES))
-            .map_err(DocumentError::Json)?;
+        let value =
+            json::read_canonical_within(bytes, &Self::BOUNDS).map_err(DocumentError::Json)?;
+        Self::of(value, bytes.to_vec())
+    }
+
+    /// Checks a value that was read from these bytes.
+    fn of(value: Value, bytes: Vec<u8>) -> Result<Self, DocumentError> {
         let members = value.as_object().ok_or(DocumentError::Value {
             at: Pointer::root(),
             expected: "an object",
@@ -183,8 +192,8 @@ impl Document {
             rules: parsed(&value, "rules", "a digest")?,
             received_at,
             expires_at,
-            digest: Digest::of(bytes),
-            bytes: bytes.to_vec(),
+            digest: Digest::of(&bytes),
+            bytes,
             value,
         })
     }

@@ -58,6 +58,19 @@ impl RequestId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Returns the first and the last id whose text form begins with `prefix`, or nothing when none
+    /// can.
+    pub fn range(prefix: &str) -> Option<(Self, Self)> {
+        let lowest = format!("{}{}", Self::PREFIX, "0".repeat(26));
+        // 26 characters carry 130 bits; the last two must be zero.
+        let highest = format!("{}{}w", Self::PREFIX, "z".repeat(25));
+        let filled = |with: &str| {
+            let rest = with.get(prefix.len()..)?;
+            format!("{prefix}{rest}").parse::<Self>().ok()
+        };
+        Some((filled(&lowest)?, filled(&highest)?))
+    }
 }
 
 impl fmt::Display for RequestId {
@@ -189,6 +202,36 @@ mod tests {
             "",
         ] {
             assert!(other.parse::<RequestId>().is_err(), "{other} was read");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_in_the_range_of_each_prefix_and_its_neighbours_are_not(
+            bytes: [u8; 16],
+            length in 4_usize..30,
+        ) {
+            let id = RequestId::from_bytes(bytes);
+            let text = id.to_string();
+            let prefix = text.get(..length).unwrap();
+            let (first, last) = RequestId::range(prefix).unwrap();
+            prop_assert!(first <= id && id <= last);
+            prop_assert!(first.to_string().starts_with(prefix));
+            prop_assert!(last.to_string().starts_with(prefix));
+            for outside in [
+                u128::from_be_bytes(first.0).checked_sub(1),
+                u128::from_be_bytes(last.0).checked_add(1),
+            ].into_iter().flatten() {
+                let outside = RequestId::from_bytes(outside.to_be_bytes());
+                prop_assert!(!outside.to_string().starts_with(prefix));
+            }
+        }
+    }
+
+    #[test]
+    fn what_begins_no_id_has_no_range() {
+        for prefix in ["tkt_0", "req_u", "req_A", "req_00000000000000000000000000x"] {
+            assert_eq!(RequestId::range(prefix), None, "{prefix}");
         }
     }
 

@@ -3,12 +3,10 @@
 //! Depth is bounded by the reader of JSON (128). Length is bounded while writing, because a name is
 //! repeated for every leaf below it.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value};
 
 use super::shape::{Shape, shape};
-use super::{DisplayError, HEADER, Line, MAX_BYTES, Rendering, quoted};
+use super::{DisplayError, HEADER, Line, MAX_BYTES, Rendering};
 use crate::text::{Findings, Printable, Untrusted};
 
 /// A rendering that is being written.
@@ -16,9 +14,29 @@ use crate::text::{Findings, Printable, Untrusted};
 pub(super) struct Leaves {
     rendering: Rendering,
     /// The pointer to the value at hand.
-    path: Vec<Printable>,
-    /// The length of the pointer in bytes.
-    path_len: usize,
+    pointer: Printable,
+    /// Where the value at hand stands: outside `/action`, in it, or in its `/claims`.
+    place: Place,
+}
+
+/// Which part of the document is at hand, as far as findings are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Document,
+    Action,
+    Claims,
+    Elsewhere,
+}
+
+impl Place {
+    /// Returns the place of the member `name`.
+    fn member(self, name: &str) -> Self {
+        match (self, name) {
+            (Self::Document, "action") => Self::Action,
+            (Self::Action, "claims") | (Self::Claims, _) => Self::Claims,
+            (Self::Document | Self::Action | Self::Elsewhere, _) => Self::Elsewhere,
+        }
+    }
 }
 
 impl Leaves {
@@ -34,14 +52,14 @@ impl Leaves {
                 findings: Findings::default(),
                 claims_findings: Findings::default(),
             },
-            path: Vec::new(),
-            path_len: 0,
+            pointer: Printable::default(),
+            place: Place::Document,
         }
     }
 
     /// Writes the leaves of the document.
     pub(super) fn take(&mut self, document: &Value) -> Result<(), DisplayError> {
-        self.value(document, false)
+        self.value(document, false, false)
     }
 
     /// Returns the rendering.
@@ -49,17 +67,25 @@ impl Leaves {
         self.rendering
     }
 
-    /// Writes the leaves of `value`; `in_parts` says that it stands in a `$parts` list.
-    fn value(&mut self, value: &Value, in_parts: bool) -> Result<(), DisplayError> {
+    /// Writes the leaves of `value`; `holds_parts` says that it is the value of `$parts`,
+    /// `in_parts` that it stands in the list there.
+    fn value(
+        &mut self,
+        value: &Value,
+        holds_parts: bool,
+        in_parts: bool,
+    ) -> Result<(), DisplayError> {
         match value {
             Value::Object(object) if !object.is_empty() => self.object(object, in_parts),
             Value::Array(items) if !items.is_empty() => {
-                let parts = self.ends_with("/$parts");
+                let place = self.place;
+                self.place = place.member("");
                 for (index, item) in items.iter().enumerate() {
-                    self.push(Printable::from_ours(format!("/{index}")));
-                    self.value(item, parts)?;
-                    self.pop();
+                    let mark = self.push(&Printable::from_ours(format!("/{index}")));
+                    self.value(item, false, holds_parts)?;
+                    self.pointer.cut(mark);
                 }
+                self.place = place;
                 Ok(())
             }
             Value::Object(_) => self.leaf(Printable::ours("{}")),
@@ -73,9 +99,8 @@ impl Leaves {
                 self.leaf(Printable::from_ours(text))
             }
             Value::String(text) => {
-                let text = Untrusted::new(text.as_str());
-                self.find(&text);
-                self.leaf(quoted(&text))
+                self.find(text, self.place);
+                self.leaf(Printable::exact_quoted(text))
             }
         }
     }
@@ -83,68 +108,60 @@ impl Leaves {
     fn object(&mut self, object: &Map<String, Value>, in_parts: bool) -> Result<(), DisplayError> {
         match shape(object, in_parts) {
             Shape::Plain | Shape::Part => {}
-            Shape::Masked => {
-                let pointer = self.pointer();
-                self.rendering.masked.push(pointer);
-            }
+            Shape::Masked => self.rendering.masked.push(self.pointer.clone()),
             Shape::Encoded => self.rendering.contents_not_shown = true,
             Shape::Unknown => self.rendering.complete = false,
         }
-        // The order of RFC 8785 is that of UTF-16, which is not the order of the map.
-        let like_array = (0..object.len()).all(|index| object.contains_key(&index.to_string()));
+        let like_array = object.contains_key("0")
+            && (0..object.len()).all(|index| object.contains_key(&index.to_string()));
         let mut entries: Vec<(&String, &Value)> = object.iter().collect();
-        entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-        for (name, value) in entries {
-            self.find(&Untrusted::new(name.as_str()));
-            self.push(token(name, like_array));
-            self.value(value, false)?;
-            self.pop();
+        let is_ascii = entries.iter().all(|(name, _)| name.is_ascii());
+        if !(is_ascii && entries.is_sorted_by_key(|(name, _)| *name)) {
+            // The order of RFC 8785 is that of UTF-16, and not always the order of the map.
+            entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
         }
+        let place = self.place;
+        for (name, value) in entries {
+            self.find(name, place);
+            self.place = place.member(name);
+            let mark = self.push(&token(name, like_array));
+            self.value(value, name == "$parts", false)?;
+            self.pointer.cut(mark);
+        }
+        self.place = place;
         Ok(())
     }
 
     /// Writes the line of the value at hand.
     fn leaf(&mut self, value: Printable) -> Result<(), DisplayError> {
-        let length = self.path_len + value.as_str().len() + 2;
+        let length = self.pointer.as_str().len() + value.as_str().len() + 2;
         if length > MAX_BYTES.saturating_sub(self.rendering.text.len()) {
             return Err(DisplayError::TooLong { limit: MAX_BYTES });
         }
-        let pointer = self.pointer();
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(self.rendering.text, "{pointer} {value}");
+        let pointer = self.pointer.clone();
+        let text = &mut self.rendering.text;
+        text.push_str(pointer.as_str());
+        text.push(' ');
+        text.push_str(value.as_str());
+        text.push('\n');
         self.rendering.lines.push(Line { pointer, value });
         Ok(())
     }
 
-    /// Notes what hides in a name or a string.
-    fn find(&mut self, text: &Untrusted) {
-        let found = Findings::of(text);
-        let mut path = self.path.iter().map(Printable::as_str);
-        let claims = path.next() == Some("/action") && path.next() == Some("/claims");
-        if claims {
-            self.rendering.claims_findings.merge(&found);
-        } else {
-            self.rendering.findings.merge(&found);
-        }
+    /// Notes what hides in a name or a string that stands in `place`.
+    fn find(&mut self, text: &str, place: Place) {
+        let findings = match place {
+            Place::Claims => &mut self.rendering.claims_findings,
+            Place::Document | Place::Action | Place::Elsewhere => &mut self.rendering.findings,
+        };
+        findings.look_at(text);
     }
 
-    fn pointer(&self) -> Printable {
-        Printable::concat(&self.path)
-    }
-
-    fn ends_with(&self, token: &str) -> bool {
-        self.path.last().is_some_and(|last| last.as_str() == token)
-    }
-
-    fn push(&mut self, token: Printable) {
-        self.path_len += token.as_str().len();
-        self.path.push(token);
-    }
-
-    fn pop(&mut self) {
-        if let Some(token) = self.path.pop() {
-            self.path_len -= token.as_str().len();
-        }
+    /// Goes down; returns where [`Printable::cut`] has to cut to come back.
+    fn push(&mut self, token: &Printable) -> usize {
+        let mark = self.pointer.as_str().len();
+        self.pointer.push(token);
+        mark
     }
 }
 

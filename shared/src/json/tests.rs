@@ -364,3 +364,27 @@ proptest! {
         prop_assert_eq!(canonical(&again).unwrap(), bytes);
     }
 }
+
+proptest! {
+    #[test]
+    fn the_plain_writer_and_the_canonical_one_agree_where_it_is_used(value in any_value()) {
+        prop_assert_eq!(write_value(&value), write(&value));
+    }
+
+    #[test]
+    fn a_member_that_is_left_out_leaves_the_rest(mut value in any_value(), name in "[ab\u{e9}]?") {
+        let written = canonical_without(&value, &name);
+        if let Some(members) = value.as_object_mut() {
+            members.remove(&name);
+        }
+        prop_assert_eq!(written, canonical_value(&value));
+    }
+
+    #[test]
+    fn what_is_written_is_returned_as_a_reader_has_it(value in any_value(), depth in 1_usize..8) {
+        let bounds = Bounds { depth, ..Bounds::of_own(1 << 20) };
+        let read = canonical_value(&value)
+            .and_then(|bytes| Ok((read_canonical_within(&bytes, &bounds)?, bytes)));
+        prop_assert_eq!(write_within(value, &bounds), read);
+    }
+}

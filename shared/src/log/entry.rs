@@ -235,7 +235,7 @@ impl Entry {
             "separation": self.separation,
             "body": said.get("body"),
         });
-        let bytes = json::canonical(&value).map_err(EntryError::Json)?;
+        let bytes = json::canonical_value(&value).map_err(EntryError::Json)?;
         if bytes.len() > MAX_ENTRY {
             return Err(EntryError::TooLarge {
                 limit: MAX_ENTRY,

@@ -149,6 +149,16 @@ pub struct CompleteNode {
     pub hash: Hash,
 }
 
+/// Returns the leaf that completes the subtree at `index` of `level`: the last one below it.
+///
+/// A place that no tree can have gives [`MAX_SIZE`], which no leaf has.
+pub fn last_leaf(level: u8, index: u64) -> u64 {
+    1_u64
+        .checked_shl(u32::from(level))
+        .and_then(|width| index.checked_add(1)?.checked_mul(width)?.checked_sub(1))
+        .map_or(MAX_SIZE, |leaf| leaf.min(MAX_SIZE))
+}
+
 /// The right edge of a tree: its size and the hashes of the complete subtrees it falls into.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Frontier {

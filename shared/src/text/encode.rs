@@ -55,6 +55,33 @@ pub(super) enum Unit {
 
 /// Encodes `bytes`, which may be anything.
 pub(super) fn encode(bytes: &[u8], layout: Layout) -> Printable {
+    match plain(bytes, layout) {
+        Some(text) => Printable::plain(text.to_owned()),
+        None => encode_each(bytes, layout),
+    }
+}
+
+/// Returns the text if it certainly stands as it is: ASCII that is drawn, without a `<`, and single
+/// spaces inside.
+pub(super) fn plain(bytes: &[u8], layout: Layout) -> Option<&str> {
+    let mut after_space = true;
+    for byte in bytes {
+        match byte {
+            b' ' if layout == Layout::Word || after_space => return None,
+            b' ' => after_space = true,
+            b'<' => return None,
+            b'!'..=b'~' => after_space = false,
+            _ => return None,
+        }
+    }
+    if after_space && !bytes.is_empty() {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()
+}
+
+/// Encodes `bytes` character by character.
+pub(super) fn encode_each(bytes: &[u8], layout: Layout) -> Printable {
     let mut encoder = Encoder::new(layout, bytes.len());
     encoder.bytes(bytes);
     encoder.finish()

@@ -55,6 +55,11 @@ impl Findings {
         scan::scan(text.raw())
     }
 
+    /// Looks at a text, and adds what is found in it.
+    pub(crate) fn look_at(&mut self, text: &str) {
+        self.merge(&scan::scan(text.as_bytes()));
+    }
+
     /// Adds what was found in another text.
     pub fn merge(&mut self, other: &Self) {
         for (kind, chars) in &other.hidden {
@@ -228,4 +233,10 @@ fn counted(count: usize, what: &str) -> String {
         "word that mixes scripts" => format!("{count} words that mix scripts"),
         _ => format!("{count} {what}s"),
     }
+}
+
+/// Looks at bytes character by character, as is done when they are not plain ASCII.
+#[cfg(test)]
+pub(super) fn each(bytes: &[u8]) -> Findings {
+    scan::scan_each(bytes)
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::encode::{Encoder, Layout, Unit, encode};
+use super::encode::{Encoder, Layout, Unit, encode, plain};
 use super::{Piece, Untrusted};
 
 /// Whether a segment is text, or stands for something that is not drawn.
@@ -112,6 +112,23 @@ impl Printable {
         encode(text.as_ref().as_bytes(), Layout::Ours)
     }
 
+    /// Takes a text that the encoder would leave as it is.
+    pub(super) const fn plain(text: String) -> Self {
+        Self {
+            text,
+            markers: Vec::new(),
+        }
+    }
+
+    /// Encodes `text` exactly, as [`exact`](Self::exact), between quotes.
+    pub(crate) fn exact_quoted(text: &str) -> Self {
+        if let Some(text) = plain(text.as_bytes(), Layout::Field) {
+            return Self::plain(format!("\"{text}\""));
+        }
+        let quote = Self::ours("\"");
+        Self::concat([&quote, &encode(text.as_bytes(), Layout::Field), &quote])
+    }
+
     /// Puts `parts` behind each other.
     pub fn concat<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut whole = Self::default();
@@ -131,6 +148,13 @@ impl Printable {
                 .iter()
                 .map(|range| range.start + offset..range.end + offset),
         );
+    }
+
+    /// Takes everything from byte `length` on away again, which was put there with
+    /// [`push`](Self::push).
+    pub(crate) fn cut(&mut self, length: usize) {
+        self.text.truncate(length);
+        self.markers.retain(|marker| marker.start < length);
     }
 
     /// Returns the characters to draw.

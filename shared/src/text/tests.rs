@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
+use super::encode::{Layout, encode, encode_each};
 use super::*;
 
 fn exact(bytes: &[u8]) -> String {
@@ -308,5 +309,22 @@ fn a_mebibyte_of_anything_is_encoded_in_one_pass() {
         assert_eq!(decode_lines(rows.iter().map(Printable::as_str)), Ok(bytes));
         assert!(!Printable::prose(&text).is_empty());
         assert!(Findings::of(&text).longest_line() <= SIZE);
+    }
+}
+
+proptest! {
+    #[test]
+    fn plain_ascii_is_encoded_and_searched_as_any_other_text(
+        text in "[ -~]{0,80}|[a-z<U+ ]{0,40}|( {0,80}[a-z]){0,3}",
+    ) {
+        for layout in [Layout::Field, Layout::Line, Layout::Word, Layout::Ours] {
+            let (fast, each) = (encode(text.as_bytes(), layout), encode_each(text.as_bytes(), layout));
+            prop_assert_eq!(fast, each);
+        }
+        let found = Findings::of(&Untrusted::new(text.as_str()));
+        prop_assert_eq!(found, findings::each(text.as_bytes()));
+        let quote = Printable::ours("\"");
+        let exact = Printable::exact(&Untrusted::new(text.as_str()));
+        prop_assert_eq!(Printable::exact_quoted(&text), Printable::concat([&quote, &exact, &quote]));
     }
 }

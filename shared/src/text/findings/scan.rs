@@ -10,6 +10,19 @@ use super::{Findings, Hidden};
 
 /// Looks at `bytes`.
 pub(super) fn scan(bytes: &[u8]) -> Findings {
+    if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        let runs = bytes.split(|byte| *byte != b' ').map(<[u8]>::len);
+        return Findings {
+            longest_line: bytes.len(),
+            longest_spaces: runs.max().unwrap_or(0),
+            ..Findings::default()
+        };
+    }
+    scan_each(bytes)
+}
+
+/// Looks at `bytes` character by character.
+pub(super) fn scan_each(bytes: &[u8]) -> Findings {
     let mut scan = Scan::default();
     for chunk in bytes.utf8_chunks() {
         let mut chars = chunk.valid().chars();

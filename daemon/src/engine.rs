@@ -322,6 +322,8 @@ impl Engine {
             {
                 let grace = self.rules.limits.disconnect_grace;
                 let now = self.now();
+                let asked_at = changed.request.received_at().wall;
+                self.index.note_asked(intake.uid, asked_at);
                 let mut live = Live::new(changed.request, changed.entry, card, intake, &now, grace);
                 live.is_shared = is_shared;
                 self.live.insert(id, live);

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -136,6 +137,7 @@ pub struct Peer {
     login_uid: Fact<Option<u32>>,
     ancestry: Fact<Vec<Ancestor>>,
     own_uids: Fact<BTreeSet<u32>>,
+    requester: OnceLock<Value>,
 }
 
 impl Peer {
@@ -156,6 +158,7 @@ impl Peer {
             login_uid: process::login_uid(pid),
             ancestry: process::ancestry(pid),
             own_uids: process::uids(pid),
+            requester: OnceLock::new(),
             // Whether this is an error is said below, once it is known whose cgroup it is.
             placement: placement.clone().unwrap_or_default(),
             credentials,
@@ -253,7 +256,11 @@ impl Peer {
     /// which each entry says whether it was computed or is unknown.
     ///
     /// The argument vector is left out, since it repeats what masking takes out of the action.
-    pub fn requester(&self) -> Value {
+    pub fn requester(&self) -> &Value {
+        self.requester.get_or_init(|| self.to_json())
+    }
+
+    fn to_json(&self) -> Value {
         json!({
             "uid": self.uid(),
             "gid": self.gid(),

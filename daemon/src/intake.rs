@@ -127,8 +127,8 @@ impl Asking {
         if !peer.is_alive() {
             return Err(IntakeError::PeerGone);
         }
-        let id = RequestId::from_bytes(random()?);
         let principal = principal(peer);
+        let id = secrets.request_id(&principal, self.submission);
         let (action, openings) = self.mask(id, secrets)?;
         let mut requirement = rules.default_requirement.clone();
         let lifetime = Duration::from_secs(u64::from(requirement.ttl_s)).min(rules.limits.lifetime);
@@ -143,14 +143,14 @@ impl Asking {
             received_at: now.wall,
             expires_at: expires.wall,
             salt: random::<32>()?,
-            requester: peer.requester(),
+            requester: peer.requester().clone(),
             requirement: json!(requirement),
             rules: rules.digest,
             facts: json!({}),
             action,
         })
         .map_err(IntakeError::Document)?;
-        let rendering = display::render(document.bytes()).map_err(IntakeError::Display)?;
+        let rendering = display::render_document(&document).map_err(IntakeError::Display)?;
         check_masked(&rendering.masked)?;
         let received = Received {
             digest: document.digest(),
@@ -176,7 +176,6 @@ impl Asking {
             sameness: secrets.sameness(&principal, &self.action.sameness_bytes()?),
             principal,
             ask_key: self.ask_key.clone(),
-            submission: self.submission,
             known_size: self.known_size,
         };
         Ok((draft, openings))

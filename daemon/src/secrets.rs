@@ -1,7 +1,7 @@
 //! What the daemon derives from its one secret, `mask.key`.
 //!
-//! Ticket secrets and mask salts are derived from the request's id, so a repeated Submit gets the
-//! same ones although nothing secret is ever stored.
+//! A request's id is derived from the token of its Submit, ticket secret and mask salts from the id:
+//! a repeated Submit gets the same ones although nothing secret is ever stored.
 
 use countersign_shared::id::{RequestId, TicketSecret};
 use hmac::{Hmac, Mac as _};
@@ -31,6 +31,17 @@ impl Secrets {
     /// Returns the bytes that tags of masks are made with.
     pub fn mask_key(&self) -> [u8; 32] {
         self.derive("countersign.mask-tag.v1", &[])
+    }
+
+    /// Returns the id of the request that a principal submits under a token: the same one for the
+    /// same token, and 128 bits that nobody without the secret can foresee.
+    pub fn request_id(&self, principal: &str, submission: [u8; 16]) -> RequestId {
+        let bytes = self.derive(
+            "countersign.request-id.v1",
+            &[principal.as_bytes(), &submission],
+        );
+        let (id, _) = bytes.split_at(16);
+        RequestId::from_bytes(id.try_into().unwrap_or([0; 16]))
     }
 
     /// Returns the ticket secret of a request.

@@ -13,6 +13,7 @@ use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::log::tree::Frontier;
 use countersign_shared::machine::Request;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 mod audit;
@@ -120,8 +121,6 @@ pub struct Intake {
     pub sameness: [u8; 32],
     /// What ties askings of one tool call together; empty for none.
     pub ask_key: String,
-    /// The token that makes Submit repeatable.
-    pub submission: [u8; 16],
 }
 
 /// The database.
@@ -193,8 +192,7 @@ impl Store {
 
     /// Begins a batch.
     pub fn begin(&mut self) -> Result<(), StoreError> {
-        self.conn
-            .execute_batch("BEGIN IMMEDIATE")
+        self.run("BEGIN IMMEDIATE")
             .map_err(StoreError::sql("begin a batch"))
     }
 
@@ -204,15 +202,13 @@ impl Store {
         if self.conn.is_autocommit() {
             return Err(StoreError::NoTransaction);
         }
-        self.conn
-            .execute_batch("SAVEPOINT step")
+        self.run("SAVEPOINT step")
             .map_err(StoreError::sql("begin a step"))
     }
 
     /// Keeps the step.
     pub fn release(&mut self) -> Result<(), StoreError> {
-        self.conn
-            .execute_batch("RELEASE step")
+        self.run("RELEASE step")
             .map_err(StoreError::sql("keep a step"))
     }
 
@@ -229,8 +225,7 @@ impl Store {
             return Err(StoreError::NoTransaction);
         }
         let note = self.put_head(tail, key)?;
-        self.conn
-            .execute_batch("COMMIT")
+        self.run("COMMIT")
             .map_err(StoreError::sql("make a batch durable"))?;
         Ok(note)
     }
@@ -242,6 +237,11 @@ impl Store {
         {
             tracing::warn!(%error, "a batch could not be rolled back");
         }
+    }
+
+    /// Runs a statement that is used again and again, so it is parsed once.
+    fn run(&self, statement: &str) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(statement)?.execute([]).map(|_| ())
     }
 
     fn put_head(&mut self, tail: &LogTail, key: &SignerKey) -> Result<String, StoreError> {
@@ -339,6 +339,9 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     set("journal_mode", "WAL")?;
     set("synchronous", "FULL")?;
     set("foreign_keys", "ON")?;
+    // Else a statement is planned anew whenever another value is bound to it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(StoreError::sql("prepare the database"))?;
     set("trusted_schema", "OFF")
 }
 

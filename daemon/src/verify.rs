@@ -14,7 +14,7 @@ use countersign_shared::log::checkpoint;
 use countersign_shared::log::entry::Entry;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::{Replay, Replayed};
-use countersign_shared::log::tree::{Frontier, TreeHead, leaf_hash};
+use countersign_shared::log::tree::{CompleteNode, Frontier, Hash, TreeHead, leaf_hash};
 
 use crate::store::{Inspection, RawHead, RawLeaf, Store, StoreError};
 
@@ -78,7 +78,6 @@ fn check(path: &Path, trust: &Trust, report: &mut Report) -> Result<(), StoreErr
 /// Rebuilds the tree and replays the entries.
 fn log(database: &Inspection, trust: &Trust, report: &mut Report) -> Result<Replayed, StoreError> {
     let mut replay = Replay::new(&trust.origin, &trust.vkey);
-    let mut nodes = 0u64;
     database.each_leaf(|leaf| {
         let at = replay.frontier().size();
         if u64::try_from(leaf.index) != Ok(at) {
@@ -104,26 +103,9 @@ fn log(database: &Inspection, trust: &Trust, report: &mut Report) -> Result<Repl
             report.found(place, format!("{}{request}", finding.problem));
         }
         check_request_column(at, &leaf, report);
-        for node in replay.completed().iter().filter(|node| node.level > 0) {
-            nodes = nodes.saturating_add(1);
-            let (level, index) = (node.level, node.index);
-            let place = Place::Node { level, index };
-            match database.node(level, index)? {
-                Some(stored) if stored == node.hash.as_bytes() => {}
-                Some(_) => report.found(place, "is not the hash of what is below it"),
-                None => report.found(place, "is missing"),
-            }
-        }
+        check_nodes(place, replay.completed(), leaf.nodes, report);
         Ok(true)
     })?;
-    let stored = database.node_count()?;
-    if stored > nodes {
-        let surplus = stored.saturating_sub(nodes);
-        report.found(
-            Place::Head,
-            format!("{surplus} stored nodes belong to no entry"),
-        );
-    }
     let replayed = replay.finish();
     for finding in &replayed.owed {
         report.found(Place::Entry(finding.index), finding.problem.to_string());
@@ -135,6 +117,24 @@ fn log(database: &Inspection, trust: &Trust, report: &mut Report) -> Result<Repl
     report.head = Some(replayed.head);
     report.witnessed = replayed.witnessed;
     Ok(replayed)
+}
+
+/// The inner nodes of the tree that stand beside the leaf that completes them.
+fn check_nodes(place: Place, completed: &[CompleteNode], stored: &[u8], report: &mut Report) {
+    let (stored, rest) = stored.as_chunks::<{ Hash::LEN }>();
+    let inner = completed.iter().filter(|node| node.level > 0);
+    for (node, stored) in inner.clone().zip(stored) {
+        if stored != node.hash.as_bytes() {
+            let (level, index) = (node.level, node.index);
+            let place = Place::Node { level, index };
+            report.found(place, "is not the hash of what is below it");
+        }
+    }
+    let (expected, found) = (inner.count(), stored.len());
+    if expected != found || !rest.is_empty() {
+        let problem = format!("completes {expected} nodes of the tree, and has {found}");
+        report.found(place, problem);
+    }
 }
 
 /// The column by which a request's entries are looked up.

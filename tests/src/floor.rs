@@ -55,7 +55,8 @@ impl Sizes {
     pub fn of_last(database: &Path, skip: usize) -> Outcome<Self> {
         let db = Connection::open(database)?;
         let (id, machine, document): (Vec<u8>, usize, usize) = db.query_row(
-            "SELECT id, length(machine), length(document) FROM request
+            "SELECT id, length(machine), length(bytes)
+             FROM request JOIN document USING (received_index)
              ORDER BY received_index DESC LIMIT 1",
             [],
             |row| Ok((row.get(0)?, size(row, 1)?, size(row, 2)?)),

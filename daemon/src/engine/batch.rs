@@ -173,11 +173,7 @@ impl Step {
     pub(super) fn write_rows(&self, store: &mut Store, scene: &Scene) -> Result<(), StoreError> {
         for changed in self.changed.values() {
             match &changed.new {
-                Some(new) => store.insert(&crate::store::Row {
-                    request: changed.request.clone(),
-                    document: new.document.to_vec(),
-                    intake: new.intake.clone(),
-                })?,
+                Some(new) => store.insert(&changed.request, &new.document, &new.intake)?,
                 None if changed.request.version() == changed.from_version => {}
                 None => store.update(&changed.request, changed.from_version, scene.now.wall)?,
             }

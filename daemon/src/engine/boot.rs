@@ -14,6 +14,8 @@ use countersign_shared::log::tree::Frontier;
 use countersign_shared::time::Timestamp;
 use tokio::sync::broadcast;
 
+use super::index::HOUR;
+use super::submitting::before;
 use super::{
     CHANGES, Call, Card, Clock, Engine, EngineError, Index, Live, LogTail, Rules, Store,
     daemon_actor,
@@ -172,6 +174,9 @@ impl Engine {
         let now = self.now();
         let grace = self.rules.limits.disconnect_grace;
         let (store, live, index) = (&self.store, &mut self.live, &mut self.index);
+        store.each_since(before(now.wall, HOUR), |uid, at| {
+            index.note_asked_before(uid, at);
+        })?;
         store.each_open::<BootError>(|row| {
             let id = row.request.id();
             let damaged = |problem: String| BootError::Document {

@@ -20,7 +20,7 @@ pub type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 /// A request that is ready to be stored: everything costly is done.
 #[derive(Debug)]
 pub struct Draft {
-    /// The id drawn for it.
+    /// The id made for it of the token that makes Submit repeatable.
     pub id: RequestId,
     /// The exact bytes of the request document.
     pub document: Arc<[u8]>,
@@ -34,8 +34,6 @@ pub struct Draft {
     pub sameness: [u8; 32],
     /// What ties askings of one tool call together; empty for none.
     pub ask_key: String,
-    /// The token that makes Submit repeatable.
-    pub submission: [u8; 16],
     /// The size of the head that the caller kept.
     pub known_size: u64,
 }

@@ -122,7 +122,8 @@ impl Engine {
         let id = match text.parse::<RequestId>() {
             Ok(id) => id,
             Err(_) if text.len() >= 8 && text.starts_with(RequestId::PREFIX) => {
-                let found = self.store.ids_with_prefix(text)?;
+                let (first, last) = RequestId::range(text).ok_or_else(not_found)?;
+                let found = self.store.ids_between(first, last)?;
                 match found.as_slice() {
                     [] => return Err(not_found()),
                     [only] => *only,

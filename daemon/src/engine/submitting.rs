@@ -11,6 +11,7 @@ use countersign_shared::time::Timestamp;
 
 use super::batch::{Changed, New, Scene, Step};
 use super::call::Draft;
+use super::index::HOUR;
 use super::{Engine, EngineError, daemon_actor, live};
 use crate::store::Intake;
 
@@ -28,16 +29,12 @@ impl Engine {
         if self.draining {
             return Err(EngineError::Draining);
         }
-        if let Some(row) = self
-            .store
-            .by_submission(&draft.principal, draft.submission)?
-        {
+        // The id is made of principal and submission token: whoever has it asked with the same.
+        if let Some(row) = self.store.request(draft.id)? {
             if row.intake.sameness != draft.sameness
                 || row.request.received().side != draft.received.side
             {
-                return Err(EngineError::SubmissionReused {
-                    id: row.request.id(),
-                });
+                return Err(EngineError::SubmissionReused { id: draft.id });
             }
             let entry = self
                 .store
@@ -77,7 +74,6 @@ impl Engine {
             principal: draft.principal,
             sameness: draft.sameness,
             ask_key: draft.ask_key,
-            submission: draft.submission,
         };
         let new = New {
             document: Arc::clone(&draft.document),
@@ -167,8 +163,20 @@ impl Engine {
         (all, mine)
     }
 
-    fn check_quotas(&self, scene: &Scene, draft: &Draft) -> Result<(), EngineError> {
-        let limits = &self.rules.limits;
+    /// Counts what a user asked for since a time, as the open batch has it.
+    fn asked(&mut self, uid: u32, since: Timestamp) -> u64 {
+        let news = self
+            .staged
+            .values()
+            .filter_map(|staged| staged.new.as_ref());
+        let staged = news.filter(|new| new.intake.uid == uid).count();
+        let staged = u64::try_from(staged).unwrap_or(u64::MAX);
+        self.index.asked_since(uid, since).saturating_add(staged)
+    }
+
+    fn check_quotas(&mut self, scene: &Scene, draft: &Draft) -> Result<(), EngineError> {
+        let rules = Arc::clone(&self.rules);
+        let limits = &rules.limits;
         let since = before(scene.now.wall, limits.deny_cooldown);
         if let Some((id, at)) = self.store.denied_since(draft.sameness, since)? {
             let until = at.plus(limits.deny_cooldown);
@@ -178,8 +186,7 @@ impl Engine {
         let (pending, mine) = self.pending(uid);
         over("pending", u64::from(limits.pending), pending)?;
         over("held_per_uid", u64::from(limits.held_per_uid), mine)?;
-        let hour = before(scene.now.wall, Duration::from_secs(3600));
-        let asked = self.store.held_since(uid, hour)?;
+        let asked = self.asked(uid, before(scene.now.wall, HOUR));
         over(
             "held_per_uid_and_hour",
             u64::from(limits.held_per_uid_and_hour),
@@ -200,7 +207,8 @@ fn over(limit: &'static str, allowed: u64, present: u64) -> Result<(), EngineErr
     }
 }
 
-fn before(time: Timestamp, span: Duration) -> Timestamp {
+/// Returns the time a span before another.
+pub(super) fn before(time: Timestamp, span: Duration) -> Timestamp {
     let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(time.as_millis().saturating_sub(millis))
 }

@@ -94,7 +94,8 @@ fn the_kernel_names_the_caller() {
 fn the_requester_is_canonical_and_every_piece_of_evidence_is_marked() {
     let place = place();
     let (mut child, stream) = copy_of_us(&place, None);
-    let requester = Peer::of(&stream).unwrap().requester();
+    let peer = Peer::of(&stream).unwrap();
+    let requester = peer.requester();
     drop(stream);
     child.wait().unwrap();
     assert_eq!(requester["uid"], us());

@@ -3,7 +3,7 @@
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Body, Entry, EntryError};
 use countersign_shared::log::proof::{self, ProveError};
-use countersign_shared::log::tree::{Frontier, Hash, leaf_hash};
+use countersign_shared::log::tree::{Frontier, Hash, last_leaf, leaf_hash};
 use countersign_shared::machine::State;
 use rusqlite::{OptionalExtension as _, params};
 
@@ -29,7 +29,7 @@ impl LogTail {
 
     /// Returns the number of entries.
     pub fn size(&self) -> u64 {
-        self.frontier.head().size
+        self.frontier.size()
     }
 
     /// Returns the compact range.
@@ -55,31 +55,30 @@ impl Store {
         })?;
         let at = tail.size();
         let hash = leaf_hash(&data);
+        let completed = tail
+            .frontier
+            .push(hash)
+            .map_err(|error| StoreError::row(error.to_string()))?;
+        let nodes: Vec<u8> = completed
+            .iter()
+            .filter(|node| node.level > 0)
+            .flat_map(|node| *node.hash.as_bytes())
+            .collect();
         self.conn
             .prepare_cached(
-                "INSERT INTO audit_leaf (idx, data, leaf_hash, request) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO audit_leaf (idx, data, leaf_hash, nodes, request)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
                     index(at),
                     data,
                     hash.as_bytes(),
+                    nodes,
                     entry.request.as_ref().map(RequestId::as_bytes),
                 ])
             })
             .map_err(StoreError::sql("append to the log"))?;
-        let completed = tail
-            .frontier
-            .push(hash)
-            .map_err(|error| StoreError::row(error.to_string()))?;
-        for node in completed.into_iter().filter(|node| node.level > 0) {
-            self.conn
-                .prepare_cached("INSERT INTO audit_node (level, idx, hash) VALUES (?1, ?2, ?3)")
-                .and_then(|mut insert| {
-                    insert.execute(params![node.level, index(node.index), node.hash.as_bytes()])
-                })
-                .map_err(StoreError::sql("append to the tree"))?;
-        }
         Ok(at)
     }
 
@@ -130,27 +129,6 @@ impl Store {
             if !each(at, data, hash)? {
                 break;
             }
-        }
-        Ok(())
-    }
-
-    /// Calls `each` with level, index and hash of every stored node.
-    pub fn each_node<E: From<StoreError>>(
-        &self,
-        mut each: impl FnMut(u8, u64, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut query = self
-            .conn
-            .prepare("SELECT level, idx, hash FROM audit_node ORDER BY level, idx")
-            .map_err(StoreError::sql("read the tree"))?;
-        let mut rows = query.query([]).map_err(StoreError::sql("read the tree"))?;
-        while let Some(row) = rows.next().map_err(StoreError::sql("read the tree"))? {
-            let read = || -> rusqlite::Result<(u8, i64, &[u8])> {
-                Ok((row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
-            };
-            let (level, at, hash) = read().map_err(StoreError::sql("read the tree"))?;
-            let at = u64::try_from(at).map_err(|_| StoreError::row("a negative node index"))?;
-            each(level, at, hash)?;
         }
         Ok(())
     }
@@ -228,21 +206,26 @@ impl Store {
         proof::root_at(size, |level, at| self.node(level, at)).map_err(flatten)
     }
 
+    /// Returns a node of the tree. Inner nodes stand beside the leaf that completes them.
     fn node(&self, level: u8, at: u64) -> Result<Hash, StoreError> {
-        let found: Option<[u8; 32]> = if level == 0 {
+        let found: Option<Vec<u8>> = if level == 0 {
             self.conn
                 .prepare_cached("SELECT leaf_hash FROM audit_leaf WHERE idx = ?1")
                 .and_then(|mut find| find.query_row([index(at)], |row| row.get(0)).optional())
         } else {
             self.conn
-                .prepare_cached("SELECT hash FROM audit_node WHERE level = ?1 AND idx = ?2")
+                .prepare_cached("SELECT substr(nodes, ?2, 32) FROM audit_leaf WHERE idx = ?1")
                 .and_then(|mut find| {
-                    find.query_row(params![level, index(at)], |row| row.get(0))
-                        .optional()
+                    let begin = i64::from(level - 1) * 32 + 1;
+                    find.query_row(params![index(last_leaf(level, at)), begin], |row| {
+                        row.get(0)
+                    })
+                    .optional()
                 })
         }
         .map_err(StoreError::sql("read the tree"))?;
         found
+            .and_then(|hash| <[u8; 32]>::try_from(hash).ok())
             .map(Hash::from_bytes)
             .ok_or_else(|| StoreError::row(format!("node {at} of level {level} is missing")))
     }

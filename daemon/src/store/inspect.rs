@@ -5,9 +5,9 @@
 //! to stop.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{ErrorCode, OptionalExtension as _, params};
+use rusqlite::{ErrorCode, OptionalExtension as _};
 
-use super::{Store, StoreError, index};
+use super::{Store, StoreError};
 
 /// The database at one moment.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct RawLeaf<'a> {
     pub data: &'a [u8],
     /// The hash beside it.
     pub hash: &'a [u8],
+    /// The inner nodes that it completes, the lowest first, one after another.
+    pub nodes: &'a [u8],
     /// The request beside it.
     pub request: Option<&'a [u8]>,
 }
@@ -64,8 +66,6 @@ pub struct RawRequest {
     pub principal: Vec<u8>,
     /// The sameness key.
     pub sameness: Vec<u8>,
-    /// The token of the Submit.
-    pub submission: Vec<u8>,
 }
 
 impl StoreError {
@@ -119,7 +119,7 @@ impl Inspection {
         let mut query = self
             .0
             .conn
-            .prepare("SELECT idx, data, leaf_hash, request FROM audit_leaf ORDER BY idx")
+            .prepare("SELECT idx, data, leaf_hash, nodes, request FROM audit_leaf ORDER BY idx")
             .map_err(failed())?;
         let mut rows = query.query([]).map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
@@ -128,7 +128,8 @@ impl Inspection {
                     index: row.get(0)?,
                     data: bytes(row.get_ref(1)?),
                     hash: bytes(row.get_ref(2)?),
-                    request: match row.get_ref(3)? {
+                    nodes: bytes(row.get_ref(3)?),
+                    request: match row.get_ref(4)? {
                         ValueRef::Null => None,
                         value @ (ValueRef::Integer(_)
                         | ValueRef::Real(_)
@@ -144,27 +145,18 @@ impl Inspection {
         Ok(())
     }
 
-    /// Returns the stored hash of a node.
-    pub fn node(&self, level: u8, at: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Returns how many documents belong to no request.
+    pub fn stray_documents(&self) -> Result<u64, StoreError> {
         self.0
             .conn
-            .prepare_cached("SELECT hash FROM audit_node WHERE level = ?1 AND idx = ?2")
-            .and_then(|mut find| {
-                find.query_row(params![level, index(at)], |row| owned(row, 0))
-                    .optional()
-            })
-            .map_err(StoreError::sql("read the tree"))
-    }
-
-    /// Returns how many nodes are stored.
-    pub fn node_count(&self) -> Result<u64, StoreError> {
-        self.0
-            .conn
-            .query_row("SELECT count(*) FROM audit_node", [], |row| {
-                row.get::<_, i64>(0)
-            })
+            .query_row(
+                "SELECT count(*) FROM document
+                 WHERE received_index NOT IN (SELECT received_index FROM request)",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
             .map(|count| u64::try_from(count).unwrap_or(0))
-            .map_err(StoreError::sql("read the tree"))
+            .map_err(StoreError::sql("read the documents"))
     }
 
     /// Returns the stored head.
@@ -209,8 +201,9 @@ impl Inspection {
             .0
             .conn
             .prepare(
-                "SELECT id, state, open, version, machine, document, received_index, received_ms,
-                 changed_ms, uid, principal, sameness, submission FROM request ORDER BY id",
+                "SELECT id, state, open, version, machine, bytes, received_index, received_ms,
+                 changed_ms, uid, principal, sameness
+                 FROM request LEFT JOIN document USING (received_index) ORDER BY id",
             )
             .map_err(failed())?;
         let mut rows = query.query([]).map_err(failed())?;
@@ -229,7 +222,6 @@ impl Inspection {
                     uid: row.get(9)?,
                     principal: owned(row, 10)?,
                     sameness: owned(row, 11)?,
-                    submission: owned(row, 12)?,
                 })
             };
             each(read().map_err(failed())?)?;

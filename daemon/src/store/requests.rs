@@ -7,38 +7,44 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::{Intake, Row, Store, StoreError, index};
 
-/// The columns of [`Row`], in the order [`read_row`] reads them.
-const COLUMNS: &str =
-    "machine, document, received_index, uid, principal, sameness, ask_key, submission";
+/// The columns of [`Row`] in the order [`read_row`] reads them, and where they are.
+const ROWS: &str = "SELECT machine, bytes, received_index, uid, principal, sameness, ask_key
+    FROM request JOIN document USING (received_index)";
 
 impl Store {
     /// Stores a new request.
-    pub fn insert(&mut self, row: &Row) -> Result<(), StoreError> {
-        let request = &row.request;
-        let received_ms = request.received_at().wall.as_millis();
+    pub fn insert(
+        &mut self,
+        request: &Request,
+        document: &[u8],
+        intake: &Intake,
+    ) -> Result<(), StoreError> {
         self.conn
             .prepare_cached(
-                "INSERT INTO request (id, state, open, version, machine, document, received_index,
-                 received_ms, changed_ms, uid, principal, sameness, ask_key, submission)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13)",
+                "INSERT INTO request (received_index, id, state, open, version, machine,
+                 received_ms, changed_ms, uid, principal, sameness, ask_key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
+                    index(intake.received_index),
                     request.id().as_bytes(),
                     request.state().word(),
                     !request.state().has_ended(),
                     index(request.version()),
                     machine_text(request)?,
-                    row.document,
-                    index(row.intake.received_index),
-                    received_ms,
-                    row.intake.uid,
-                    row.intake.principal,
-                    row.intake.sameness,
-                    row.intake.ask_key,
-                    row.intake.submission,
+                    request.received_at().wall.as_millis(),
+                    intake.uid,
+                    intake.principal,
+                    intake.sameness,
+                    intake.ask_key,
                 ])
             })
+            .and_then(|_| {
+                self.conn
+                    .prepare_cached("INSERT INTO document (received_index, bytes) VALUES (?1, ?2)")
+            })
+            .and_then(|mut insert| insert.execute(params![index(intake.received_index), document]))
             .map(|_| ())
             .map_err(StoreError::sql("store a request"))
     }
@@ -81,26 +87,9 @@ impl Store {
     /// Returns one request.
     pub fn request(&self, id: RequestId) -> Result<Option<Row>, StoreError> {
         self.conn
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM request WHERE id = ?1"))
+            .prepare_cached(&format!("{ROWS} WHERE id = ?1"))
             .and_then(|mut find| find.query_row([id.as_bytes()], read_row).optional())
             .map_err(StoreError::sql("read a request"))
-    }
-
-    /// Returns the request of a repeated Submit.
-    pub fn by_submission(
-        &self,
-        principal: &str,
-        submission: [u8; 16],
-    ) -> Result<Option<Row>, StoreError> {
-        self.conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM request WHERE principal = ?1 AND submission = ?2"
-            ))
-            .and_then(|mut find| {
-                find.query_row(params![principal, submission], read_row)
-                    .optional()
-            })
-            .map_err(StoreError::sql("look up a submission"))
     }
 
     /// Returns when an asking of the same action was denied last, after `since`.
@@ -124,16 +113,29 @@ impl Store {
             .map_err(StoreError::sql("look up a denial"))
     }
 
-    /// Counts what a user asked for since a time, as far as people were asked.
-    pub fn held_since(&self, uid: u32, since: Timestamp) -> Result<u64, StoreError> {
-        let count: i64 = self
+    /// Calls `each` with the user and the time of every request since a time, the latest first.
+    pub fn each_since(
+        &self,
+        since: Timestamp,
+        mut each: impl FnMut(u32, Timestamp),
+    ) -> Result<(), StoreError> {
+        let mut query = self
             .conn
-            .prepare_cached("SELECT count(*) FROM request WHERE uid = ?1 AND received_ms > ?2")
-            .and_then(|mut count| {
-                count.query_row(params![uid, since.as_millis()], |row| row.get(0))
-            })
-            .map_err(StoreError::sql("count a user's requests"))?;
-        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+            .prepare("SELECT uid, received_ms FROM request ORDER BY received_index DESC")
+            .map_err(StoreError::sql("read the latest requests"))?;
+        let rows = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(StoreError::sql("read the latest requests"))?;
+        for row in rows {
+            let (uid, at) = row.map_err(StoreError::sql("read the latest requests"))?;
+            let at = Timestamp::from_millis(at);
+            // The times of entries never go back, so all that follow are older.
+            if at <= since {
+                break;
+            }
+            each(uid, at);
+        }
+        Ok(())
     }
 
     /// Calls `each` with every request that has not ended, oldest first. One at a time: documents
@@ -144,9 +146,7 @@ impl Store {
     ) -> Result<(), E> {
         let mut query = self
             .conn
-            .prepare(&format!(
-                "SELECT {COLUMNS} FROM request WHERE open = 1 ORDER BY received_ms"
-            ))
+            .prepare(&format!("{ROWS} WHERE open = 1 ORDER BY received_index"))
             .map_err(StoreError::sql("read requests"))?;
         let rows = query
             .query_map([], read_row)
@@ -161,9 +161,7 @@ impl Store {
     pub fn each_latest(&self, limit: u32, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
         let mut query = self
             .conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM request ORDER BY received_ms DESC LIMIT ?1"
-            ))
+            .prepare_cached(&format!("{ROWS} ORDER BY received_index DESC LIMIT ?1"))
             .map_err(StoreError::sql("read requests"))?;
         let rows = query
             .query_map([limit], read_row)
@@ -174,14 +172,14 @@ impl Store {
         Ok(())
     }
 
-    /// Calls `each` with every request, in the order of ids.
+    /// Calls `each` with every request, oldest first.
     pub fn each_request<E: From<StoreError>>(
         &self,
         mut each: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut all = self
             .conn
-            .prepare(&format!("SELECT {COLUMNS} FROM request ORDER BY id"))
+            .prepare(&format!("{ROWS} ORDER BY received_index"))
             .map_err(StoreError::sql("read all requests"))?;
         let rows = all
             .query_map([], read_row)
@@ -192,26 +190,19 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the ids that begin with a prefix of their text form, at most two.
-    pub fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<RequestId>, StoreError> {
-        let mut found = Vec::new();
-        let mut all = self
-            .conn
-            .prepare_cached("SELECT id FROM request ORDER BY received_ms DESC")
-            .map_err(StoreError::sql("look up an id"))?;
-        let ids = all
-            .query_map([], |row| read_id(row, 0))
-            .map_err(StoreError::sql("look up an id"))?;
-        for id in ids {
-            let id = id.map_err(StoreError::sql("look up an id"))?;
-            if id.to_string().starts_with(prefix) {
-                found.push(id);
-                if found.len() == 2 {
-                    break;
-                }
-            }
-        }
-        Ok(found)
+    /// Returns the ids from one to another, both included, at most two.
+    pub fn ids_between(
+        &self,
+        first: RequestId,
+        last: RequestId,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT id FROM request WHERE id BETWEEN ?1 AND ?2 LIMIT 2")
+            .and_then(|mut find| {
+                find.query_map([first.as_bytes(), last.as_bytes()], |row| read_id(row, 0))?
+                    .collect()
+            })
+            .map_err(StoreError::sql("look up an id"))
     }
 }
 
@@ -235,7 +226,6 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             principal: row.get(4)?,
             sameness: row.get(5)?,
             ask_key: row.get(6)?,
-            submission: row.get(7)?,
         },
     })
 }

@@ -30,22 +30,20 @@ pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Schema 1. Leaves and nodes are only ever added; a request's row changes with its version.
+/// Schema 1. Leaves and documents are only ever added; a request's row changes with its version.
+///
+/// What a Submit writes stands at the end of its table, so that it touches few pages: requests and
+/// documents go by the position of `request.received`, and a leaf carries the inner nodes of the
+/// tree that it completes, the lowest first.
 const FIRST: &str = "
 CREATE TABLE audit_leaf (
     idx INTEGER PRIMARY KEY,
     data BLOB NOT NULL,
     leaf_hash BLOB NOT NULL CHECK (length(leaf_hash) = 32),
+    nodes BLOB NOT NULL CHECK (length(nodes) % 32 = 0),
     request BLOB
 ) STRICT;
 CREATE INDEX audit_leaf_by_request ON audit_leaf (request, idx) WHERE request IS NOT NULL;
-
-CREATE TABLE audit_node (
-    level INTEGER NOT NULL,
-    idx INTEGER NOT NULL,
-    hash BLOB NOT NULL CHECK (length(hash) = 32),
-    PRIMARY KEY (level, idx)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -55,26 +53,26 @@ CREATE TABLE audit_head (
 ) STRICT;
 
 CREATE TABLE request (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    received_index INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
     state TEXT NOT NULL,
     open INTEGER NOT NULL,
     version INTEGER NOT NULL,
     machine TEXT NOT NULL,
-    document BLOB NOT NULL,
-    received_index INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL,
     uid INTEGER NOT NULL,
     principal TEXT NOT NULL,
     sameness BLOB NOT NULL,
-    ask_key TEXT NOT NULL,
-    submission BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX request_open ON request (received_ms) WHERE open = 1;
-CREATE INDEX request_by_time ON request (received_ms);
-CREATE INDEX request_by_sameness ON request (sameness, changed_ms);
-CREATE UNIQUE INDEX request_by_submission ON request (principal, submission);
-CREATE INDEX request_by_uid ON request (uid, received_ms);
+    ask_key TEXT NOT NULL
+) STRICT;
+CREATE INDEX request_open ON request (open) WHERE open = 1;
+CREATE INDEX request_denied ON request (sameness, changed_ms) WHERE state = 'denied';
+
+CREATE TABLE document (
+    received_index INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE rules_in_force (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -11,9 +11,8 @@ use super::document;
 use super::report::{Place, Report};
 use crate::store::{Inspection, RawRequest, StoreError};
 
-/// The number of bytes of a sameness key, and of a submission token.
+/// The number of bytes of a sameness key.
 const SAMENESS: usize = 32;
-const SUBMISSION: usize = 16;
 
 /// Compares all rows; finds rows without entries, and requests without a row.
 pub(super) fn compare(
@@ -45,6 +44,13 @@ pub(super) fn compare(
         }
         Ok(())
     })?;
+    let stray = database.stray_documents()?;
+    if stray > 0 {
+        report.found(
+            Place::Database,
+            format!("{stray} stored documents belong to no request"),
+        );
+    }
     for id in replayed.requests.keys().filter(|id| !seen.contains(id)) {
         report.found(Place::Request(*id), "stands in the log, and has no row");
     }
@@ -118,7 +124,6 @@ fn columns(life: &Life, row: &RawRequest, report: &mut Report) {
     );
     differs("principal", row.principal == life.agent.id.as_bytes());
     differs("sameness", row.sameness.len() == SAMENESS);
-    differs("submission", row.submission.len() == SUBMISSION);
 }
 
 /// Names the fields in which two machines differ.

@@ -95,9 +95,7 @@ impl Copy {
 
     /// Writes other entries, and everything that follows from them, with the log's own key.
     fn resign(&self, entries: &[Vec<u8>]) {
-        self.conn
-            .execute_batch("DELETE FROM audit_leaf; DELETE FROM audit_node")
-            .unwrap();
+        self.conn.execute_batch("DELETE FROM audit_leaf").unwrap();
         let mut edge = Frontier::new();
         for (at, data) in (0i64..).zip(entries) {
             let hash = leaf_hash(data);
@@ -105,26 +103,20 @@ impl Copy {
             let request = entry
                 .and_then(|entry| entry.request)
                 .map(|id| *id.as_bytes());
-            self.conn
-                .execute(
-                    "INSERT INTO audit_leaf (idx, data, leaf_hash, request) VALUES (?1,?2,?3,?4)",
-                    params![at, data, hash.as_bytes(), request],
-                )
-                .unwrap();
-            for node in edge
+            let nodes: Vec<u8> = edge
                 .push(hash)
                 .unwrap()
                 .iter()
                 .filter(|node| node.level > 0)
-            {
-                let at = i64::try_from(node.index).unwrap();
-                self.conn
-                    .execute(
-                        "INSERT INTO audit_node (level, idx, hash) VALUES (?1, ?2, ?3)",
-                        params![node.level, at, node.hash.as_bytes()],
-                    )
-                    .unwrap();
-            }
+                .flat_map(|node| *node.hash.as_bytes())
+                .collect();
+            self.conn
+                .execute(
+                    "INSERT INTO audit_leaf (idx, data, leaf_hash, nodes, request)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![at, data, hash.as_bytes(), nodes, request],
+                )
+                .unwrap();
         }
         let note = Checkpoint::new(ORIGIN, edge.head())
             .unwrap()
@@ -225,19 +217,19 @@ const TAMPERED: &[(&str, &str, &str)] = &[
         "another request",
     ),
     (
-        "UPDATE audit_node SET hash = zeroblob(32) WHERE level = 1 AND idx = 3",
+        "UPDATE audit_leaf SET nodes = CAST(zeroblob(32) || substr(nodes, 33) AS BLOB) WHERE idx = 7",
         "node 3 of level 1",
         "",
     ),
     (
-        "DELETE FROM audit_node WHERE level = 2 AND idx = 1",
-        "node 1 of level 2",
-        "missing",
+        "UPDATE audit_leaf SET nodes = substr(nodes, 1, 32) WHERE idx = 7",
+        "entry 7: ",
+        "completes 3 nodes of the tree, and has 1",
     ),
     (
-        "INSERT INTO audit_node VALUES (9, 9, zeroblob(32))",
-        "head: ",
-        "1 stored nodes belong to no entry",
+        "UPDATE audit_leaf SET nodes = zeroblob(32) WHERE idx = 6",
+        "entry 6: ",
+        "completes 0 nodes of the tree, and has 1",
     ),
     (
         "UPDATE audit_head SET size = size - 1",
@@ -291,12 +283,12 @@ const TAMPERED: &[(&str, &str, &str)] = &[
         "differs from the log in: ",
     ),
     (
-        "UPDATE request SET document = CAST(replace(document, 'DELETE', 'SELECT') AS BLOB)",
+        "UPDATE document SET bytes = CAST(replace(bytes, 'DELETE', 'SELECT') AS BLOB)",
         "request req_",
         "its document has the digest",
     ),
     (
-        "UPDATE request SET received_index = received_index + 1",
+        "UPDATE request SET received_index = received_index + 1000000",
         "request req_",
         "`received_index`",
     ),
@@ -322,9 +314,14 @@ const TAMPERED: &[(&str, &str, &str)] = &[
         "`sameness`",
     ),
     (
-        "UPDATE request SET submission = CAST(submission || x'00' AS BLOB)",
+        "DELETE FROM document WHERE received_index < 10",
         "request req_",
-        "`submission`",
+        "document",
+    ),
+    (
+        "INSERT INTO document VALUES (1000000, x'7b7d')",
+        "database: ",
+        "1 stored documents belong to no request",
     ),
     (
         "UPDATE request SET id = zeroblob(16) WHERE state = 'succeeded' AND received_index < 10",
@@ -358,7 +355,7 @@ fn rows_that_are_deleted_swapped_inserted_or_cut_off_are_found() {
     let inserted = Copy::new();
     let last = inserted.entries().len();
     inserted.execute(&format!(
-        "INSERT INTO audit_leaf SELECT {last}, data, leaf_hash, request FROM audit_leaf
+        "INSERT INTO audit_leaf SELECT {last}, data, leaf_hash, nodes, request FROM audit_leaf
          WHERE idx = {}",
         last - 1
     ));

@@ -327,11 +327,12 @@ fn a_log_that_was_tampered_with_is_not_started_on() {
         "UPDATE audit_head SET frontier = x'00'",
         "UPDATE audit_head SET frontier = zeroblob(length(frontier))",
         "DELETE FROM audit_head",
-        "DELETE FROM audit_head; DELETE FROM audit_leaf; DELETE FROM audit_node",
+        "DELETE FROM audit_head; DELETE FROM audit_leaf",
         "DELETE FROM audit_leaf WHERE idx = (SELECT max(idx) FROM audit_leaf)",
-        "DELETE FROM audit_node WHERE level = (SELECT max(level) FROM audit_node)",
-        "UPDATE audit_node SET hash = zeroblob(32)",
-        "INSERT INTO audit_leaf SELECT idx + 1, data, leaf_hash, request FROM audit_leaf
+        "UPDATE audit_leaf SET nodes = substr(nodes, 33)
+         WHERE length(nodes) = (SELECT max(length(nodes)) FROM audit_leaf)",
+        "UPDATE audit_leaf SET nodes = zeroblob(length(nodes))",
+        "INSERT INTO audit_leaf SELECT idx + 1, data, leaf_hash, nodes, request FROM audit_leaf
          ORDER BY idx DESC LIMIT 1",
         "UPDATE audit_leaf SET data = CAST(replace(data, 'SELECT', 'DELETE') || ' ' AS BLOB)
          WHERE idx = (SELECT max(idx) FROM audit_leaf)",
@@ -347,8 +348,8 @@ fn a_log_that_was_tampered_with_is_not_started_on() {
 #[test]
 fn a_request_whose_document_or_row_was_tampered_with_is_not_started_on() {
     for sql in [
-        "UPDATE request SET document = x'7b7d'",
-        "UPDATE request SET document = CAST(replace(document, 'SELECT 1', 'SELECT 2') AS BLOB)",
+        "UPDATE document SET bytes = x'7b7d'",
+        "UPDATE document SET bytes = CAST(replace(bytes, 'SELECT 1', 'SELECT 2') AS BLOB)",
         "UPDATE request SET machine = '{}'",
         "UPDATE request SET machine = replace(machine, '\"state\":\"pending\"', '\"state\":\"?\"')",
     ] {

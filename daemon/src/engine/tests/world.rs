@@ -212,9 +212,12 @@ impl World {
 
     pub(super) fn draft(&mut self, ask: &Ask) -> Draft {
         self.serial += 1;
-        let bytes = Digest::of(&self.serial.to_be_bytes());
-        let (id, _) = bytes.as_bytes().split_at(16);
-        let id = RequestId::from_bytes(id.try_into().unwrap());
+        let submission = ask.submission.unwrap_or_else(|| {
+            let mut serial = [0xff; 16];
+            serial[..8].copy_from_slice(&self.serial.to_be_bytes());
+            serial
+        });
+        let id = self.secrets.request_id(&ask.principal(), submission);
         let action = json!({
             "v": 1, "kind": "sql.exec",
             "target": {"kind": "database", "name": "orders"},
@@ -264,7 +267,6 @@ impl World {
             sameness: self.secrets.sameness(&ask.principal(), &submitted),
             principal: ask.principal(),
             ask_key: ask.tool_call.clone(),
-            submission: ask.submission.unwrap_or_else(|| *id.as_bytes()),
             known_size: ask.known_size,
         }
     }

@@ -229,7 +229,6 @@ impl Maker {
             principal: format!("uid:{AGENT}"),
             sameness: [self.serial; 32],
             ask_key: String::new(),
-            submission: [self.serial; 16],
             known_size: 0,
         };
         self.ask(|reply| Call::Submit(Box::new(draft), reply)).id

@@ -333,9 +333,65 @@ pub struct Requirement {
     pub self_attest: bool,
     /// What policy wants reviewers to know.
     pub advice: Vec<String>,
+    /// Why the tier is what it is, a phrase each, for the reviewer to read beside it. It obliges
+    /// nobody to anything.
+    pub why: Vec<String>,
+    /// Who is called when nobody decides, sorted.
+    pub escalate: Vec<Escalation>,
+}
+
+/// Whom a request calls after a part of its lifetime.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    /// After how much of the lifetime, from 1 to 99.
+    pub at_percent: u8,
+    /// The group that is called, or [`ANYONE`].
+    pub group: String,
 }
 
 impl Requirement {
+    /// Returns what satisfies both: the seats of either, and of each other component the stricter
+    /// one. Two policies that ask for the same seats ask once, whatever they are called.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        Self {
+            reviews: {
+                let mut all = self.reviews.clone();
+                for review in &other.reviews {
+                    if !all.iter().any(|it| it.seats == review.seats) {
+                        all.push(review.clone());
+                    }
+                }
+                all
+            },
+            tier: self.tier.max(other.tier),
+            assurance: self.assurance.max(other.assurance),
+            reason_required: self.reason_required || other.reason_required,
+            ttl_s: self.ttl_s.min(other.ttl_s),
+            grant_s: self.grant_s.min(other.grant_s),
+            max_run_s: self.max_run_s.min(other.max_run_s),
+            run_by: self.run_by.max(other.run_by),
+            self_attest: self.self_attest && other.self_attest,
+            advice: union(&self.advice, &other.advice),
+            why: union(&self.why, &other.why),
+            escalate: {
+                let mut all = union(&self.escalate, &other.escalate);
+                all.sort();
+                all
+            },
+        }
+    }
+
+    /// Tells whether `other` obliges to nothing that this does not, so that whoever satisfied this
+    /// satisfied both. Reasons oblige nobody, and whom a request calls may change while it waits.
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut joined = self.join(other);
+        joined.why.clone_from(&self.why);
+        joined.escalate.clone_from(&self.escalate);
+        joined == *self
+    }
+
     /// Returns how long an approval may wait for its use.
     pub fn grant(&self) -> Duration {
         Duration::from_secs(u64::from(self.grant_s))
@@ -379,6 +435,17 @@ impl Requirement {
     pub fn asks_one_seat(&self) -> bool {
         matches!(self.reviews.as_slice(), [only] if only.seats.people() == 1)
     }
+}
+
+/// Returns the items of both lists, each once, those of the first list first.
+fn union<T: Clone + PartialEq>(first: &[T], second: &[T]) -> Vec<T> {
+    let mut all = first.to_vec();
+    for item in second {
+        if !all.contains(item) {
+            all.push(item.clone());
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -447,9 +514,66 @@ mod tests {
             run_by: RunBy::Agent,
             self_attest: false,
             advice: Vec::new(),
+            why: Vec::new(),
+            escalate: Vec::new(),
         };
         assert!(!requirement.is_satisfied_by(&[]));
         assert!(!requirement.is_satisfied_by(&[&member("ana", &[])]));
+    }
+
+    fn asking(review: &str, tier: Tier) -> Requirement {
+        Requirement {
+            reviews: vec![RequiredReview {
+                policy: review.replace(' ', "-"),
+                seats: review.parse().unwrap(),
+            }],
+            tier,
+            assurance: Assurance::File,
+            reason_required: false,
+            ttl_s: 600,
+            grant_s: 60,
+            max_run_s: 60,
+            run_by: RunBy::Agent,
+            self_attest: true,
+            advice: Vec::new(),
+            why: vec![format!("tier {tier}")],
+            escalate: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_joins_two_requirements_covers_both_and_takes_the_stricter_of_each() {
+        let one = asking("1 of sre", Tier::High);
+        let other = Requirement {
+            ttl_s: 30,
+            self_attest: false,
+            run_by: RunBy::Daemon,
+            reason_required: true,
+            ..asking("1 of dba", Tier::Low)
+        };
+        let both = one.join(&other);
+        assert!(both.covers(&one) && both.covers(&other));
+        assert!(!one.covers(&other) && !other.covers(&one));
+        assert_eq!(
+            (both.reviews.len(), both.tier, both.ttl_s),
+            (2, Tier::High, 30)
+        );
+        assert!(!both.self_attest && both.reason_required && both.run_by == RunBy::Daemon);
+    }
+
+    #[test]
+    fn another_reason_or_another_escalation_is_no_other_obligation() {
+        let one = asking("1 of sre", Tier::High);
+        let mut other = one.clone();
+        other.why = vec!["another word for it".to_owned()];
+        other.escalate = vec![Escalation {
+            at_percent: 50,
+            group: "sre".to_owned(),
+        }];
+        other.reviews[0].policy = "renamed".to_owned();
+        assert!(one.covers(&other));
+        other.advice = vec!["look at the plan".to_owned()];
+        assert!(!one.covers(&other));
     }
 
     /// Tries every assignment of people to seats.

@@ -24,6 +24,8 @@ fn rules() -> Rules {
         run_by: RunBy::Agent,
         self_attest: false,
         advice: Vec::new(),
+        why: Vec::new(),
+        escalate: Vec::new(),
     };
     let limits = Limits::default();
     let roster = Roster::default();

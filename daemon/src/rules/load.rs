@@ -260,6 +260,8 @@ fn requirement(
         run_by: RunBy::Agent,
         self_attest,
         advice: Vec::new(),
+        why: Vec::new(),
+        escalate: Vec::new(),
     })
 }
 

@@ -71,6 +71,8 @@ pub(crate) fn received(now: &Moment, asks: bool) -> Option<Received> {
             run_by: RunBy::Agent,
             self_attest: false,
             advice: Vec::new(),
+            why: Vec::new(),
+            escalate: Vec::new(),
         },
         rules: STALE,
         expires: Deadline::after(now, Duration::from_secs(u64::from(TTL))),

@@ -105,6 +105,8 @@ pub(super) fn rules(people: &[Person], review: &str, limits: &Limits) -> Rules {
         run_by: RunBy::Agent,
         self_attest: false,
         advice: Vec::new(),
+        why: Vec::new(),
+        escalate: Vec::new(),
     };
     let decisive = json!({ "limits": format!("{limits:?}") });
     Rules::new(

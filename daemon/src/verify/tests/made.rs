@@ -122,6 +122,8 @@ fn rules(people: &[Person]) -> Rules {
         run_by: RunBy::Agent,
         self_attest: false,
         advice: Vec::new(),
+        why: Vec::new(),
+        escalate: Vec::new(),
     };
     Rules::new(
         Mode::System,

@@ -121,6 +121,8 @@ impl Setting {
                 run_by: self.run_by,
                 self_attest: self.self_attest,
                 advice: Vec::new(),
+                why: Vec::new(),
+                escalate: Vec::new(),
             },
             rules: Digest::from_bytes([4; 32]),
             expires: Deadline::after(now, Duration::from_secs(u64::from(self.ttl_s))),

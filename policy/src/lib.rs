@@ -1,3 +1,14 @@
 //! What a request must pass before it may run: Cedar policies, facts, requirements.
 //!
-//! Cedar lives in this crate alone. Nothing here reads a file, a clock or a socket.
+//! Cedar lives in this crate alone. Nothing here reads a file, a clock or a socket: texts, moments
+//! and what the daemon found out are arguments, and the same arguments give the same answer.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`catalogue`], [`kinds`] | what the operator says of targets, and of kinds of their own |
+//! | [`facts`] | what is known of a request: computed, stated or unknown |
+
+pub mod catalogue;
+pub mod facts;
+pub mod kinds;
+pub mod place;

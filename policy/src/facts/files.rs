@@ -1,0 +1,98 @@
+//! The facts of `file.read` and `file.write`: which paths, where they lead, what happens to them.
+//!
+//! The paths are those of `changes`, `arguments.path`, `arguments.paths` and, where none of these
+//! names one, the target's name.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::paths::{Where, normalised, place};
+use super::{Draft, Reversibility, Surroundings, text};
+
+pub(super) fn look(
+    action: &Value,
+    around: &Surroundings,
+    draft: &mut Draft,
+) -> Option<Reversibility> {
+    let cwd = action.pointer("/context/cwd").and_then(Value::as_str);
+    let mut paths = BTreeSet::new();
+    let mut problem = None;
+    for path in written(action) {
+        match normalised(path, cwd) {
+            Some(path) => {
+                paths.insert(path);
+            }
+            None => problem = Some("a path is relative, and the action names no directory"),
+        }
+    }
+    if paths.is_empty() && problem.is_none() {
+        problem = Some("the action names no path");
+    }
+    let places: Vec<Where> = paths.iter().map(|path| place(path, around)).collect();
+    let inside = problem.is_none() && places.iter().all(|it| *it == Where::Inside);
+    draft.set("inside_workspace", inside);
+    if let Some(problem) = problem {
+        draft.unknown("paths", problem);
+        draft.unknown("inside_workspace", problem);
+    } else if places.contains(&Where::Unknown) && !places.contains(&Where::Outside) {
+        draft.unknown("inside_workspace", "nobody resolved where a path leads");
+    }
+    // Where a path leads is as much a path of the action as what is written.
+    let leads = paths.iter().filter_map(|path| around.resolved.get(path));
+    let all: BTreeSet<&str> = paths.iter().chain(leads).map(String::as_str).collect();
+    draft.set_all("paths", all.iter().copied());
+    let names = all.iter().filter_map(|path| path.rsplit('/').next());
+    draft.set_all("names", names.filter(|name| !name.is_empty()));
+    let components = all.iter().flat_map(|path| path.split('/'));
+    draft.set_all("components", components.filter(|name| !name.is_empty()));
+    changes(action, draft)
+}
+
+fn written(action: &Value) -> Vec<&str> {
+    let changes = action.get("changes").and_then(Value::as_array);
+    let changes = changes.into_iter().flatten();
+    let mut all: Vec<&str> = changes.map(|change| text(change, "/path")).collect();
+    let one = action.pointer("/arguments/path").and_then(Value::as_str);
+    all.extend(one);
+    let many = action.pointer("/arguments/paths").and_then(Value::as_array);
+    // What is no text is no path, and an empty one stands for it: then the paths are not known.
+    all.extend(
+        many.into_iter()
+            .flatten()
+            .map(|path| path.as_str().unwrap_or_default()),
+    );
+    if all.is_empty() {
+        all.push(text(action, "/target/name"));
+    }
+    all
+}
+
+fn changes(action: &Value, draft: &mut Draft) -> Option<Reversibility> {
+    let (mut creates, mut alters, mut deletes, mut modes) = (0_u32, 0_u32, 0_u32, false);
+    let mut restorable = true;
+    let all = action.get("changes").and_then(Value::as_array);
+    for change in all.into_iter().flatten() {
+        let side = |name: &str| change.get(name).filter(|side| !side.is_null());
+        let count = match (side("before"), side("after")) {
+            (None, _) => &mut creates,
+            (Some(_), Some(_)) => &mut alters,
+            (Some(_), None) => &mut deletes,
+        };
+        *count = count.saturating_add(1);
+        modes |= side("mode").is_some();
+        // The permissions that were are not in the action.
+        restorable &= side("mode").is_none() || side("before").is_none();
+    }
+    draft.set("creates", creates);
+    draft.set("changes", alters);
+    draft.set("deletes", deletes);
+    draft.set("sets_mode", modes);
+    let is_write = text(action, "/kind") == "file.write";
+    match (is_write, creates + alters + deletes) {
+        (false, 0) => Some(Reversibility::ReadOnly),
+        // The contents that were are in the request, which is kept.
+        (_, 1..) if restorable => Some(Reversibility::Reversible),
+        (_, _) => None,
+    }
+}

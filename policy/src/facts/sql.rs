@@ -1,0 +1,340 @@
+//! The facts of `sql.exec`: which statements, on which tables, calling what.
+//!
+//! Which database will read the text is not known here, and databases differ in what they take for
+//! a comment or the end of a string. The text is therefore read as each of several of them would,
+//! and what any reading finds counts. What no reading understands is unparsable, and that is a
+//! fact too.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::panic::catch_unwind;
+
+use sqlparser::ast::{
+    Expr, Ident, ObjectName, OnInsert, Query, SetExpr, Statement, TableFactor, Visit as _, Visitor,
+};
+use sqlparser::dialect::{
+    Dialect, GenericDialect, MsSqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect,
+};
+use sqlparser::parser::Parser;
+
+use super::{Draft, Reversibility};
+
+/// A longer text is not read: five readings of it would cost more than an answer is worth.
+const LONGEST: usize = 64 * 1024;
+
+/// Statements that change nothing.
+const READING: [&str; 14] = [
+    "begin",
+    "commit",
+    "describe",
+    "desc",
+    "explain",
+    "fetch",
+    "release",
+    "rollback",
+    "savepoint",
+    "select",
+    "show",
+    "start",
+    "use",
+    "values",
+];
+
+/// Statements whose effect another statement takes back.
+const ADDING: [&str; 3] = ["comment", "create", "insert"];
+
+/// Statements that destroy what was there.
+const DESTROYING: [&str; 9] = [
+    "alter",
+    "delete",
+    "drop",
+    "merge",
+    "overwrite",
+    "rename",
+    "replace",
+    "truncate",
+    "update",
+];
+
+/// Functions that compute something and do nothing.
+const COMPUTING: [&str; 38] = [
+    "abs",
+    "array_agg",
+    "avg",
+    "ceil",
+    "char_length",
+    "coalesce",
+    "concat",
+    "count",
+    "date",
+    "date_part",
+    "date_trunc",
+    "dense_rank",
+    "extract",
+    "first_value",
+    "floor",
+    "greatest",
+    "ifnull",
+    "lag",
+    "last_value",
+    "lead",
+    "least",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "mod",
+    "now",
+    "nullif",
+    "rank",
+    "round",
+    "row_number",
+    "string_agg",
+    "substr",
+    "substring",
+    "sum",
+    "trim",
+    "upper",
+    "unnest",
+];
+
+/// How the text is read: as anything, and as the databases that differ most.
+const DIALECTS: [fn() -> &'static dyn Dialect; 5] = [
+    || &GenericDialect {},
+    || &PostgreSqlDialect {},
+    || &MySqlDialect {},
+    || &SQLiteDialect {},
+    || &MsSqlDialect {},
+];
+
+/// What the readings found.
+#[derive(Default)]
+struct Found {
+    statements: BTreeSet<String>,
+    tables: BTreeSet<String>,
+    functions: BTreeSet<String>,
+    unfiltered: bool,
+    count: usize,
+}
+
+pub(super) fn look(text: &str, draft: &mut Draft) -> Option<Reversibility> {
+    let found = read(text);
+    draft.set("parsed", found.is_ok());
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => {
+            for name in [
+                "statements",
+                "tables",
+                "functions",
+                "unfiltered",
+                "statement_count",
+            ] {
+                draft.unknown(name, why.clone());
+            }
+            // A statement nobody could read may be one without a condition.
+            Found {
+                unfiltered: true,
+                ..Found::default()
+            }
+        }
+    };
+    draft.set_all("statements", found.statements.iter().map(String::as_str));
+    draft.set_all("tables", found.tables.iter().map(String::as_str));
+    draft.set_all("functions", found.functions.iter().map(String::as_str));
+    draft.set("unfiltered", found.unfiltered);
+    draft.set("statement_count", found.count);
+    found.class()
+}
+
+fn read(text: &str) -> Result<Found, String> {
+    if text.trim().is_empty() {
+        return Err("the arguments have no text `statement`".to_owned());
+    }
+    if text.len() > LONGEST {
+        let found = text.len();
+        return Err(format!(
+            "the statement has {found} bytes, and {LONGEST} are read"
+        ));
+    }
+    if text.contains("/*!") || text.contains("/*M!") {
+        return Err("some databases run what stands in such a comment".to_owned());
+    }
+    let mut found = Found::default();
+    let mut readings = 0_usize;
+    let mut problem = String::new();
+    for dialect in DIALECTS {
+        // A parser of other people's text is held to giving an answer, whatever the text.
+        match catch_unwind(|| Parser::parse_sql(dialect(), text)) {
+            Ok(Ok(statements)) if !statements.is_empty() => {
+                readings += 1;
+                found.count = found.count.max(statements.len());
+                for statement in &statements {
+                    match statement.visit(&mut found) {
+                        ControlFlow::Continue(()) => {}
+                        ControlFlow::Break(never) => match never {},
+                    }
+                }
+            }
+            Ok(Ok(_)) => "it holds no statement".clone_into(&mut problem),
+            Ok(Err(error)) if problem.is_empty() => problem = error.to_string(),
+            Ok(Err(_)) => {}
+            Err(_) => "the parser gave up".clone_into(&mut problem),
+        }
+    }
+    if readings == 0 {
+        // The message may quote the text.
+        return Err(format!("it cannot be parsed: {}", problem.escape_debug()));
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn class(&self) -> Option<Reversibility> {
+        let all = |known: &[&str]| {
+            self.statements
+                .iter()
+                .all(|word| known.contains(&word.as_str()))
+        };
+        let any = |known: &[&str]| {
+            self.statements
+                .iter()
+                .any(|word| known.contains(&word.as_str()))
+        };
+        let computes = self
+            .functions
+            .iter()
+            .all(|name| COMPUTING.contains(&name.as_str()));
+        if any(&DESTROYING) {
+            Some(Reversibility::Irreversible)
+        } else if self.statements.is_empty() || !computes {
+            None
+        } else if all(&READING) {
+            Some(Reversibility::ReadOnly)
+        } else if self
+            .statements
+            .iter()
+            .all(|word| READING.contains(&word.as_str()) || ADDING.contains(&word.as_str()))
+        {
+            Some(Reversibility::Reversible)
+        } else if all(&["grant", "revoke"]) {
+            Some(Reversibility::ExternallyReversible)
+        } else {
+            None
+        }
+    }
+
+    fn table(&mut self, name: &ObjectName) {
+        self.tables.insert(spelled(name));
+    }
+}
+
+impl Visitor for Found {
+    type Break = std::convert::Infallible;
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Self::Break> {
+        let written = statement.to_string();
+        let word = written.split([' ', '(', ';']).next().unwrap_or_default();
+        let mut word = word.to_ascii_lowercase();
+        if matches!(statement, Statement::Query(_)) {
+            "select".clone_into(&mut word);
+        }
+        match statement {
+            Statement::Delete(delete) => {
+                self.unfiltered |= delete.selection.is_none();
+                delete.tables.iter().for_each(|name| self.table(name));
+            }
+            Statement::Update { selection, .. } => self.unfiltered |= selection.is_none(),
+            Statement::Insert(insert) => {
+                let conflict = matches!(
+                    insert.on,
+                    Some(OnInsert::DuplicateKeyUpdate(_) | OnInsert::OnConflict(_))
+                );
+                if conflict || insert.or.is_some() {
+                    self.statements.insert("update".to_owned());
+                }
+                if insert.overwrite {
+                    self.statements.insert("overwrite".to_owned());
+                }
+                if insert.replace_into {
+                    self.statements.insert("replace".to_owned());
+                }
+            }
+            Statement::CreateTable(create) if create.or_replace => {
+                self.statements.insert("replace".to_owned());
+            }
+            Statement::Drop { names, .. } => names.iter().for_each(|name| self.table(name)),
+            _ => {}
+        }
+        self.statements.insert(word);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        if !query.locks.is_empty() {
+            self.statements.insert("lock".to_owned());
+        }
+        self.enter(&query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Self::Break> {
+        self.table(relation);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        match factor {
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            }
+            | TableFactor::Function { name, .. } => {
+                self.functions.insert(spelled(name));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Function(function) = expr {
+            self.functions.insert(spelled(&function.name));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Found {
+    /// Looks for what makes a query more than one: `SELECT … INTO` creates a table.
+    fn enter(&mut self, body: &SetExpr) {
+        match body {
+            SetExpr::Select(select) if select.into.is_some() => {
+                self.statements.insert("create".to_owned());
+            }
+            SetExpr::SetOperation { left, right, .. } => {
+                self.enter(left);
+                self.enter(right);
+            }
+            SetExpr::Select(_)
+            | SetExpr::Query(_)
+            | SetExpr::Values(_)
+            | SetExpr::Insert(_)
+            | SetExpr::Update(_)
+            | SetExpr::Delete(_)
+            | SetExpr::Merge(_)
+            | SetExpr::Table(_) => {}
+        }
+    }
+}
+
+/// Writes a name without quotes, in lower case: databases differ in which case they take for the
+/// same, and a policy that names a table must meet it in each of them.
+fn spelled(name: &ObjectName) -> String {
+    let parts = name.0.iter().map(|part| match part.as_ident() {
+        Some(Ident { value, .. }) => value.to_lowercase(),
+        None => part.to_string().to_lowercase(),
+    });
+    parts.collect::<Vec<_>>().join(".")
+}

@@ -167,13 +167,10 @@ impl Facts {
             "mcp.call" => mcp(action, &mut draft),
             other => reversibility::of_kind(other).or_else(|| kinds.reversibility(other)),
         };
-        match class {
-            Some(class) => draft.set("reversibility", class.word()),
-            None => {
-                draft.set("reversibility", UNKNOWN);
-                let why = "nothing in the action says whether it can be undone";
-                draft.unknown("reversibility", why);
-            }
+        draft.set("reversibility", class.map_or(UNKNOWN, Reversibility::word));
+        if class.is_none() {
+            let why = "nothing in the action says whether it can be undone";
+            draft.unknown("reversibility", why);
         }
         let principal = principal(&around.principal, &mut draft.unknown);
         Self {

@@ -7,8 +7,12 @@
 //! |---|---|
 //! | [`catalogue`], [`kinds`] | what the operator says of targets, and of kinds of their own |
 //! | [`facts`] | what is known of a request: computed, stated or unknown |
+//! | [`annotations`] | what a policy says beside its condition |
 
+pub mod annotations;
 pub mod catalogue;
 pub mod facts;
 pub mod kinds;
+mod mentions;
 pub mod place;
+mod text;

@@ -33,8 +33,9 @@ pub(super) fn look(
     let inside = problem.is_none() && places.iter().all(|it| *it == Where::Inside);
     draft.set("inside_workspace", inside);
     if let Some(problem) = problem {
-        draft.unknown("paths", problem);
-        draft.unknown("inside_workspace", problem);
+        for name in ["paths", "names", "components", "inside_workspace"] {
+            draft.unknown(name, problem);
+        }
     } else if places.contains(&Where::Unknown) && !places.contains(&Where::Outside) {
         draft.unknown("inside_workspace", "nobody resolved where a path leads");
     }

@@ -133,11 +133,10 @@ fn is_like_a_number(host: &str) -> bool {
     host.rsplit('.').next().is_some_and(|last| {
         let hex = last.strip_prefix("0x");
         let digits = hex.unwrap_or(last);
-        let all = digits.bytes().all(|b| match hex {
+        digits.bytes().all(|b| match hex {
             Some(_) => b.is_ascii_hexdigit(),
             None => b.is_ascii_digit(),
-        });
-        all
+        })
     })
 }
 

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::panic::catch_unwind;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, OnInsert, Query, SetExpr, Statement, TableFactor, Visit as _, Visitor,
+    Expr, Ident, ObjectName, Query, SetExpr, Statement, TableFactor, Visit as _, Visitor,
 };
 use sqlparser::dialect::{
     Dialect, GenericDialect, MsSqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect,
@@ -239,32 +239,34 @@ impl Visitor for Found {
         if matches!(statement, Statement::Query(_)) {
             "select".clone_into(&mut word);
         }
-        match statement {
-            Statement::Delete(delete) => {
-                self.unfiltered |= delete.selection.is_none();
-                delete.tables.iter().for_each(|name| self.table(name));
+        if let Statement::Delete(delete) = statement {
+            self.unfiltered |= delete.selection.is_none();
+            delete.tables.iter().for_each(|name| self.table(name));
+        }
+        if let Statement::Update { selection, .. } = statement {
+            self.unfiltered |= selection.is_none();
+        }
+        if let Statement::Insert(insert) = statement {
+            // Any clause for rows that are there already may change them.
+            if insert.on.is_some() || insert.or.is_some() {
+                self.statements.insert("update".to_owned());
             }
-            Statement::Update { selection, .. } => self.unfiltered |= selection.is_none(),
-            Statement::Insert(insert) => {
-                let conflict = matches!(
-                    insert.on,
-                    Some(OnInsert::DuplicateKeyUpdate(_) | OnInsert::OnConflict(_))
-                );
-                if conflict || insert.or.is_some() {
-                    self.statements.insert("update".to_owned());
-                }
-                if insert.overwrite {
-                    self.statements.insert("overwrite".to_owned());
-                }
-                if insert.replace_into {
-                    self.statements.insert("replace".to_owned());
-                }
+            if insert.overwrite {
+                self.statements.insert("overwrite".to_owned());
             }
-            Statement::CreateTable(create) if create.or_replace => {
+            if insert.replace_into {
                 self.statements.insert("replace".to_owned());
             }
-            Statement::Drop { names, .. } => names.iter().for_each(|name| self.table(name)),
-            _ => {}
+        }
+        if let Statement::CreateTable(create) = statement
+            && create.or_replace
+        {
+            self.statements.insert("replace".to_owned());
+        }
+        if let Statement::Drop { names, .. } = statement {
+            for name in names {
+                self.table(name);
+            }
         }
         self.statements.insert(word);
         ControlFlow::Continue(())
@@ -284,16 +286,14 @@ impl Visitor for Found {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
-        match factor {
-            TableFactor::Table {
-                name,
-                args: Some(_),
-                ..
-            }
-            | TableFactor::Function { name, .. } => {
-                self.functions.insert(spelled(name));
-            }
-            _ => {}
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        }
+        | TableFactor::Function { name, .. } = factor
+        {
+            self.functions.insert(spelled(name));
         }
         ControlFlow::Continue(())
     }

@@ -131,8 +131,7 @@ fn what_no_database_reads_is_unparsable_and_says_so() {
         assert_eq!(
             facts.computed().get("parsed"),
             Some(&json!(false)),
-            "{:.40}",
-            text
+            "{text:.40}"
         );
         assert!(facts.unknown().contains_key("context.statements"));
         assert_eq!(facts.word("reversibility"), UNKNOWN);

@@ -8,11 +8,20 @@
 //! | [`catalogue`], [`kinds`] | what the operator says of targets, and of kinds of their own |
 //! | [`facts`] | what is known of a request: computed, stated or unknown |
 //! | [`annotations`] | what a policy says beside its condition |
+//! | [`load`], [`judge`] | policies of files; what they say to a request |
+//! | [`rejudge`], [`eligible`] | what new rules do to it; who could approve it |
 
 pub mod annotations;
 pub mod catalogue;
+pub mod eligible;
+mod entities;
 pub mod facts;
+#[cfg(test)]
+mod fixtures;
+pub mod judge;
 pub mod kinds;
+pub mod load;
 mod mentions;
 pub mod place;
+pub mod rejudge;
 mod text;

@@ -1,0 +1,170 @@
+//! Who could approve a request: what `doctor` and `explain` say, and when nobody can.
+//!
+//! The machine decides who may; this only foretells it, from the same words (R3, R4, R5).
+
+use std::collections::BTreeSet;
+
+use countersign_shared::home::Mode;
+use countersign_shared::machine::Side;
+use countersign_shared::requirement::{Member, Requirement, Tier};
+
+/// Who could approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approvers {
+    /// Everybody who could fill a seat, sorted by name.
+    pub people: Vec<String>,
+    /// Those who are in the roster and stand behind the request.
+    pub excluded: Vec<String>,
+    /// Whether the only way is that the requester's side attests for itself (R4).
+    pub self_attested: bool,
+    /// The groups whose seats nobody is left for; empty when the request can be approved.
+    pub missing: Vec<String>,
+}
+
+impl Approvers {
+    /// Tells whether enough distinct people could approve.
+    pub fn can_satisfy(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Returns a sentence for people.
+    pub fn sentence(&self) -> String {
+        let excluded = if self.excluded.is_empty() || self.self_attested {
+            String::new()
+        } else {
+            format!(
+                "; {} stands behind the request and may not",
+                self.excluded.join(", ")
+            )
+        };
+        if !self.can_satisfy() {
+            return format!(
+                "nobody could approve this now: no one is left for {}{excluded}",
+                self.missing.join(" and ")
+            );
+        }
+        if self.people.is_empty() {
+            return "nobody is asked".to_owned();
+        }
+        if self.self_attested {
+            return format!("{} may confirm their own request", self.people.join(", "));
+        }
+        format!("{} could approve{excluded}", self.people.join(", "))
+    }
+}
+
+/// Tells who could approve a request under `requirement`, of the people of the roster who have
+/// keys, when `side` stands behind it.
+pub fn who_can_approve(
+    requirement: &Requirement,
+    members: &[Member],
+    side: &Side,
+    mode: Mode,
+) -> Approvers {
+    let (behind, free): (Vec<&Member>, Vec<&Member>) = members
+        .iter()
+        .filter(|member| !member.keys.is_empty())
+        .partition(|member| side.includes(member));
+    let seated = |present: &[&Member]| -> BTreeSet<String> {
+        let asks = |member: &Member| {
+            let mut seats = requirement.reviews.iter().flat_map(|it| it.seats.seats());
+            seats.any(|seat| member.belongs_to(&seat.group))
+        };
+        let all = present.iter().filter(|member| asks(member));
+        all.map(|member| member.name.clone()).collect()
+    };
+    let missing = |present: &[&Member]| -> Vec<String> {
+        let mut groups: Vec<String> = requirement
+            .reviews
+            .iter()
+            .flat_map(|review| review.seats.unfilled(present))
+            .map(str::to_owned)
+            .collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    };
+    let exempt = mode == Mode::User
+        && requirement.tier <= Tier::High
+        && requirement.asks_one_seat()
+        && requirement.self_attest;
+    let lacking = missing(&free);
+    let alone = !lacking.is_empty() && exempt && missing(&behind).is_empty();
+    let counted: Vec<&Member> = if exempt {
+        members
+            .iter()
+            .filter(|member| !member.keys.is_empty())
+            .collect()
+    } else {
+        free
+    };
+    Approvers {
+        people: seated(&counted).into_iter().collect(),
+        excluded: seated(&behind).into_iter().collect(),
+        self_attested: alone,
+        missing: if alone { Vec::new() } else { lacking },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{default_requirement, member, members};
+
+    fn side(uid: u32) -> Side {
+        Side {
+            uid,
+            launchers: BTreeSet::new(),
+            owner: None,
+        }
+    }
+
+    fn asking(review: &str) -> Requirement {
+        let mut requirement = default_requirement();
+        requirement.reviews[0].seats = review.parse().unwrap();
+        requirement
+    }
+
+    #[test]
+    fn who_stands_behind_a_request_is_not_among_those_who_could_approve() {
+        let approvers = who_can_approve(&asking("1 of sre"), &members(), &side(2001), Mode::System);
+        assert_eq!(approvers.people, ["bo"]);
+        assert_eq!(
+            approvers.sentence(),
+            "bo could approve; ana stands behind the request and may not"
+        );
+        let approvers = who_can_approve(&asking("2 of sre"), &members(), &side(2001), Mode::System);
+        assert!(!approvers.can_satisfy());
+        assert!(
+            approvers
+                .sentence()
+                .starts_with("nobody could approve this now")
+        );
+    }
+
+    #[test]
+    fn one_person_confirms_alone_in_user_mode_only() {
+        let me = [member("me", 1000, &[])];
+        let mut requirement = asking("1 of anyone");
+        requirement.self_attest = true;
+        let user = who_can_approve(&requirement, &me, &side(1000), Mode::User);
+        assert!(user.self_attested && user.can_satisfy());
+        let system = who_can_approve(&requirement, &me, &side(1000), Mode::System);
+        assert!(!system.can_satisfy());
+        requirement.tier = Tier::Critical;
+        assert!(!who_can_approve(&requirement, &me, &side(1000), Mode::User).can_satisfy());
+    }
+
+    #[test]
+    fn who_has_no_key_cannot_approve() {
+        let mut people = members();
+        people[2].keys.clear();
+        let approvers = who_can_approve(
+            &asking("1 of data-stewards"),
+            &people,
+            &side(1),
+            Mode::System,
+        );
+        assert_eq!(approvers.missing, ["data-stewards"]);
+    }
+}

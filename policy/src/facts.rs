@@ -25,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use crate::kinds::Kinds;
 
+pub use files::paths_of;
 pub use paths::normalised;
 pub use reversibility::Reversibility;
 

@@ -10,11 +10,16 @@
 //! | [`annotations`] | what a policy says beside its condition |
 //! | [`load`], [`judge`] | policies of files; what they say to a request |
 //! | [`rejudge`], [`eligible`] | what new rules do to it; who could approve it |
+//! | [`check`], [`cases`] | what is odd about policies; requests with what is expected of them |
+//! | [`explain`], [`replay`] | why a request is where it is; what would become of those of the past |
 
 pub mod annotations;
+pub mod cases;
 pub mod catalogue;
+pub mod check;
 pub mod eligible;
 mod entities;
+pub mod explain;
 pub mod facts;
 #[cfg(test)]
 mod fixtures;
@@ -24,4 +29,5 @@ pub mod load;
 mod mentions;
 pub mod place;
 pub mod rejudge;
+pub mod replay;
 mod text;

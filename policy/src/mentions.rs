@@ -36,7 +36,6 @@ impl Mentions {
     }
 
     /// Returns the facts, sorted.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }

@@ -50,6 +50,17 @@ pub(super) fn look(
     changes(action, draft)
 }
 
+/// Returns the paths of an action as they are written there: what the daemon resolves, after
+/// making them absolute ([`normalised`]).
+pub fn paths_of(action: &Value) -> Vec<&str> {
+    let mut all: Vec<&str> = match text(action, "/kind") {
+        "file.read" | "file.write" => written(action),
+        _ => Vec::new(),
+    };
+    all.extend(action.pointer("/context/cwd").and_then(Value::as_str));
+    all
+}
+
 fn written(action: &Value) -> Vec<&str> {
     let changes = action.get("changes").and_then(Value::as_array);
     let changes = changes.into_iter().flatten();

@@ -17,7 +17,7 @@ use countersign_client::place::Place;
 use countersign_client::refusal::{self, Failure};
 use countersign_client::shown;
 use countersign_shared::digest::Digest;
-use countersign_shared::id::{RequestId, TicketSecret};
+use countersign_shared::id::{RequestId, RunSecret, TicketSecret};
 use countersign_shared::machine::State;
 use countersign_shared::wire::pb;
 use tonic::transport::Channel;
@@ -226,12 +226,18 @@ impl Client {
         Ok(soon(self.calls.redeem(request)).await?.try_into()?)
     }
 
-    /// Tells what became of the run.
-    pub async fn report(&mut self, claim: &Claim, report: &[u8]) -> Result<State, ClientError> {
+    /// Tells what became of the run; `run` is the secret that came with the one use.
+    pub async fn report(
+        &mut self,
+        claim: &Claim,
+        run: Option<&RunSecret>,
+        report: &[u8],
+    ) -> Result<State, ClientError> {
         let request = pb::ReportRequest {
             id: claim.id.to_string(),
             ticket: claim.secret.reveal(),
             report: report.to_vec(),
+            run: run.map_or_else(String::new, RunSecret::reveal),
         };
         Ok(shown::state(soon(self.calls.report(request)).await?.state)?)
     }

@@ -113,6 +113,7 @@ impl Exit {
             "not-your-request"
             | "not-own-request"
             | "bad-ticket"
+            | "not-the-executor"
             | "executor-not-allowed"
             | "caller-unknown" => Self::NotAuthorised,
             "deadline-passed" => Self::Expired,
@@ -137,6 +138,7 @@ mod tests {
             ("not-found", 1, 125),
             ("not-your-request", 4, 120),
             ("bad-ticket", 4, 120),
+            ("not-the-executor", 4, 120),
             ("already-redeemed", 6, 120),
             ("deadline-passed", 5, 121),
             ("stale-digest", 6, 120),

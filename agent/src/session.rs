@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_shared::id::{RequestId, RunSecret};
 use countersign_shared::machine::State;
 
 use crate::client::{Asking, Claim, Client, ClientError, Redeemed, Refusal, Submitted};
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     heads: Heads,
     tickets: Tickets,
     client: Option<Client>,
+    /// The one use that this process took, with what lets it report.
+    run: Option<(RequestId, RunSecret)>,
 }
 
 impl Session {
@@ -63,6 +66,7 @@ impl Session {
             heads,
             tickets,
             client: None,
+            run: None,
         })
     }
 
@@ -202,10 +206,13 @@ impl Session {
             }
             answer => answer,
         };
+        if let Ok(redeemed) = &answer {
+            self.run = Some((ticket.claim.id, redeemed.run.clone()));
+        }
         self.note(answer)
     }
 
-    /// Checks that the log holds the redemption.
+    /// Checks that the log holds the redemption, and keeps what the report takes.
     pub(crate) fn check_redemption(
         &mut self,
         ticket: &Ticket,
@@ -216,6 +223,7 @@ impl Session {
             &["request.redeemed"],
             ticket.claim.id,
         )?;
+        self.tickets.keep_run(ticket.claim.id, &redeemed.run)?;
         Ok(())
     }
 
@@ -240,7 +248,16 @@ impl Session {
     }
 
     async fn report_once(&mut self, claim: &Claim, report: &[u8]) -> Result<State, ClientError> {
-        let answer = self.client().await?.report(claim, report).await;
+        let run = match &self.run {
+            Some((id, run)) if *id == claim.id => Some(run.clone()),
+            // An unreadable one is as good as none: the daemon says what it takes.
+            Some(_) | None => self.tickets.run(claim.id).unwrap_or_default(),
+        };
+        let answer = self
+            .client()
+            .await?
+            .report(claim, run.as_ref(), report)
+            .await;
         self.note(answer)
     }
 

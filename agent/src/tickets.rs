@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use countersign_shared::digest::Digest;
-use countersign_shared::id::RequestId;
+use countersign_shared::id::{RequestId, RunSecret};
 use countersign_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,7 @@ const TICKET: &str = "ticket.json";
 const DOCUMENT: &str = "document.json";
 const OPENINGS: &str = "openings.json";
 const REPORT: &str = "report.json";
+const RUN: &str = "run";
 
 /// All tickets of one user.
 #[derive(Debug, Clone)]
@@ -195,6 +196,35 @@ impl Tickets {
             stage: stored.stage,
             redeemed_at: stored.redeemed_at,
         })
+    }
+
+    /// Keeps the run secret that came with the one use, for whichever process reports.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_run(&self, id: RequestId, run: &RunSecret) -> Result<(), TicketError> {
+        make_private(&self.of(&id))?;
+        self.write(&id, RUN, run.reveal().as_bytes())
+    }
+
+    /// Returns the run secret, if a process of this user took the one use.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn run(&self, id: RequestId) -> Result<Option<RunSecret>, TicketError> {
+        let bytes = match self.read(id, RUN) {
+            Ok(bytes) => bytes,
+            Err(TicketError::Unknown { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .map(Some)
+            .ok_or_else(|| TicketError::Format {
+                path: self.of(&id).join(RUN),
+                source: serde::de::Error::custom("it is no run secret"),
+            })
     }
 
     /// Keeps a report that the daemon has not heard.
@@ -324,6 +354,10 @@ mod tests {
         let store = Tickets::open(home.path()).unwrap();
         store.keep(&kept, b"document", b"{}").unwrap();
         store.keep_report(kept.claim.id, b"{}").unwrap();
+        let run = RunSecret::from_bytes([8; 16]);
+        store.keep_run(kept.claim.id, &run).unwrap();
+        let found = store.run(kept.claim.id).unwrap().unwrap();
+        assert_eq!(found.reveal(), run.reveal());
         let dir = store.of(&kept.claim.id);
         assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
         let names: Vec<_> = fs::read_dir(&dir)
@@ -334,7 +368,7 @@ mod tests {
                 entry.file_name()
             })
             .collect();
-        assert_eq!(names.len(), 4, "{names:?}");
+        assert_eq!(names.len(), 5, "{names:?}");
     }
 
     #[test]

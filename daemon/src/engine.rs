@@ -28,6 +28,7 @@ mod call;
 mod card;
 mod deciding;
 mod error;
+mod executing;
 mod index;
 mod live;
 mod reads;
@@ -39,8 +40,8 @@ mod writes;
 
 pub use boot::{BootError, Settings};
 pub use call::{
-    ActKind, Call, Change, Decided, Draft, Following, Head, Inclusion, Reply, Report, Right,
-    Snapshot, Standing, Submitted, Use, Verdict, View,
+    ActKind, Call, Change, Decided, Draft, Following, Head, Inclusion, Reply, Report, Reporter,
+    Right, Snapshot, Standing, Submitted, Use, Verdict, View,
 };
 pub use card::Card;
 pub use error::EngineError;

@@ -193,6 +193,11 @@ impl Peer {
         self.credentials.pid
     }
 
+    /// Returns when the process started, in clock ticks since boot.
+    pub fn started(&self) -> &Fact<u64> {
+        &self.started
+    }
+
     /// Returns the OS user's name.
     pub fn user(&self) -> &Fact<String> {
         &self.user

@@ -1,9 +1,9 @@
 //! What the daemon derives from its one secret, `mask.key`.
 //!
-//! A request's id is derived from the token of its Submit, ticket secret and mask salts from the id:
-//! a repeated Submit gets the same ones although nothing secret is ever stored.
+//! A request's id is derived from the token of its Submit; ticket secret, run secret and mask salts
+//! are derived from the id. A repeated Submit gets the same ones although nothing secret is stored.
 
-use countersign_shared::id::{RequestId, TicketSecret};
+use countersign_shared::id::{RequestId, RunSecret, TicketSecret};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -49,6 +49,13 @@ impl Secrets {
         let bytes = self.derive("countersign.ticket.v1", &[id.as_bytes()]);
         let (ticket, _) = bytes.split_at(16);
         TicketSecret::from_bytes(ticket.try_into().unwrap_or([0; 16]))
+    }
+
+    /// Returns the run secret of a request: it goes out with the one use, which is taken once.
+    pub fn run(&self, id: RequestId) -> RunSecret {
+        let bytes = self.derive("countersign.run.v1", &[id.as_bytes()]);
+        let (run, _) = bytes.split_at(16);
+        RunSecret::from_bytes(run.try_into().unwrap_or([0; 16]))
     }
 
     /// Returns the salt of the `index`th mask of a request.

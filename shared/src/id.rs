@@ -119,64 +119,83 @@ impl<'de> Deserialize<'de> for RequestId {
     }
 }
 
-/// The secret that lets its holder wait for, withdraw, redeem and report one request (R16).
-///
-/// It is handed out once, at submit; the daemon keeps only its SHA-256. Comparing goes through the
-/// digest, so the time it takes tells nothing about the secret.
-#[derive(Clone)]
-pub struct TicketSecret([u8; 16]);
+/// Makes a type for a secret of 128 bits: handed out as text, compared by digest.
+macro_rules! secret {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        ///
+        /// The daemon keeps only its SHA-256. Comparing goes through the digest, so the time it
+        /// takes tells nothing about the secret.
+        #[derive(Clone)]
+        pub struct $name([u8; 16]);
 
-impl TicketSecret {
-    /// What every ticket secret starts with.
-    pub const PREFIX: &'static str = "tkt_";
+        impl $name {
+            /// What every secret of this kind starts with.
+            pub const PREFIX: &'static str = $prefix;
 
-    /// Makes a ticket secret from 128 random bits.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
+            /// Makes a secret from 128 random bits.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
 
-    /// Returns the digest that the daemon keeps.
-    pub fn digest(&self) -> crate::digest::Digest {
-        crate::digest::Digest::of(&self.0)
-    }
+            /// Returns the digest that the daemon keeps.
+            pub fn digest(&self) -> crate::digest::Digest {
+                crate::digest::Digest::of(&self.0)
+            }
 
-    /// Returns the text form, to be handed to the submitter and to nobody else.
-    pub fn reveal(&self) -> String {
-        format!("{}{}", Self::PREFIX, crockford().encode(&self.0))
-    }
+            /// Returns the text form, to be handed to whom it was made for and to nobody else.
+            pub fn reveal(&self) -> String {
+                format!("{}{}", Self::PREFIX, crockford().encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0.zeroize();
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let body = text.strip_prefix(Self::PREFIX).ok_or(IdError::Prefix {
+                    prefix: Self::PREFIX,
+                })?;
+                crockford()
+                    .decode(body.as_bytes())
+                    .ok()
+                    .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+                    .map(Self)
+                    .ok_or(IdError::Body {
+                        prefix: Self::PREFIX,
+                        expected: 26,
+                        alphabet: "base32",
+                    })
+            }
+        }
+    };
 }
 
-impl fmt::Debug for TicketSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TicketSecret(…)")
-    }
-}
+secret!(
+    /// The secret that lets its holder wait for, withdraw and redeem one request (R16). Handed out
+    /// at submit, to everybody whose asking it is.
+    TicketSecret,
+    "tkt_"
+);
 
-impl Drop for TicketSecret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl FromStr for TicketSecret {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let body = text.strip_prefix(Self::PREFIX).ok_or(IdError::Prefix {
-            prefix: Self::PREFIX,
-        })?;
-        crockford()
-            .decode(body.as_bytes())
-            .ok()
-            .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
-            .map(Self)
-            .ok_or(IdError::Body {
-                prefix: Self::PREFIX,
-                expected: 26,
-                alphabet: "base32",
-            })
-    }
-}
+secret!(
+    /// The secret that lets its holder report the run of one request. Handed out with the one use, so
+    /// that nobody tells of a run but who was given it.
+    RunSecret,
+    "run_"
+);
 
 #[cfg(test)]
 mod tests {
@@ -236,9 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_secret_is_not_in_its_debug_output() {
+    fn a_secret_is_not_in_its_debug_output_and_is_no_secret_of_another_kind() {
         let secret = TicketSecret::from_bytes([7; 16]);
         assert_eq!(format!("{secret:?}"), "TicketSecret(…)");
+        let secret = RunSecret::from_bytes([7; 16]);
+        assert_eq!(format!("{secret:?}"), "RunSecret(…)");
+        assert!(secret.reveal().parse::<TicketSecret>().is_err());
     }
 
     proptest! {

@@ -24,7 +24,7 @@ mod state;
 mod tests;
 
 pub use event::{
-    Act, Decision, Event, Executor, Mode, PolicyOutcome, Received, RulesChanged, RunEnd,
+    Act, Decision, Event, Executor, Mode, PolicyOutcome, Received, Redeemer, RulesChanged, RunEnd,
     RunOutcome, Side, Via, Withdrawal,
 };
 pub use refused::Refused;
@@ -68,6 +68,9 @@ pub struct Redemption {
     pub at: Moment,
     /// Who runs it.
     pub executor: Executor,
+    /// Who took it; nobody when the daemon runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Redeemer>,
     /// When the run must have ended.
     pub until: Deadline,
     /// When the run began, if it did.
@@ -187,7 +190,8 @@ impl Request {
                 executor,
                 digest,
                 until,
-            } => self.redeemed(now, event, *executor, *digest, until),
+                by,
+            } => self.redeemed(now, event, (*executor, *by), *digest, until),
             Event::Revoked(act) => self.revoked(event, act),
             Event::Lapsed {} => self.lapsed(now, event),
             Event::Escalated { act } => self.escalate(now, event, act.as_deref()),

@@ -147,6 +147,32 @@ fn an_approval_is_used_once() {
 }
 
 #[test]
+fn only_who_took_the_use_tells_of_the_run() {
+    let home = Home::new();
+    let asked = request(&home, "orders");
+    let exact = document(&home, &asked);
+    home.approve(&asked).expect_code(0);
+    redeem(&home, &asked, &exact).expect_code(0);
+    // Another process with the ticket, and without what came with the one use.
+    let secret = home
+        .root()
+        .join("state/tickets")
+        .join(&asked.id)
+        .join("run");
+    let kept = fs::read(&secret).unwrap();
+    fs::remove_file(&secret).unwrap();
+    let refused = home
+        .agent(&["report", &asked.id, "--outcome", "failed"])
+        .expect_code(4);
+    assert!(refused.stderr.contains("run secret"), "{refused:?}");
+    assert_eq!(home.look(&asked.id).state, "redeemed");
+    fs::write(&secret, kept).unwrap();
+    home.agent(&["report", &asked.id, "--outcome", "failed"])
+        .expect_code(0);
+    assert_eq!(home.look(&asked.id).state, "failed");
+}
+
+#[test]
 fn an_approval_is_for_its_own_document_only() {
     let home = Home::new();
     let [first, second] = ["orders", "customers"].map(|target| request(&home, target));

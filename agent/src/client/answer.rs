@@ -3,7 +3,7 @@
 
 use countersign_client::shown::{AnswerError, Inclusion, ShownHead, state, time};
 use countersign_shared::digest::Digest;
-use countersign_shared::id::{RequestId, TicketSecret};
+use countersign_shared::id::{RequestId, RunSecret, TicketSecret};
 use countersign_shared::machine::State;
 use countersign_shared::text::Untrusted;
 use countersign_shared::time::Timestamp;
@@ -56,6 +56,8 @@ pub struct Redeemed {
     pub redeemed_by: Inclusion,
     /// When the run must have ended.
     pub run_until: Timestamp,
+    /// What lets its holder report the run.
+    pub run: RunSecret,
 }
 
 impl TryFrom<pb::SubmitResponse> for Submitted {
@@ -103,6 +105,7 @@ impl TryFrom<pb::RedeemResponse> for Redeemed {
                 .ok_or_else(|| wrong("redeemed_by"))?
                 .try_into()?,
             run_until: message.run_until.parse().map_err(|_| wrong("run_until"))?,
+            run: message.run.parse().map_err(|_| wrong("run"))?,
         })
     }
 }
@@ -134,6 +137,7 @@ mod tests {
         let message = pb::RedeemResponse {
             redeemed_by: None,
             run_until: "2026-11-21T20:49:13.007Z".to_owned(),
+            run: "run_008j4ct4ank7f24snaxwsqfezw".to_owned(),
         };
         assert_eq!(
             Redeemed::try_from(message).unwrap_err().field,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::tree::Hash;
-use countersign_shared::machine::{Act, Decision, Executor, Received, Request, RunEnd, State};
+use countersign_shared::machine::{
+    Act, Decision, Executor, Received, Redeemer, Request, RunEnd, State,
+};
 use countersign_shared::time::{Deadline, Timestamp};
 use countersign_shared::waiters::WaiterId;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -69,6 +71,8 @@ pub struct Use {
     pub digest: Digest,
     /// Who runs it.
     pub executor: Executor,
+    /// Who takes it; nobody when the daemon runs it.
+    pub by: Option<Redeemer>,
     /// The size of the head that the caller kept.
     pub known_size: u64,
 }
@@ -136,6 +140,17 @@ pub enum Report {
         /// Why.
         because: String,
     },
+}
+
+/// Who reports: what shows that it is who took the one use.
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter {
+    /// The digest of the run secret that the caller brought, if it brought one.
+    pub run: Option<Digest>,
+    /// The calling process.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot, if that could be read.
+    pub started: Option<u64>,
 }
 
 /// A signed decision whose signature is good and whose statement fits the request.
@@ -213,7 +228,7 @@ pub enum Call {
     /// Takes the one use.
     Redeem(RequestId, Right, Use, Reply<(Inclusion, Deadline)>),
     /// Tells about the run.
-    Report(RequestId, Right, Report, Reply<State>),
+    Report(RequestId, Right, Reporter, Report, Reply<State>),
     /// The process that runs a redeemed request is gone.
     ExecutorGone(RequestId),
     /// Records a decision.

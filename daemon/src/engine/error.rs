@@ -36,6 +36,11 @@ pub enum EngineError {
     /// The caller does not hold the ticket, or is another principal (R16).
     #[error("this needs the ticket of the request, in the hands of the one who asked")]
     BadTicket,
+    /// The caller did not take the one use, so it cannot tell of the run.
+    #[error(
+        "only who redeemed the request reports its run: bring the run secret of the redemption"
+    )]
+    NotTheExecutor,
     /// A limit is reached.
     #[error("limit `{limit}` is {allowed} and this would be {found}")]
     Limit {
@@ -90,6 +95,7 @@ impl EngineError {
             Self::NotFound { .. } => "not-found",
             Self::Ambiguous { .. } => "ambiguous-id",
             Self::BadTicket => "bad-ticket",
+            Self::NotTheExecutor => "not-the-executor",
             Self::Limit { .. } => "limit-exceeded",
             Self::Cooldown { .. } => "deny-cooldown",
             Self::SubmissionReused { .. } => "submission-reused",

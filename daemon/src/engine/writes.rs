@@ -8,8 +8,8 @@ use countersign_shared::machine::{Event, Refused, Request, State, Withdrawal};
 use countersign_shared::time::Deadline;
 
 use super::batch::{Changed, Scene, Step};
-use super::call::{Report, Right, Submitted, Use};
-use super::{Answer, Call, Engine, EngineError, answer, daemon_actor};
+use super::call::{Report, Reporter, Right, Submitted, Use};
+use super::{Answer, Call, Engine, EngineError, answer, daemon_actor, executing};
 use crate::store::Row;
 
 impl Engine {
@@ -57,9 +57,9 @@ impl Engine {
                     Ok((engine.inclusion(at, taken.known_size)?, until))
                 })
             }
-            Call::Report(id, right, report, reply) => {
+            Call::Report(id, right, reporter, report, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
-                    engine.report(step, scene, id, &right, report)
+                    engine.report(step, scene, id, (&right, reporter), report)
                 });
                 held(reply, done, |_, state| Ok(state))
             }
@@ -304,6 +304,7 @@ impl Engine {
             executor: taken.executor,
             digest: taken.digest,
             until: until.clone(),
+            by: taken.by,
         };
         let at = step.apply(&mut self.store, scene, &actor, id, event)?;
         Ok((at, until))
@@ -314,7 +315,7 @@ impl Engine {
         step: &mut Step,
         scene: &Scene,
         id: RequestId,
-        right: &Right,
+        (right, reporter): (&Right, Reporter),
         report: Report,
     ) -> Result<State, EngineError> {
         let actor = self.holder(step, id, right)?;
@@ -322,7 +323,9 @@ impl Engine {
         if let Some(due) = self.copy(step, id)?.due(&scene.now) {
             step.apply(&mut self.store, scene, &daemon_actor(), id, due)?;
         }
-        let state = self.copy(step, id)?.state();
+        let request = self.copy(step, id)?;
+        executing::check_reporter(request, &reporter, &scene.now)?;
+        let state = request.state();
         let events = match (report, state) {
             (Report::Finished(end), State::Redeemed) => {
                 vec![Event::Started { pid: None }, Event::Finished(end)]

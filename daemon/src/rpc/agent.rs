@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::digest::Digest;
-use countersign_shared::id::{RequestId, TicketSecret};
-use countersign_shared::machine::{Executor, RunEnd, RunOutcome, State};
+use countersign_shared::id::{RequestId, RunSecret, TicketSecret};
+use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State};
 use countersign_shared::mask::Openings;
 use countersign_shared::wire::pb;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::wire::agent_service_server::AgentService;
 use super::{Desk, encode, status};
-use crate::engine::{Call, Draft, EngineError, Report, Right, Standing, Use};
+use crate::engine::{Call, Draft, EngineError, Report, Reporter, Right, Standing, Use};
 use crate::identity::Peer;
 use crate::intake::{self, Asking, IntakeError};
 
@@ -223,9 +223,16 @@ impl AgentService for Agents {
         if !peer.is_alive() {
             return Err(status::intake(&IntakeError::PeerGone));
         }
+        let run = self.desk.secrets.run(id);
         let taken = Use {
             digest,
             executor: Executor::Agent,
+            by: Some(Redeemer {
+                pid: peer.pid(),
+                started: peer.started().as_ref().ok().copied(),
+                stays: request.pid != 0,
+                run: run.digest(),
+            }),
             known_size: request.known_size,
         };
         let (inclusion, until) = self
@@ -245,6 +252,7 @@ impl AgentService for Agents {
         Ok(Response::new(pb::RedeemResponse {
             redeemed_by: Some(encode::inclusion(&inclusion)),
             run_until: until.wall.to_string(),
+            run: run.reveal(),
         }))
     }
 
@@ -255,10 +263,11 @@ impl AgentService for Agents {
         let peer = super::peer(&request)?;
         let request = request.into_inner();
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        let reporter = reporter(&peer, &request.run)?;
         let report = read_report(&request.report)?;
         let state = self
             .desk
-            .ask(|reply| Call::Report(id, right, report, reply))
+            .ask(|reply| Call::Report(id, right, reporter, report, reply))
             .await?;
         Ok(Response::new(pb::ReportResponse {
             state: encode::state(state).into(),
@@ -337,6 +346,25 @@ fn right(peer: &Peer, id: &str, ticket: &str) -> Result<(RequestId, Right), Stat
         ticket: ticket.digest(),
     };
     Ok((id, right))
+}
+
+/// Returns what shows that a caller took the one use: the run secret, or being the same process.
+fn reporter(peer: &Peer, run: &str) -> Result<Reporter, Status> {
+    let run = if run.is_empty() {
+        None
+    } else {
+        let secret: RunSecret = run
+            .parse()
+            .map_err(|error: countersign_shared::id::IdError| {
+                status::malformed("run", &error.to_string())
+            })?;
+        Some(secret.digest())
+    };
+    Ok(Reporter {
+        run,
+        pid: peer.pid(),
+        started: peer.started().as_ref().ok().copied(),
+    })
 }
 
 /// A report as it travels.

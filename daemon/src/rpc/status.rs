@@ -54,7 +54,7 @@ pub(super) fn engine(error: &EngineError) -> Status {
         EngineError::Ambiguous { .. } | EngineError::SubmissionReused { .. } => {
             Code::InvalidArgument
         }
-        EngineError::BadTicket => Code::PermissionDenied,
+        EngineError::BadTicket | EngineError::NotTheExecutor => Code::PermissionDenied,
         EngineError::Limit { .. } | EngineError::Busy => Code::ResourceExhausted,
         EngineError::Cooldown { .. } | EngineError::ClockBehind { .. } => Code::FailedPrecondition,
         EngineError::RulesChanged | EngineError::Conflict { .. } => Code::Aborted,

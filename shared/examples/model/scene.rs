@@ -247,6 +247,7 @@ impl Scene {
             },
             digest: if stale { STALE } else { DOCUMENT },
             until,
+            by: None,
         };
         let taken = self.take(&event);
         if taken {

@@ -139,6 +139,20 @@ pub enum Executor {
     Daemon,
 }
 
+/// Who took the one use: only the same one, or whoever holds the run secret, tells of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redeemer {
+    /// The process, as the kernel said.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (`proc_pid_stat(5)`), if that could be read.
+    pub started: Option<u64>,
+    /// Whether the process runs the action itself: then its end is the end of what can be told.
+    pub stays: bool,
+    /// The digest of the run secret.
+    pub run: Digest,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -266,6 +280,9 @@ pub enum Event {
         digest: Digest,
         /// When the run must have ended.
         until: Deadline,
+        /// Who took it; nobody when the daemon runs it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Redeemer>,
     },
     /// A person took the approval back.
     #[serde(rename = "request.revoked")]

@@ -1,6 +1,8 @@
 //! The events of execution: the one use, and what became of it.
 
-use super::{Act, Effect, Event, Executor, Phase, Redemption, Refused, Request, RunEnd, State};
+use super::{
+    Act, Effect, Event, Executor, Phase, Redeemer, Redemption, Refused, Request, RunEnd, State,
+};
 use crate::digest::Digest;
 use crate::machine::RunOutcome;
 use crate::requirement::RunBy;
@@ -11,7 +13,7 @@ impl Request {
         &mut self,
         now: &Moment,
         event: &Event,
-        executor: Executor,
+        (executor, by): (Executor, Option<Redeemer>),
         digest: Digest,
         until: &Deadline,
     ) -> Result<Vec<Effect>, Refused> {
@@ -55,6 +57,7 @@ impl Request {
                 self.redemption = Some(Redemption {
                     at: now.clone(),
                     executor,
+                    by,
                     until: until.clone(),
                     started: None,
                     end: None,

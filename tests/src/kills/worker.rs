@@ -293,6 +293,8 @@ async fn report(
 ) -> Outcome<(Next, Option<Stage>)> {
     let Held { id, ticket, .. } = held(asking)?;
     let request = pb::ReportRequest {
+        // The very process that redeemed needs no run secret.
+        run: String::new(),
         id: id.to_string(),
         ticket,
         report: br#"{"exit":0,"outcome":"succeeded"}"#.to_vec(),

@@ -10,7 +10,7 @@ use countersign_shared::machine::{Executor, Refused, State};
 use countersign_shared::statement::{ActKind as StatementKind, Verdict as Said};
 
 use super::super::*;
-use super::world::{AGENT, World, ana, bo, cy, ended_well, everyone, rules};
+use super::world::{AGENT, EXECUTOR, World, ana, bo, cy, ended_well, everyone, rules};
 use super::{Ask, Use, check_inclusion};
 
 #[test]
@@ -136,7 +136,7 @@ fn r6_a_step_that_fails_after_it_has_appended_leaves_no_trace() {
     let right = world.right(id);
     let other = Box::new(world.draft(&Ask::of("SELECT 2")));
     let (reply, mut answer) = tokio::sync::oneshot::channel();
-    let report = Call::Report(id, right, ended_well(), reply);
+    let report = Call::Report(id, right, EXECUTOR, ended_well(), reply);
     let (reply, mut submitted) = tokio::sync::oneshot::channel();
     world.engine.commit(|engine, batch, scene| {
         vec![
@@ -225,6 +225,7 @@ fn r8_one_of_64_concurrent_redeems_wins() {
                     Use {
                         digest,
                         executor: Executor::Agent,
+                        by: None,
                         known_size: 0,
                     },
                     reply,
@@ -284,6 +285,7 @@ fn r8_one_of_64_redeems_from_as_many_threads_wins() {
                         Use {
                             digest,
                             executor: Executor::Agent,
+                            by: None,
                             known_size: 0,
                         },
                         reply,
@@ -316,6 +318,7 @@ fn r11_a_redemption_names_the_digest_and_the_executor_that_were_approved() {
                 Use {
                     digest: other,
                     executor: Executor::Agent,
+                    by: None,
                     known_size: 0,
                 },
                 reply,
@@ -376,6 +379,7 @@ fn r16_a_wrong_ticket_or_another_principal_moves_nothing() {
                         Use {
                             digest,
                             executor: Executor::Agent,
+                            by: None,
                             known_size: 0,
                         },
                         reply,
@@ -384,7 +388,7 @@ fn r16_a_wrong_ticket_or_another_principal_moves_nothing() {
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Report(id, report, ended_well(), reply))
+                .ask(|reply| Call::Report(id, report, EXECUTOR, ended_well(), reply))
                 .map(|_| ())
                 .unwrap_err(),
         ];

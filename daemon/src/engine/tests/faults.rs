@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::super::*;
 use super::Ask;
-use super::world::{HOUR, World, ana, bo, cy, ended_well, everyone, moment};
+use super::world::{EXECUTOR, HOUR, World, ana, bo, cy, ended_well, everyone, moment};
 use crate::socket::Lock;
 use crate::store::StoreError;
 
@@ -87,6 +87,7 @@ impl Scenario {
                         Use {
                             digest,
                             executor: Executor::Agent,
+                            by: None,
                             known_size: 0,
                         },
                         reply,
@@ -95,7 +96,7 @@ impl Scenario {
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Report(redeemed, report, ended_well(), reply))
+                .ask(|reply| Call::Report(redeemed, report, EXECUTOR, ended_well(), reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
@@ -271,6 +272,7 @@ fn r7_a_no_that_rests_on_a_step_which_was_lost_is_not_given() {
             Use {
                 digest,
                 executor: Executor::Agent,
+                by: None,
                 known_size: 0,
             },
             reply,

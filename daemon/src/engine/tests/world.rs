@@ -10,7 +10,7 @@ use std::time::Duration;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::Separation;
 use countersign_shared::log::note::SignerKey;
-use countersign_shared::machine::{Executor, RunEnd, RunOutcome, State};
+use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State};
 use countersign_shared::time::{BootId, Deadline, Moment, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -29,6 +29,12 @@ pub(super) use checking::{check_store, entries};
 
 pub(super) const ORIGIN: &str = "countersign/test";
 pub(super) const AGENT: u32 = 50_001;
+/// The process that redeems and reports, without its run secret.
+pub(super) const EXECUTOR: Reporter = Reporter {
+    run: None,
+    pid: 4712,
+    started: Some(99),
+};
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// The engine with everything around it.
@@ -188,6 +194,7 @@ impl World {
     pub(super) fn redeem(&mut self, id: RequestId) -> Result<(Inclusion, Deadline), EngineError> {
         let right = self.right(id);
         let digest = self.view(id).request.digest();
+        let by = self.redeemer(id);
         self.ask(|reply| {
             Call::Redeem(
                 id,
@@ -195,6 +202,7 @@ impl World {
                 Use {
                     digest,
                     executor: Executor::Agent,
+                    by: Some(by),
                     known_size: 0,
                 },
                 reply,
@@ -203,8 +211,28 @@ impl World {
     }
 
     pub(super) fn report(&mut self, id: RequestId, report: Report) -> Result<State, EngineError> {
+        let run = Some(self.secrets.run(id).digest());
+        self.report_as(id, Reporter { run, ..EXECUTOR }, report)
+    }
+
+    pub(super) fn report_as(
+        &mut self,
+        id: RequestId,
+        reporter: Reporter,
+        report: Report,
+    ) -> Result<State, EngineError> {
         let right = self.right(id);
-        self.ask(|reply| Call::Report(id, right, report, reply))
+        self.ask(|reply| Call::Report(id, right, reporter, report, reply))
+    }
+
+    /// Who takes the one use, as the socket says.
+    pub(super) fn redeemer(&self, id: RequestId) -> Redeemer {
+        Redeemer {
+            pid: EXECUTOR.pid,
+            started: EXECUTOR.started,
+            stays: true,
+            run: self.secrets.run(id).digest(),
+        }
     }
 
     pub(super) fn change_rules(&mut self, rules: Rules) -> Result<(), EngineError> {

@@ -12,7 +12,9 @@ use countersign_shared::id::RequestId;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::entry::Separation;
 use countersign_shared::log::note::SignerKey;
-use countersign_shared::machine::{Event, Executor, Mode, Received, RunEnd, RunOutcome, Side};
+use countersign_shared::machine::{
+    Event, Executor, Mode, Received, Redeemer, RunEnd, RunOutcome, Side,
+};
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
 };
@@ -29,14 +31,20 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 
 use crate::clock::{Clock, Hand};
 use crate::engine::{
-    ActKind, Call, Card, Draft, Engine, EngineError, Handle, Reply, Report, Right, Settings, Use,
-    View,
+    ActKind, Call, Card, Draft, Engine, EngineError, Handle, Reply, Report, Reporter, Right,
+    Settings, Use, View,
 };
 use crate::judge::{Bench, Signed};
 use crate::rules::Rules;
 
 pub(super) const ORIGIN: &str = "countersign/test";
 const AGENT: u32 = 50_001;
+/// The process that redeems and reports.
+const EXECUTOR: Reporter = Reporter {
+    run: None,
+    pid: 4712,
+    started: Some(99),
+};
 const TICKET: Digest = Digest::from_bytes([8; 32]);
 
 /// The log's key.
@@ -353,6 +361,12 @@ impl Maker {
                 Use {
                     digest,
                     executor: Executor::Agent,
+                    by: Some(Redeemer {
+                        pid: EXECUTOR.pid,
+                        started: EXECUTOR.started,
+                        stays: true,
+                        run: Digest::of(b"run secret"),
+                    }),
                     known_size: 0,
                 },
                 reply,
@@ -361,7 +375,7 @@ impl Maker {
     }
 
     fn report(&self, id: RequestId, report: Report) {
-        self.ask(|reply| Call::Report(id, Self::right(), report, reply));
+        self.ask(|reply| Call::Report(id, Self::right(), EXECUTOR, report, reply));
     }
 
     fn change_rules(&mut self, people: &[Person]) {

@@ -122,6 +122,7 @@ fn r10_a_run_is_given_no_more_time_than_the_requirement_allows() {
         executor: Executor::Agent,
         digest: document(),
         until: Deadline::after(&world.now(), Duration::from_secs(3600)),
+        by: None,
     });
     let until = world.request.redemption().map(|taken| taken.until.clone());
     assert_eq!(until, Some(allowed));

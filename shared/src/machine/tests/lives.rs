@@ -255,6 +255,7 @@ fn decision_of(world: &World, signed: &Signed, verdict: Verdict) -> Event {
 
 fn redeem(world: &World, daemon: bool, stale: bool, span_s: u32) -> Event {
     Event::Redeemed {
+        by: None,
         executor: if daemon {
             Executor::Daemon
         } else {

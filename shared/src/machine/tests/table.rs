@@ -77,6 +77,7 @@ pub(super) fn redeemed(world: &World, executor: Executor) -> Event {
         executor,
         digest: document(),
         until: Deadline::after(&world.now(), span),
+        by: None,
     }
 }
 

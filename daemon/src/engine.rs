@@ -335,7 +335,8 @@ impl Engine {
                     live.waiters.detach();
                 }
             } else {
-                // A debt closed after the end: nobody waits for the request any more.
+                // It is over, and a person said something about it: nobody waits for it any more.
+                self.announce_row(id);
                 continue;
             }
             let Some(live) = self.live.get(&id) else {
@@ -343,10 +344,10 @@ impl Engine {
             };
             live.publish();
             let view = Arc::new(live.view());
-            if live.request.state().has_ended() {
-                self.live.remove(&id);
-            } else {
+            if live.request.state().is_live() {
                 self.index.learn(id, live);
+            } else {
+                self.live.remove(&id);
             }
             self.announce(Change::Request(view));
         }
@@ -356,6 +357,17 @@ impl Engine {
     fn announce(&self, change: Change) {
         // An error means that nobody follows.
         drop(self.changes.send(change));
+    }
+
+    /// Tells those who follow how a request stands that is over.
+    fn announce_row(&self, id: RequestId) {
+        match self.row(id) {
+            Ok(row) => self.announce(Change::Request(Arc::new(View {
+                document: Arc::default(),
+                ..reads::view_of(row)
+            }))),
+            Err(error) => tracing::warn!(%id, %error, "a change could not be told"),
+        }
     }
 
     fn stop(mut self, reply: Reply<()>) {

@@ -10,8 +10,8 @@ use countersign_shared::machine::{Act, Decision};
 use countersign_shared::requirement::Member;
 use countersign_shared::roster::VerifyError;
 use countersign_shared::statement::{
-    self, ActKind, Context, Display, Expect, Mismatch, Requester, Statement, StatementError,
-    Subject,
+    self, ActKind, Context, Display, Expect, Mismatch, Outcome, Requester, Statement,
+    StatementError, Subject,
 };
 use countersign_shared::time::Timestamp;
 use data_encoding::BASE64;
@@ -108,6 +108,14 @@ pub fn head_size(statement: &[u8]) -> Result<u64, JudgeError> {
     Statement::read(statement)
         .map(|statement| statement.log().size)
         .map_err(JudgeError::Statement)
+}
+
+/// Returns how a run went by the statement that settles it.
+pub fn outcome(statement: &[u8]) -> Result<Outcome, JudgeError> {
+    match Statement::read(statement).map_err(JudgeError::Statement)? {
+        Statement::Act(act) => act.outcome.ok_or(JudgeError::Kind),
+        Statement::Decision(_) => Err(JudgeError::Kind),
+    }
 }
 
 impl Bench<'_> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::requirement::{Member, Requirement};
+use crate::statement::Outcome;
 use crate::time::{Deadline, Moment};
 
 mod deciding;
@@ -77,6 +78,9 @@ pub struct Redemption {
     pub started: Option<Moment>,
     /// How it ended, if that is known.
     pub end: Option<RunEnd>,
+    /// How it went by a person's word, if it took one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Outcome>,
 }
 
 /// A lease that says "I am on it". It carries no authority.
@@ -202,7 +206,11 @@ impl Request {
             Event::NotRun { because } => self.not_run(event, because),
             Event::Indeterminate { because } => self.indeterminate(event, because),
             Event::KillRequested(act) => self.kill_requested(event, act),
-            Event::Settled { report, act } => self.settled(event, report.as_ref(), act.as_deref()),
+            Event::Settled {
+                report,
+                act,
+                outcome,
+            } => self.settled(event, report.as_ref(), (act.as_deref(), *outcome)),
             Event::RulesChanged(rules) => self.rules_changed(event, rules),
         }
     }

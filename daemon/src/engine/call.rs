@@ -9,6 +9,7 @@ use countersign_shared::log::tree::Hash;
 use countersign_shared::machine::{
     Act, Decision, Executor, Received, Redeemer, Request, RunEnd, State,
 };
+use countersign_shared::statement::Outcome;
 use countersign_shared::time::{Deadline, Timestamp};
 use countersign_shared::waiters::WaiterId;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -174,7 +175,7 @@ pub enum ActKind {
     /// Asks for the end of a run.
     Kill,
     /// Says what happened to an indeterminate run.
-    Settle,
+    Settle(Outcome),
 }
 
 /// A request as reviewers see it.

@@ -105,9 +105,10 @@ impl Engine {
             ActKind::Escalate => Event::Escalated { act: Some(act) },
             ActKind::Revoke => Event::Revoked(act),
             ActKind::Kill => Event::KillRequested(act),
-            ActKind::Settle => Event::Settled {
+            ActKind::Settle(outcome) => Event::Settled {
                 report: None,
                 act: Some(act),
+                outcome: Some(outcome),
             },
         };
         self.tolerate(step, scene, &actor, id, event)

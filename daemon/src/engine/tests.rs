@@ -19,6 +19,7 @@ mod judging;
 mod limits;
 mod people;
 mod restart;
+mod settling;
 mod world;
 
 use world::{Ask, World, ana, bo, cy, ended_well, everyone};

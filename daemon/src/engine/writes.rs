@@ -334,6 +334,7 @@ impl Engine {
                 vec![Event::Settled {
                     report: Some(end),
                     act: None,
+                    outcome: None,
                 }]
             }
             (Report::Finished(end), _) => vec![Event::Finished(end)],

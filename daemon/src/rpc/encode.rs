@@ -2,7 +2,7 @@
 
 use countersign_shared::log::tree::Hash;
 use countersign_shared::machine::{Executor, Request, State};
-use countersign_shared::statement::Verdict;
+use countersign_shared::statement::{Outcome, Verdict};
 use countersign_shared::wire::pb;
 use data_encoding::BASE64;
 use serde_json::json;
@@ -137,6 +137,7 @@ pub(super) fn execution(request: &Request) -> Vec<u8> {
         "stderr_sha256": end.and_then(|end| end.stderr),
         "started_at": redemption.started.as_ref().map(|started| started.wall),
         "duration_ms": end.and_then(|end| end.duration_ms),
+        "settled": redemption.settled.map(Outcome::word),
     });
     countersign_shared::json::canonical(&value).unwrap_or_default()
 }

@@ -296,6 +296,28 @@ impl ReviewService for Reviewers {
         }))
     }
 
+    async fn settle(
+        &self,
+        request: Request<pb::SettleRequest>,
+    ) -> Result<Response<pb::SettleResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let outcome = judge::outcome(&request.statement).map_err(|error| status::judge(&error))?;
+        let kind = (StatementKind::Settle, ActKind::Settle(outcome));
+        let state = self
+            .act(
+                &peer,
+                &request.id,
+                &request.statement,
+                &request.sshsig,
+                kind,
+            )
+            .await?;
+        Ok(Response::new(pb::SettleResponse {
+            state: encode::state(state).into(),
+        }))
+    }
+
     async fn read_log(
         &self,
         request: Request<pb::ReadLogRequest>,

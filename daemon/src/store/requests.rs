@@ -30,7 +30,7 @@ impl Store {
                     index(intake.received_index),
                     request.id().as_bytes(),
                     request.state().word(),
-                    !request.state().has_ended(),
+                    request.state().is_live(),
                     index(request.version()),
                     machine_text(request)?,
                     request.received_at().wall.as_millis(),
@@ -65,7 +65,7 @@ impl Store {
             .and_then(|mut update| {
                 update.execute(params![
                     request.state().word(),
-                    !request.state().has_ended(),
+                    request.state().is_live(),
                     index(request.version()),
                     machine_text(request)?,
                     at.as_millis(),

@@ -79,7 +79,7 @@ fn machine(life: &Life, row: &RawRequest, report: &mut Report) {
             format!("is {state} by the log, and its row says `{found}`"),
         );
     }
-    if row.open != i64::from(!state.has_ended()) {
+    if row.open != i64::from(state.is_live()) {
         report.found(
             place,
             format!("is {state}, and its row says open = {}", row.open),

@@ -151,7 +151,7 @@ fn what_the_engine_wrote_has_no_findings() {
         report.people,
         [ANA.name.to_owned(), BO.name.to_owned()].into()
     );
-    assert_eq!(report.decisions, 11);
+    assert_eq!(report.decisions, 13);
     assert!(report.witnessed > 0 && report.tail() < report.entries);
     let json = report.to_json();
     assert_eq!(json["ok"], true);
@@ -437,7 +437,7 @@ fn an_approval_made_up_with_the_stolen_log_key_is_found() {
 fn an_event_that_is_owed_and_missing_is_found() {
     let copy = Copy::new();
     let mut entries = copy.entries();
-    let decided = copy.position(10, is_decision);
+    let decided = copy.position(12, is_decision);
     entries.truncate(decided + 1);
     copy.resign(&entries);
     copy.expect(

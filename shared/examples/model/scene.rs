@@ -324,6 +324,7 @@ impl Scene {
             Step::Settle => self.take(&Event::Settled {
                 report: Some(ended()),
                 act: None,
+                outcome: None,
             }),
             Step::Sweep => {
                 let due = self.request.due(&self.now());

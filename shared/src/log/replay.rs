@@ -331,7 +331,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Applies a change of rules to every request that has not ended, as it was when it took force.
+    /// Applies a change of rules to every request that is followed, as it was when it took force.
     fn rules_changed(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
         let entry_type = "rules.changed";
         if entry.request.is_some() {
@@ -355,7 +355,7 @@ impl Replay {
         let event = Event::RulesChanged(Box::new(change.clone()));
         let mut refused = None;
         for (id, life) in &mut self.lives {
-            if life.broken || life.request.state().has_ended() {
+            if life.broken || !life.request.state().is_live() {
                 continue;
             }
             if let Err(error) = life.apply(&entry.now, &event) {

@@ -278,15 +278,15 @@ impl Request {
     /// Returns the person as the roster has them now, if the key that signed is theirs (R5).
     ///
     /// An event brings the roster's word of its own moment. Once the rules have changed, the
-    /// roster of that change has to list person and key as well. A request that has ended hears
-    /// of no further change, so there the event's word stands alone.
+    /// roster of that change has to list person and key as well. A request that is over hears of
+    /// no further change, so there the event's word stands alone.
     pub(super) fn listed<'a>(
         &'a self,
         member: &'a Member,
         key: &str,
     ) -> Result<&'a Member, Refused> {
         let listed = match &self.members {
-            Some(members) if !self.state.has_ended() => {
+            Some(members) if self.state.is_live() => {
                 members.iter().find(|other| other.name == member.name)
             }
             Some(_) | None => Some(member),
@@ -412,8 +412,8 @@ impl Request {
         rules: &RulesChanged,
     ) -> Result<Vec<Effect>, Refused> {
         match self.state.phase() {
-            Phase::Ended => Err(self.no_arrow(event)),
-            Phase::Intake | Phase::Open | Phase::Taken | Phase::Running | Phase::Unknown => {
+            Phase::Unknown | Phase::Ended => Err(self.no_arrow(event)),
+            Phase::Intake | Phase::Open | Phase::Taken | Phase::Running => {
                 self.members = Some(rules.members.clone());
                 Ok(Vec::new())
             }

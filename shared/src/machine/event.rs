@@ -9,7 +9,7 @@ use super::State;
 use crate::digest::Digest;
 pub use crate::home::Mode;
 use crate::requirement::{Assurance, Member, Requirement};
-use crate::statement::Verdict;
+use crate::statement::{Outcome, Verdict};
 use crate::time::{Deadline, Timestamp};
 
 /// The people and accounts behind a request: none of them may approve it (R4).
@@ -333,8 +333,11 @@ pub enum Event {
         report: Option<RunEnd>,
         /// The person's signed word, if a person gave it.
         act: Option<Box<Act>>,
+        /// How the run went by that word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<Outcome>,
     },
-    /// The rules changed. One entry for all requests; applied to each that has not ended.
+    /// The rules changed. One entry for all requests; applied to each that is not over.
     #[serde(rename = "rules.changed")]
     RulesChanged(Box<RulesChanged>),
 }

@@ -116,7 +116,7 @@ pub enum Refused {
     /// There is no debt.
     #[error("there is no debt to close")]
     NoDebt,
-    /// A settlement brings neither a report nor a person's word.
-    #[error("a settlement needs a report or a signed statement")]
+    /// A settlement brings neither a report nor a person's word, or both.
+    #[error("a settlement needs either a report or a signed statement with its outcome")]
     EmptySettlement,
 }

@@ -6,6 +6,7 @@ use super::{
 use crate::digest::Digest;
 use crate::machine::RunOutcome;
 use crate::requirement::RunBy;
+use crate::statement::Outcome;
 use crate::time::{Deadline, Moment};
 
 impl Request {
@@ -61,6 +62,7 @@ impl Request {
                     until: until.clone(),
                     started: None,
                     end: None,
+                    settled: None,
                 });
                 Ok(vec![Effect::Arm(until), Effect::Wake, Effect::Announce])
             }
@@ -162,20 +164,26 @@ impl Request {
         &mut self,
         event: &Event,
         report: Option<&RunEnd>,
-        act: Option<&Act>,
+        word: (Option<&Act>, Option<Outcome>),
     ) -> Result<Vec<Effect>, Refused> {
         match self.state.phase() {
             Phase::Unknown => {
-                let reason = match (report, act) {
-                    (None, None) => return Err(Refused::EmptySettlement),
-                    (Some(_), None) => "reported late".to_owned(),
-                    (Some(_) | None, Some(act)) => {
+                let reason = match (report, word) {
+                    (Some(_), (None, None)) => "reported late".to_owned(),
+                    (None, (Some(act), Some(outcome))) => {
                         self.listed(&act.member, &act.key)?;
-                        act.reason.clone()
+                        let (name, outcome) = (&act.member.name, outcome.word());
+                        let colon = if act.reason.is_empty() { "" } else { ": " };
+                        format!("{name} says {outcome}{colon}{}", act.reason)
+                    }
+                    (None, (None, _) | (Some(_), None))
+                    | (Some(_), (Some(_), _) | (None, Some(_))) => {
+                        return Err(Refused::EmptySettlement);
                     }
                 };
                 if let Some(redemption) = &mut self.redemption {
                     redemption.end = report.cloned();
+                    redemption.settled = word.1;
                 }
                 Ok(self.end(State::Settled, &reason))
             }

@@ -132,6 +132,14 @@ impl State {
         matches!(self.phase(), Phase::Intake | Phase::Open)
     }
 
+    /// Tells whether the daemon follows the request: somebody may still decide, use or run it.
+    ///
+    /// What is indeterminate is over, and only waits for somebody's word; it hears of no change of
+    /// rules, and no list of what is open has it.
+    pub const fn is_live(self) -> bool {
+        !matches!(self.phase(), Phase::Unknown | Phase::Ended)
+    }
+
     /// Tells whether nothing leads out of the state (R1).
     pub const fn has_ended(self) -> bool {
         matches!(self.phase(), Phase::Ended)

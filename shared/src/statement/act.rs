@@ -78,7 +78,7 @@ pub enum Subject {
 }
 
 /// How a run went, as a person found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It did what it should.
@@ -87,6 +87,17 @@ pub enum Outcome {
     Failed,
     /// It did not run.
     NotRun,
+}
+
+impl Outcome {
+    /// Returns the outcome's word, as statements have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::NotRun => "not-run",
+        }
+    }
 }
 
 /// A person's signed act.

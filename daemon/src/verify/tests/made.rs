@@ -21,7 +21,8 @@ use countersign_shared::requirement::{
 use countersign_shared::roster::{self, Roster};
 use countersign_shared::sshsig::{self, Envelope, signed_data};
 use countersign_shared::statement::{
-    self, ActKind as Kind, Display, LogHead, Nonce, Requester, Statement, Subject, Verdict as Said,
+    self, ActKind as Kind, Display, LogHead, Nonce, Outcome, Requester, Statement, Subject,
+    Verdict as Said,
 };
 use countersign_shared::time::{BootId, Deadline, Moment, Timestamp};
 use ed25519_dalek::Signer as _;
@@ -326,7 +327,7 @@ impl Maker {
                 id,
                 digest: view.request.digest(),
             },
-            outcome: None,
+            outcome: (kind == Kind::Settle).then_some(Outcome::Failed),
             reason: "it must be".to_owned(),
             reviewer: person.name.to_owned(),
             assurance: Assurance::File,
@@ -412,6 +413,12 @@ impl Maker {
             self.act(revoked, ANA, Kind::Escalate, ActKind::Escalate);
             self.decide(revoked, ANA, Said::Approve);
             self.act(revoked, BO, Kind::Revoke, ActKind::Revoke);
+
+            let lost = self.submit();
+            self.decide(lost, ANA, Said::Approve);
+            self.redeem(lost);
+            self.engine.tell(Call::ExecutorGone(lost));
+            self.act(lost, BO, Kind::Settle, ActKind::Settle(Outcome::Failed));
 
             let withdrawn = self.submit();
             self.ask(|reply| Call::Withdraw(withdrawn, Self::right(), reply));

@@ -7,10 +7,11 @@ use data_encoding::BASE64;
 use super::force::InForce;
 use super::{Life, Problem, Replay};
 use crate::digest::Digest;
-use crate::log::entry::Entry;
+use crate::log::entry::{Body, Entry};
 use crate::machine::{Act, Decision, Event};
 use crate::statement::{
-    self, ActKind, Context, Display, Expect, LogHead, Requester, Statement, Subject, Verdict,
+    self, ActKind, Context, Display, Expect, LogHead, Outcome, Requester, Statement, Subject,
+    Verdict,
 };
 use crate::time::Timestamp;
 
@@ -167,6 +168,7 @@ impl Replay {
             };
             statement::check_act(&stated, subject, &context).map_err(Problem::Mismatch)?;
             same("reason", stated.reason == act.reason)?;
+            same("outcome", stated.outcome == outcome(&entry.body))?;
             same("key", key == act.key)?;
             is_member(force, &act.member)
         })?;
@@ -223,6 +225,14 @@ impl Replay {
             presence: signed.presence,
         };
         Ok((context, signed.key.fingerprint().to_owned()))
+    }
+}
+
+/// Returns how a run went by a person's word, where the event says so.
+fn outcome(body: &Body) -> Option<Outcome> {
+    match body {
+        Body::Request(Event::Settled { outcome, .. }) => *outcome,
+        Body::Request(_) | Body::Log(_) => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::machine::{
     Act, Decision, Event, Executor, Mode, PolicyOutcome, RunOutcome, State, Via, Withdrawal,
 };
 use crate::requirement::{Assurance, Member, RunBy, Tier};
-use crate::statement::Verdict;
+use crate::statement::{Outcome, Verdict};
 use crate::time::{Deadline, Timestamp};
 
 /// How a person's act is made, and what is wrong with it.
@@ -297,6 +297,7 @@ fn concrete(world: &mut World, step: &Step) -> Option<Event> {
             act: signed
                 .as_ref()
                 .map(|signed| Box::new(act_of(world, signed))),
+            outcome: signed.as_ref().map(|_| Outcome::Failed),
         }),
         Step::Redeem {
             daemon,
@@ -353,6 +354,7 @@ fn advance(world: &World, signed: &Signed, pick: u8) -> Option<Event> {
         State::Indeterminate => Some(Event::Settled {
             report: Some(run_end(outcome(pick))),
             act: None,
+            outcome: None,
         }),
         State::Refused
         | State::Denied

@@ -8,7 +8,7 @@ use super::people::{Setting, act, decision, document, everybody, other, person, 
 use super::world::World;
 use crate::id::RequestId;
 use crate::machine::{Event, Executor, PolicyOutcome, RunEnd, RunOutcome, State, Via, Withdrawal};
-use crate::statement::Verdict;
+use crate::statement::{Outcome, Verdict};
 use crate::time::Deadline;
 
 /// How many kinds of event [`number`] knows.
@@ -148,10 +148,12 @@ fn samples(world: &World) -> Vec<Event> {
         Event::Settled {
             report: Some(run_end(RunOutcome::Failed)),
             act: None,
+            outcome: None,
         },
         Event::Settled {
             report: None,
             act: Some(Box::new(act(person("bo")))),
+            outcome: Some(Outcome::NotRun),
         },
         world.rules_with(everybody()),
         world.rules_with(vec![person("bo")]),
@@ -250,6 +252,7 @@ fn run(world: &mut World, state: State) {
             world.take(Event::Settled {
                 report: Some(run_end(RunOutcome::Failed)),
                 act: None,
+                outcome: None,
             });
         }
     }

@@ -51,7 +51,7 @@ impl World {
             .store
             .each_request::<StoreError>(|row| {
                 let live = self.engine.live.get(&row.request.id());
-                assert_eq!(live.is_some(), !row.request.state().has_ended());
+                assert_eq!(live.is_some(), row.request.state().is_live());
                 if let Some(live) = live {
                     open += 1;
                     assert_eq!(live.request, row.request, "memory and row differ");
@@ -110,7 +110,7 @@ pub(in super::super) fn check_store(store: &Store) {
                 drop(machine.apply(&entry.now, event).unwrap());
             }
             (Body::Request(event), None) => {
-                for machine in machines.values_mut().filter(|it| !it.state().has_ended()) {
+                for machine in machines.values_mut().filter(|it| it.state().is_live()) {
                     drop(machine.apply(&entry.now, event).unwrap());
                 }
             }

@@ -70,6 +70,19 @@ pub struct Config {
     pub default_requirement: DefaultRequirement,
     /// The table `[limits]`, as it was written.
     pub limits: Option<toml::Table>,
+    /// Who may break the glass; nobody when the table is absent.
+    pub break_glass: BreakGlass,
+}
+
+/// The table `[break_glass]`: who may approve alone, in an emergency (R17). Nobody by being in some
+/// other group, or by being the operator.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakGlass {
+    /// Names of people in the roster.
+    pub people: Vec<String>,
+    /// Groups of the roster, all of whose people may.
+    pub groups: Vec<String>,
 }
 
 /// The OS groups that may connect in system mode.
@@ -109,6 +122,8 @@ pub struct DefaultRequirement {
     pub max_run: Option<String>,
     /// `allow` when the requester's own signature may count.
     pub self_attest: Option<String>,
+    /// When nobody decided, who is called: `at N% to GROUP`.
+    pub escalate: Option<String>,
 }
 
 /// `countersign.toml` with the places of the values that are judged after reading.
@@ -123,6 +138,8 @@ struct Raw {
     #[serde(default)]
     default_requirement: DefaultRequirement,
     limits: Option<toml::Table>,
+    #[serde(default)]
+    break_glass: BreakGlass,
 }
 
 impl Config {
@@ -182,6 +199,7 @@ impl Config {
                 .map_or_else(|| DAEMON_USER.to_owned(), Spanned::into_inner),
             default_requirement: raw.default_requirement,
             limits: raw.limits,
+            break_glass: raw.break_glass,
         })
     }
 }

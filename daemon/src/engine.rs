@@ -40,8 +40,8 @@ mod writes;
 
 pub use boot::{BootError, Settings};
 pub use call::{
-    ActKind, Call, Change, Decided, Draft, Following, Head, Inclusion, Reply, Report, Reporter,
-    Right, Snapshot, Standing, Submitted, Use, Verdict, View,
+    ActKind, Call, Change, Decided, Draft, Emergency, Following, Head, Inclusion, Owed, Reply,
+    Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
 };
 pub use card::Card;
 pub use error::EngineError;

@@ -6,7 +6,7 @@
 use countersign_shared::digest::Digest;
 use countersign_shared::display::{self, DisplayError};
 use countersign_shared::log::tree::Hash;
-use countersign_shared::machine::{Act, Decision};
+use countersign_shared::machine::{Act, Decision, Refused};
 use countersign_shared::requirement::Member;
 use countersign_shared::roster::VerifyError;
 use countersign_shared::statement::{
@@ -42,6 +42,9 @@ pub enum JudgeError {
     /// It does not fit the request.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// It is not as sure as the request asks for.
+    #[error(transparent)]
+    Refused(Refused),
     /// The stored document cannot be rendered.
     #[error("the stored request cannot be shown")]
     Display(#[source] DisplayError),
@@ -74,6 +77,7 @@ impl JudgeError {
                 | Mismatch::NotYet { .. }
                 | Mismatch::Unproven { .. } => "statement-does-not-fit",
             },
+            Self::Refused(_) => "assurance-too-low",
             Self::Display(_) => "internal",
         }
     }
@@ -118,6 +122,16 @@ pub fn outcome(statement: &[u8]) -> Result<Outcome, JudgeError> {
     }
 }
 
+/// Renders a request anew: what a person must have been shown.
+fn shown(view: &View) -> Result<Display, JudgeError> {
+    let rendering = display::render(&view.document).map_err(JudgeError::Display)?;
+    Ok(Display {
+        sha256: rendering.digest(),
+        complete: rendering.complete,
+        masked: rendering.masked.iter().map(ToString::to_string).collect(),
+    })
+}
+
 impl Bench<'_> {
     /// Returns the caller as the roster has them.
     pub fn caller(&self) -> Result<&Member, JudgeError> {
@@ -140,18 +154,13 @@ impl Bench<'_> {
             statement::Decision::NAMESPACE,
             view.received_index,
         )?;
-        let rendering = display::render(&view.document).map_err(JudgeError::Display)?;
         let card = &view.card;
         let some = |text: &String| (!text.is_empty()).then(|| text.clone());
         let expect = Expect {
             context,
             request: view.request.id(),
             digest: view.request.digest(),
-            display: Display {
-                sha256: rendering.digest(),
-                complete: rendering.complete,
-                masked: rendering.masked.iter().map(ToString::to_string).collect(),
-            },
+            display: shown(view)?,
             requester: Requester {
                 uid: card.uid,
                 user: card.user.clone(),
@@ -197,7 +206,15 @@ impl Bench<'_> {
             id: view.request.id(),
             digest: view.request.digest(),
         };
-        statement::check_act(&act, subject, &context)?;
+        if kind == ActKind::BreakGlass {
+            let found = statement::check_break_glass(&act, subject, &shown(view)?, &context)?;
+            let needed = view.request.requirement().assurance;
+            if found < needed {
+                return Err(JudgeError::Refused(Refused::Assurance { needed, found }));
+            }
+        } else {
+            statement::check_act(&act, subject, &context)?;
+        }
         Ok(Act {
             member: member.clone(),
             key,

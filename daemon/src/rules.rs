@@ -1,5 +1,7 @@
 //! The rules in force: roster, default requirement and limits, under one digest.
 
+use std::collections::BTreeSet;
+
 use countersign_shared::digest::Digest;
 use countersign_shared::json;
 use countersign_shared::limits::Limits;
@@ -28,6 +30,9 @@ pub struct Rules {
     pub default_requirement: Requirement,
     /// The limits.
     pub limits: Limits,
+    /// The names of the people who may break the glass (R17). Part of the configuration that the
+    /// digest is over.
+    pub break_glass: BTreeSet<String>,
 }
 
 impl Rules {
@@ -58,6 +63,7 @@ impl Rules {
             members,
             default_requirement,
             limits,
+            break_glass: BTreeSet::new(),
         })
     }
 
@@ -98,6 +104,7 @@ impl Rules {
             previous,
             members: self.members.clone(),
             allowed_signers: self.roster.allowed_signers(),
+            break_glass: self.break_glass.clone(),
             at,
         }
     }

@@ -17,6 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 mod audit;
+mod debts;
 mod inspect;
 mod requests;
 mod schema;

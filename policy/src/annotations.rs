@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cedar_policy::Effect;
 use countersign_shared::limits::read_span;
 use countersign_shared::requirement::{
-    ANYONE, Assurance, Escalation, Review, RunBy, Tier, is_group,
+    Assurance, Escalation, EscalationError, Review, RunBy, Tier,
 };
 
 /// The annotations a permit may have, in the order the guide explains them.
@@ -270,7 +270,13 @@ impl Reader<'_> {
                 "agent" => Ok(RunBy::Agent),
                 _ => Err("it is `daemon` or `agent`".to_owned()),
             }),
-            escalate: self.take("escalate", escalations).unwrap_or_default(),
+            escalate: self
+                .take("escalate", |text| {
+                    text.parse()
+                        .map_err(|error: EscalationError| error.to_string())
+                })
+                .into_iter()
+                .collect(),
             self_attest: self
                 .take("self_attest", |text| only(text, "allow"))
                 .is_some(),
@@ -344,33 +350,6 @@ fn seconds(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|_| span.subsec_nanos() == 0)
         .ok_or_else(|| "it must be whole seconds, at most 136 years".to_owned())
-}
-
-/// Reads `at N% to GROUP`, joined with `and`.
-fn escalations(text: &str) -> Result<Vec<Escalation>, String> {
-    let mut all = Vec::new();
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    for clause in words.split(|word| *word == "and") {
-        let ["at", percent, "to", group] = clause else {
-            return Err("write `at 50% to GROUP`, joined with `and`".to_owned());
-        };
-        let at_percent = percent
-            .strip_suffix('%')
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|digits| digits.parse().ok())
-            .filter(|percent| (1..=99).contains(percent))
-            .ok_or_else(|| format!("`{percent}` is not a percentage from 1% to 99%"))?;
-        if *group != ANYONE && !is_group(group) {
-            return Err(format!("`{group}` cannot be a group's name"));
-        }
-        all.push(Escalation {
-            at_percent,
-            group: (*group).to_owned(),
-        });
-    }
-    all.sort();
-    all.dedup();
-    Ok(all)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use cedar_policy::{
 use countersign_shared::digest::Digest;
 use countersign_shared::home::Mode;
 use countersign_shared::json;
-use countersign_shared::requirement::{ANYONE, Member, Requirement, Review};
+use countersign_shared::requirement::{ANYONE, Escalation, Member, Requirement, Review};
 use miette::Diagnostic;
 use serde_json::{Value, json};
 
@@ -431,17 +431,18 @@ impl Loading {
                 Ask::Nobody => Vec::new(),
                 Ask::People(review) => review.seats().iter().map(|seat| &seat.group).collect(),
             };
-            let called = terms.escalate.iter().map(|it| &it.group);
-            let mut groups: Vec<&String> = asked.into_iter().chain(called).collect();
+            let called = terms.escalate.iter().map(Escalation::to);
+            let asked = asked.into_iter().map(String::as_str);
+            let mut groups: Vec<&str> = asked.chain(called).collect();
             groups.sort();
             groups.dedup();
-            let unknown: Vec<&&String> = groups
+            let unknown: Vec<&&str> = groups
                 .iter()
                 .filter(|group| !has_group(sources.people.members, group))
                 .collect();
             for group in &unknown {
                 lack(Problem::UnknownGroup {
-                    group: (**group).clone(),
+                    group: (**group).to_owned(),
                 });
             }
             if let Ask::People(review) = &terms.ask

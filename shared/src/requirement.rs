@@ -12,6 +12,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::statement::Assurance;
+pub use escalation::{Escalation, EscalationError};
+
+mod escalation;
 
 /// The text is not a review rule, or asks for what cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -336,18 +339,9 @@ pub struct Requirement {
     /// Why the tier is what it is, a phrase each, for the reviewer to read beside it. It obliges
     /// nobody to anything.
     pub why: Vec<String>,
-    /// Who is called when nobody decides, sorted.
+    /// Whom it calls when nobody decides, sorted: it calls once, at the earliest of these, all of
+    /// them. The limit `escalate_at_percent` stands for none.
     pub escalate: Vec<Escalation>,
-}
-
-/// Whom a request calls after a part of its lifetime.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Escalation {
-    /// After how much of the lifetime, from 1 to 99.
-    pub at_percent: u8,
-    /// The group that is called, or [`ANYONE`].
-    pub group: String,
 }
 
 impl Requirement {
@@ -566,10 +560,7 @@ mod tests {
         let one = asking("1 of sre", Tier::High);
         let mut other = one.clone();
         other.why = vec!["another word for it".to_owned()];
-        other.escalate = vec![Escalation {
-            at_percent: 50,
-            group: "sre".to_owned(),
-        }];
+        other.escalate = vec!["at 50% to sre".parse().unwrap()];
         other.reviews[0].policy = "renamed".to_owned();
         assert!(one.covers(&other));
         other.advice = vec!["look at the plan".to_owned()];

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 pub use self::act::{Act, ActKind, Outcome, Subject};
 pub use self::assurance::{Assurance, AssuranceError};
-pub use self::check::{Context, Expect, Mismatch, check, check_act};
+pub use self::check::{Context, Expect, Mismatch, check, check_act, check_break_glass};
 pub use self::decision::{Decision, Display, Requester, Verdict};
 pub use self::parts::{LogHead, Nonce};
 
@@ -90,6 +90,9 @@ pub enum StatementError {
     /// An outcome stands where none belongs, or is missing.
     #[error("an outcome belongs to `settle` statements, and to no others")]
     Outcome,
+    /// A rendering stands where none belongs, or is missing.
+    #[error("a display belongs to `break-glass` statements, and to no other acts")]
+    Display,
 }
 
 /// Something a person signs.
@@ -171,12 +174,13 @@ impl Statement {
 }
 
 /// All namespaces in which people sign, for the `namespaces=` option of `allowed_signers`.
-pub const NAMESPACES: [&str; 7] = [
+pub const NAMESPACES: [&str; 8] = [
     Decision::NAMESPACE,
     ActKind::Revoke.namespace(),
     ActKind::Kill.namespace(),
     ActKind::Escalate.namespace(),
     ActKind::Settle.namespace(),
+    ActKind::BreakGlass.namespace(),
     ActKind::CloseDebt.namespace(),
     ActKind::Rules.namespace(),
 ];

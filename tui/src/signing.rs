@@ -209,6 +209,7 @@ pub fn act(
             digest: review.digest(),
         },
         outcome: None,
+        display: None,
         reason,
         reviewer: pen.reviewer.clone(),
         assurance,

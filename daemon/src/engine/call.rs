@@ -165,6 +165,26 @@ pub struct Verdict {
     pub known_size: u64,
 }
 
+/// A signed act that breaks the glass, whose signature is good and whose statement fits.
+#[derive(Debug)]
+pub struct Emergency {
+    /// The act.
+    pub act: Act,
+    /// The rules it was checked under.
+    pub rules: Digest,
+    /// The size of the last head the caller kept, 0 for none.
+    pub known_size: u64,
+}
+
+/// What people still owe: two lists, newest first.
+#[derive(Debug, Default)]
+pub struct Owed {
+    /// Requests approved by breaking the glass that nobody else has reviewed.
+    pub debts: Vec<Arc<View>>,
+    /// Runs of which nobody has said how they went.
+    pub unsettled: Vec<Arc<View>>,
+}
+
 /// A signed act that is not a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActKind {
@@ -176,6 +196,8 @@ pub enum ActKind {
     Kill,
     /// Says what happened to an indeterminate run.
     Settle(Outcome),
+    /// Closes the review that a broken glass owes.
+    CloseDebt,
 }
 
 /// A request as reviewers see it.
@@ -240,6 +262,8 @@ pub enum Call {
     Claim(RequestId, String, Reply<Deadline>),
     /// Gives a lease back.
     Release(RequestId, String, Reply<()>),
+    /// Approves alone, in an emergency (R17).
+    BreakGlass(RequestId, Box<Emergency>, Reply<Decided>),
     /// Records a signed act.
     Act(RequestId, ActKind, Box<Act>, Reply<State>),
     /// Reads one request, by id or prefix.
@@ -253,6 +277,8 @@ pub enum Call {
         /// Where the answer goes.
         reply: Reply<Vec<Arc<View>>>,
     },
+    /// Reads what people still owe.
+    Owed(Reply<Owed>),
     /// Reads all open requests and follows the changes.
     Watch(Reply<Snapshot>),
     /// Reads entries.
@@ -310,12 +336,14 @@ impl Call {
             | Self::Open(..)
             | Self::Claim(..)
             | Self::Release(..)
+            | Self::BreakGlass(..)
             | Self::Act(..)
             | Self::Rules(..) => true,
             Self::Follow(..)
             | Self::Leave(..)
             | Self::Get(..)
             | Self::List { .. }
+            | Self::Owed(_)
             | Self::Watch(_)
             | Self::ReadLog { .. }
             | Self::Head(..)

@@ -7,7 +7,7 @@ use countersign_shared::machine::{Act, Event, Refused, State};
 use countersign_shared::statement;
 
 use super::batch::{Scene, Step};
-use super::call::{ActKind, Decided, Verdict};
+use super::call::{ActKind, Decided, Emergency, Verdict};
 use super::writes::reviewer_actor;
 use super::{Engine, EngineError, daemon_actor};
 use crate::rules::Rules;
@@ -110,8 +110,39 @@ impl Engine {
                 act: Some(act),
                 outcome: Some(outcome),
             },
+            ActKind::CloseDebt => {
+                self.store.drop_debt(id)?;
+                Event::DebtClosed(act)
+            }
         };
         self.tolerate(step, scene, &actor, id, event)
+    }
+
+    /// Approves alone: a listed person, who is not of the requester's side and says why (R17).
+    pub(super) fn break_glass(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        emergency: Emergency,
+    ) -> Result<(RequestId, u64, State, Option<String>), EngineError> {
+        let Emergency { act, rules, .. } = emergency;
+        self.check_clock()?;
+        if rules != self.rules.digest {
+            return Err(EngineError::RulesChanged);
+        }
+        let name = &act.member.name;
+        if !self.rules.break_glass.contains(name) {
+            return Err(EngineError::NotListed { name: name.clone() });
+        }
+        let actor = reviewer_actor(name, Some(act.member.uid));
+        self.copy(step, id)?;
+        self.store.put_debt(id)?;
+        let event = Event::BreakGlass(Box::new(act));
+        let at = step.apply(&mut self.store, scene, &actor, id, event)?;
+        let state = self.copy(step, id)?.state();
+        tracing::warn!(%id, by = actor.id, "the glass was broken; another person has to review it");
+        Ok((id, at, state, None))
     }
 
     /// Puts other rules in force: one entry, applied to every request that has not ended.

@@ -41,6 +41,12 @@ pub enum EngineError {
         "only who redeemed the request reports its run: bring the run secret of the redemption"
     )]
     NotTheExecutor,
+    /// The person is not among those who may break the glass (R17).
+    #[error("`{name}` may not break the glass: `[break_glass]` in countersign.toml says who may")]
+    NotListed {
+        /// The person.
+        name: String,
+    },
     /// A limit is reached.
     #[error("limit `{limit}` is {allowed} and this would be {found}")]
     Limit {
@@ -96,6 +102,7 @@ impl EngineError {
             Self::Ambiguous { .. } => "ambiguous-id",
             Self::BadTicket => "bad-ticket",
             Self::NotTheExecutor => "not-the-executor",
+            Self::NotListed { .. } => "not-on-break-glass-list",
             Self::Limit { .. } => "limit-exceeded",
             Self::Cooldown { .. } => "deny-cooldown",
             Self::SubmissionReused { .. } => "submission-reused",

@@ -6,7 +6,7 @@ use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
 use tokio::sync::watch;
 
-use super::call::{Following, Head, Inclusion, Right, Snapshot, View};
+use super::call::{Following, Head, Inclusion, Owed, Right, Snapshot, View};
 use super::card::Card;
 use super::{Call, Engine, EngineError, answer, live};
 use crate::store::Row;
@@ -29,6 +29,7 @@ impl Engine {
             Call::Leave(id, waiter) => self.leave(id, waiter),
             Call::Get(id, reply) => answer(reply, self.get(&id)),
             Call::List { all, limit, reply } => answer(reply, self.list(all, limit)),
+            Call::Owed(reply) => answer(reply, self.owed()),
             Call::Watch(reply) => {
                 let changes = self.changes.subscribe();
                 let mut open: Vec<Arc<View>> = self
@@ -65,6 +66,7 @@ impl Engine {
             | Call::Open(..)
             | Call::Claim(..)
             | Call::Release(..)
+            | Call::BreakGlass(..)
             | Call::Act(..)
             | Call::Rules(..)
             | Call::Stop(_) => tracing::error!("a call that writes was read"),
@@ -171,6 +173,29 @@ impl Engine {
         open.sort_by_key(|view| std::cmp::Reverse(view.received_index));
         open.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(open)
+    }
+
+    /// Returns what people still owe.
+    fn owed(&self) -> Result<Owed, EngineError> {
+        let of = |ids: Vec<RequestId>| -> Result<Vec<Arc<View>>, EngineError> {
+            ids.into_iter()
+                .map(|id| {
+                    // Lists show the card and not the document.
+                    let view = match self.live.get(&id) {
+                        Some(live) => live.view(),
+                        None => View {
+                            document: Arc::default(),
+                            ..view_of(self.row(id)?)
+                        },
+                    };
+                    Ok(Arc::new(view))
+                })
+                .collect()
+        };
+        Ok(Owed {
+            debts: of(self.store.debts(LIST)?)?,
+            unsettled: of(self.store.unsettled(LIST)?)?,
+        })
     }
 
     fn read_log(&self, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, EngineError> {

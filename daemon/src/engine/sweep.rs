@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::LogEvent;
 use countersign_shared::machine::{Event, State, Withdrawal};
+use countersign_shared::requirement::Escalation;
 use countersign_shared::time::{Moment, Timestamp};
 
 use super::batch::{Scene, Step};
@@ -92,7 +93,12 @@ impl Engine {
         if state == State::Pending && !live.request.is_escalated() {
             let received = live.request.received_at();
             let lifetime = live.request.received().expires.wall.since(received.wall);
-            let percent = u32::from(self.rules.limits.escalate_at_percent);
+            let by_rule = live.request.requirement().escalate.first();
+            let percent = by_rule.map_or(
+                self.rules.limits.escalate_at_percent,
+                Escalation::at_percent,
+            );
+            let percent = u32::from(percent);
             let half = lifetime.saturating_mul(percent) / 100;
             if live.request.received().expires.left(now) <= lifetime.saturating_sub(half) {
                 return Some(Event::Escalated { act: None });

@@ -12,6 +12,7 @@ use super::*;
 
 mod crash;
 mod decisions;
+mod emergencies;
 mod executing;
 mod faults;
 mod joining;

@@ -81,6 +81,7 @@ impl Engine {
             | Call::Open(..)
             | Call::Claim(..)
             | Call::Release(..)
+            | Call::BreakGlass(..)
             | Call::Act(..)) => self.write_of_people(batch, scene, call),
             Call::Rules(rules, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
@@ -100,6 +101,7 @@ impl Engine {
             | Call::Leave(..)
             | Call::Get(..)
             | Call::List { .. }
+            | Call::Owed(_)
             | Call::Watch(_)
             | Call::ReadLog { .. }
             | Call::Head(..)
@@ -147,6 +149,13 @@ impl Engine {
                 });
                 held(reply, done, |_, _| Ok(()))
             }
+            Call::BreakGlass(id, emergency, reply) => {
+                let known = emergency.known_size;
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.break_glass(step, scene, id, *emergency)
+                });
+                held(reply, done, move |engine, done| engine.decided(done, known))
+            }
             Call::Act(id, kind, act, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     engine.act(step, scene, id, kind, act)
@@ -164,6 +173,7 @@ impl Engine {
             | Call::ExecutorGone(_)
             | Call::Get(..)
             | Call::List { .. }
+            | Call::Owed(_)
             | Call::Watch(_)
             | Call::ReadLog { .. }
             | Call::Head(..)

@@ -1,7 +1,10 @@
 //! Domain values as wire messages.
 
+use std::collections::BTreeSet;
+
 use countersign_shared::log::tree::Hash;
-use countersign_shared::machine::{Executor, Request, State};
+use countersign_shared::machine::{Executor, Request, State, Via};
+use countersign_shared::requirement::Escalation;
 use countersign_shared::statement::{Outcome, Verdict};
 use countersign_shared::wire::pb;
 use data_encoding::BASE64;
@@ -94,7 +97,20 @@ pub(super) fn summary(view: &View) -> pb::Summary {
         self_attested: request.is_self_attested(),
         reason: request.reason().to_owned(),
         waiter_present: view.waiter_present,
+        break_glass: request
+            .approval()
+            .is_some_and(|approval| approval.via == Via::BreakGlass),
+        owed_by: request.debt().unwrap_or_default().to_owned(),
+        escalated: request.is_escalated(),
+        escalate_to: called(request),
     }
+}
+
+/// Returns the groups that a request calls when nobody decides, each once.
+fn called(request: &Request) -> Vec<String> {
+    let called = request.requirement().escalate.iter().map(Escalation::to);
+    let groups: BTreeSet<&str> = called.collect();
+    groups.into_iter().map(str::to_owned).collect()
 }
 
 pub(super) fn decisions(request: &Request) -> Vec<pb::Decision> {

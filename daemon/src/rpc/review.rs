@@ -11,7 +11,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::wire::review_service_server::ReviewService;
 use super::{Desk, encode, status};
-use crate::engine::{ActKind, Call, Change, Snapshot, View};
+use crate::engine::{ActKind, Call, Change, Emergency, Snapshot, View};
 use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
 use crate::rules::Rules;
@@ -293,6 +293,69 @@ impl ReviewService for Reviewers {
             .await?;
         Ok(Response::new(pb::KillResponse {
             state: encode::state(state).into(),
+        }))
+    }
+
+    async fn break_glass(
+        &self,
+        request: Request<pb::BreakGlassRequest>,
+    ) -> Result<Response<pb::BreakGlassResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let view = self.whole(&request.id).await?;
+        let rules = self.desk.rules();
+        let bench = self.bench(&rules, &peer, &request.statement).await?;
+        let signed = Signed {
+            statement: &request.statement,
+            sshsig: &request.sshsig,
+        };
+        let act = bench
+            .act(StatementKind::BreakGlass, &view, signed)
+            .map_err(|error| status::judge(&error))?;
+        let emergency = Box::new(Emergency {
+            act,
+            rules: rules.digest,
+            known_size: request.known_size,
+        });
+        let id = view.request.id();
+        let done = self
+            .desk
+            .ask(|reply| Call::BreakGlass(id, emergency, reply))
+            .await?;
+        Ok(Response::new(pb::BreakGlassResponse {
+            state: encode::state(done.state).into(),
+            recorded: Some(encode::inclusion(&done.recorded)),
+        }))
+    }
+
+    async fn close_debt(
+        &self,
+        request: Request<pb::CloseDebtRequest>,
+    ) -> Result<Response<pb::CloseDebtResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let kind = (StatementKind::CloseDebt, ActKind::CloseDebt);
+        self.act(
+            &peer,
+            &request.id,
+            &request.statement,
+            &request.sshsig,
+            kind,
+        )
+        .await?;
+        Ok(Response::new(pb::CloseDebtResponse {}))
+    }
+
+    async fn list_owed(
+        &self,
+        _request: Request<pb::ListOwedRequest>,
+    ) -> Result<Response<pb::ListOwedResponse>, Status> {
+        let owed = self.desk.ask(Call::Owed).await?;
+        let summaries =
+            |views: &[Arc<View>]| views.iter().map(|view| encode::summary(view)).collect();
+        Ok(Response::new(pb::ListOwedResponse {
+            debts: summaries(&owed.debts),
+            unsettled: summaries(&owed.unsettled),
         }))
     }
 

@@ -54,7 +54,9 @@ pub(super) fn engine(error: &EngineError) -> Status {
         EngineError::Ambiguous { .. } | EngineError::SubmissionReused { .. } => {
             Code::InvalidArgument
         }
-        EngineError::BadTicket | EngineError::NotTheExecutor => Code::PermissionDenied,
+        EngineError::BadTicket | EngineError::NotTheExecutor | EngineError::NotListed { .. } => {
+            Code::PermissionDenied
+        }
         EngineError::Limit { .. } | EngineError::Busy => Code::ResourceExhausted,
         EngineError::Cooldown { .. } | EngineError::ClockBehind { .. } => Code::FailedPrecondition,
         EngineError::RulesChanged | EngineError::Conflict { .. } => Code::Aborted,
@@ -156,7 +158,9 @@ fn mask(error: &MaskError) -> Status {
 pub(super) fn judge(error: &JudgeError) -> Status {
     let code = match error {
         JudgeError::Statement(_) | JudgeError::Kind => Code::InvalidArgument,
-        JudgeError::NotInRoster { .. } | JudgeError::Signature(_) => Code::PermissionDenied,
+        JudgeError::NotInRoster { .. } | JudgeError::Signature(_) | JudgeError::Refused(_) => {
+            Code::PermissionDenied
+        }
         JudgeError::Mismatch(_) => Code::FailedPrecondition,
         JudgeError::Display(_) => Code::Internal,
     };

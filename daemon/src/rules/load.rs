@@ -10,7 +10,8 @@ use countersign_shared::home::{Layout, Mode};
 use countersign_shared::json::JsonError;
 use countersign_shared::limits::{Limits, SpanError, read_span};
 use countersign_shared::requirement::{
-    Assurance, Member, RequiredReview, Requirement, Review, ReviewError, RunBy, Tier,
+    Assurance, Escalation, EscalationError, Member, RequiredReview, Requirement, Review,
+    ReviewError, RunBy, Tier,
 };
 use countersign_shared::roster::Roster;
 use countersign_shared::statement::AssuranceError;
@@ -18,7 +19,7 @@ use serde::Deserialize as _;
 use serde_json::json;
 
 use super::Rules;
-use crate::config::{self, Config, ConfigError, Targets};
+use crate::config::{self, BreakGlass, Config, ConfigError, Targets};
 use crate::identity::{AccountError, Accounts};
 
 /// The operator's files do not make rules.
@@ -61,6 +62,14 @@ pub enum RulesError {
         review: String,
         /// Why it cannot be.
         problem: String,
+    },
+    /// Nobody in the roster is who may break the glass.
+    #[error("countersign.toml: `break_glass.{key}`: nobody in the roster is, or is in, `{name}`")]
+    BreakGlass {
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        name: String,
     },
     /// The rules cannot be written for their digest.
     #[error("the rules cannot be written")]
@@ -110,19 +119,64 @@ impl Rules {
             }
         };
         let default_requirement = requirement(config, &limits, &members, lack)?;
+        let break_glass = break_glass(&config.break_glass, &members, lack)?;
         let decisive = json!({
             "limits": limits_json(&limits),
             "targets": targets.all(),
+            "break_glass": break_glass,
         });
-        Ok(Self::new(
+        let mut rules = Self::new(
             config.mode,
             roster,
             members,
             default_requirement,
             limits,
             &decisive,
-        )?)
+        )?;
+        rules.break_glass = break_glass;
+        Ok(rules)
     }
+}
+
+/// Names the people who may break the glass. A name or group that is nobody's is a mistake; in a
+/// reload it may be a person who was just removed, and then it is nobody.
+fn break_glass(
+    written: &BreakGlass,
+    members: &[Member],
+    lack: Lack,
+) -> Result<BTreeSet<String>, RulesError> {
+    let mut people = BTreeSet::new();
+    let mut missing = Vec::new();
+    for name in &written.people {
+        if members.iter().any(|member| member.name == *name) {
+            people.insert(name.clone());
+        } else {
+            missing.push(("people", name));
+        }
+    }
+    for group in &written.groups {
+        let before = people.len();
+        let of_group = members
+            .iter()
+            .filter(|member| member.groups.contains(group));
+        people.extend(of_group.map(|member| member.name.clone()));
+        let is_known =
+            people.len() > before || members.iter().any(|member| member.groups.contains(group));
+        if !is_known {
+            missing.push(("groups", group));
+        }
+    }
+    for (key, name) in missing {
+        let error = RulesError::BreakGlass {
+            key,
+            name: name.escape_default().to_string(),
+        };
+        match lack {
+            Lack::Refused => return Err(error),
+            Lack::Logged => tracing::error!("{error}; nobody breaks the glass by it"),
+        }
+    }
+    Ok(people)
 }
 
 /// Writes the limits for the digest of the rules: times in milliseconds.
@@ -261,8 +315,37 @@ fn requirement(
         self_attest,
         advice: Vec::new(),
         why: Vec::new(),
-        escalate: Vec::new(),
+        escalate: escalation(written.escalate.as_deref(), members, lack)?
+            .into_iter()
+            .collect(),
     })
+}
+
+/// Reads whom to call when nobody decided. A group without people would call nobody.
+fn escalation(
+    written: Option<&str>,
+    members: &[Member],
+    lack: Lack,
+) -> Result<Option<Escalation>, RulesError> {
+    let Some(text) = written else {
+        return Ok(None);
+    };
+    let wrong = |problem: String| RulesError::Requirement {
+        key: "escalate",
+        problem,
+    };
+    let escalation: Escalation = text
+        .parse()
+        .map_err(|error: EscalationError| wrong(error.to_string()))?;
+    let to = escalation.to();
+    if !members.iter().any(|member| member.belongs_to(to)) {
+        let error = wrong(format!("nobody in the roster is in the group `{to}`"));
+        match lack {
+            Lack::Refused => return Err(error),
+            Lack::Logged => tracing::error!("{error}"),
+        }
+    }
+    Ok(Some(escalation))
 }
 
 fn seconds(span: Duration) -> Option<u32> {

@@ -191,6 +191,22 @@ impl Inspection {
             .map_err(StoreError::sql("read which rules are in force"))
     }
 
+    /// Returns the ids that are noted to owe a review, as they are stored.
+    pub fn debts(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let failed = || StoreError::sql("read the debts");
+        let mut query = self
+            .0
+            .conn
+            .prepare("SELECT request FROM debt ORDER BY request")
+            .map_err(failed())?;
+        let ids = query
+            .query_map([], |row| owned(row, 0))
+            .map_err(failed())?
+            .collect::<Result<_, _>>()
+            .map_err(failed())?;
+        Ok(ids)
+    }
+
     /// Calls `each` with the row of every request, in the order of ids.
     pub fn each_request(
         &self,

@@ -230,6 +230,6 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-fn read_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<RequestId> {
+pub(super) fn read_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<RequestId> {
     row.get::<_, [u8; 16]>(column).map(RequestId::from_bytes)
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Brings the schema up to [`VERSION`].
 pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
@@ -25,6 +25,14 @@ pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
             .map_err(StoreError::sql("begin the upgrade"))?;
         tx.execute_batch(FIRST)
             .map_err(StoreError::sql("create the tables"))?;
+        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
+    }
+    if found < 2 {
+        let tx = conn
+            .transaction()
+            .map_err(StoreError::sql("begin the upgrade"))?;
+        tx.execute_batch(SECOND)
+            .map_err(StoreError::sql("create the tables of what is owed"))?;
         tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
     }
     Ok(())
@@ -80,4 +88,15 @@ CREATE TABLE rules_in_force (
 ) STRICT;
 
 PRAGMA user_version = 1;
+";
+
+/// Schema 2. What people still owe; and what is indeterminate is not open.
+const SECOND: &str = "
+CREATE TABLE debt (
+    request BLOB PRIMARY KEY REFERENCES request (id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_unsettled ON request (received_ms) WHERE state = 'indeterminate';
+UPDATE request SET open = 0 WHERE state = 'indeterminate';
+
+PRAGMA user_version = 2;
 ";

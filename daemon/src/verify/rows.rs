@@ -51,8 +51,34 @@ pub(super) fn compare(
             format!("{stray} stored documents belong to no request"),
         );
     }
+    debts(database, replayed, report)?;
     for id in replayed.requests.keys().filter(|id| !seen.contains(id)) {
         report.found(Place::Request(*id), "stands in the log, and has no row");
+    }
+    Ok(())
+}
+
+/// Compares what is noted as owed with the debts that the log leaves open.
+fn debts(
+    database: &Inspection,
+    replayed: &Replayed,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let noted: BTreeSet<Vec<u8>> = database.debts()?.into_iter().collect();
+    let owed: BTreeSet<Vec<u8>> = replayed
+        .requests
+        .iter()
+        .filter(|(_, life)| life.request.debt().is_some())
+        .map(|(id, _)| id.as_bytes().to_vec())
+        .collect();
+    if noted != owed {
+        let (noted, owed) = (noted.len(), owed.len());
+        report.found(
+            Place::Database,
+            format!(
+                "the log leaves {owed} reviews of a broken glass open, and {noted} others are noted"
+            ),
+        );
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ fn every_annotation_is_read() {
         ("assurance", "passphrase"),
         ("reason", "required"),
         ("run_by", "daemon"),
-        ("escalate", "at 50% to oncall and at 80% to anyone"),
+        ("escalate", "at 50% to oncall"),
         ("advice", "look at the plan"),
         ("because", "it cannot be undone"),
     ])
@@ -36,8 +36,8 @@ fn every_annotation_is_read() {
     );
     assert_eq!(terms.assurance, Some(Assurance::Passphrase));
     assert!(terms.reason_required && terms.run_by == Some(RunBy::Daemon));
-    assert_eq!(terms.escalate.len(), 2);
-    assert_eq!(terms.escalate[0].group, "oncall");
+    let called: Vec<String> = terms.escalate.iter().map(ToString::to_string).collect();
+    assert_eq!(called, ["at 50% to oncall"]);
     assert!(matches!(terms.ask, Ask::People(review) if review.people() == 3));
 }
 
@@ -79,10 +79,10 @@ fn a_value_outside_its_grammar_is_named() {
         ("assurance", "yubikey", "ssh-agent"),
         ("reason", "yes", "the only value is `required`"),
         ("run_by", "me", "`daemon` or `agent`"),
-        ("escalate", "at 100% to sre", "1% to 99%"),
-        ("escalate", "at 50% to SRE", "cannot be a group's name"),
-        ("escalate", "50% to sre", "at 50% to GROUP"),
-        ("escalate", "at 50% to sre and", "at 50% to GROUP"),
+        ("escalate", "at 101% to sre", "1 to 100"),
+        ("escalate", "at 50% to SRE", "a group of the roster"),
+        ("escalate", "50% to sre", "at N% to GROUP"),
+        ("escalate", "at 50% to sre and", "at N% to GROUP"),
         ("self_attest", "yes", "the only value is `allow`"),
         ("advice", "", "one line"),
         ("because", "a\nb", "one line"),

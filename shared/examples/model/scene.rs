@@ -271,6 +271,10 @@ impl Scene {
             previous: STALE,
             members: roster(self.listed),
             allowed_signers: String::new(),
+            break_glass: roster(self.listed)
+                .into_iter()
+                .map(|member| member.name)
+                .collect(),
             at: Timestamp::from_millis(0),
         })))
     }

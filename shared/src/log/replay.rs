@@ -420,11 +420,9 @@ impl Replay {
     ) -> Result<(), Problem> {
         let life = self.lives.get(&id).ok_or(Problem::Unknown)?;
         check_actor(entry, event, &life.agent)?;
-        let entry_type = event.entry_type();
         let head = match signed::word(event) {
             Word::Decision(decision) => Some(self.decision(entry, life, decision)?),
             Word::Act(kind, act) => Some(self.act(entry, life, kind, act)?),
-            Word::Undefined => return Err(Problem::NoStatement { entry_type }),
             Word::None => None,
         };
         let life = self.lives.get_mut(&id).ok_or(Problem::Unknown)?;

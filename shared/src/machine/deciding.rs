@@ -419,7 +419,7 @@ impl Request {
             }
             Phase::Granted => {
                 self.members = Some(rules.members.clone());
-                if !self.approval_stands() {
+                if !self.approval_stands() || !self.glass_is_listed(rules) {
                     let because = "a decision it rests on no longer counts".to_owned();
                     return Ok(vec![follow(Event::Invalidated { because })]);
                 }

@@ -354,6 +354,9 @@ pub struct RulesChanged {
     pub members: Vec<Member>,
     /// The roster as an OpenSSH `allowed_signers` file.
     pub allowed_signers: String,
+    /// The names of the people who may break the glass, sorted (R17).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub break_glass: BTreeSet<String>,
     /// When they took force.
     pub at: Timestamp,
 }

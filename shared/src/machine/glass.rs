@@ -1,6 +1,6 @@
 //! Break-glass: a listed person approves alone, and leaves a debt that another person closes (R17).
 
-use super::{Act, Effect, Event, Phase, Refused, Request, Via, follow};
+use super::{Act, Effect, Event, Phase, Refused, Request, RulesChanged, Via, follow};
 use crate::time::{Deadline, Moment};
 
 impl Request {
@@ -61,6 +61,19 @@ impl Request {
         self.glass
             .as_ref()
             .is_some_and(|act| self.check_other_side(act).is_ok())
+    }
+
+    /// Tells whether who broke the glass may still do so; true when nobody did.
+    pub(super) fn glass_is_listed(&self, rules: &RulesChanged) -> bool {
+        let by_glass = self
+            .approval
+            .as_ref()
+            .is_some_and(|approval| approval.via == Via::BreakGlass);
+        !by_glass
+            || self
+                .glass
+                .as_ref()
+                .is_some_and(|act| rules.break_glass.contains(&act.member.name))
     }
 
     fn check_other_side(&self, act: &Act) -> Result<(), Refused> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assurance, LogHead, Nonce};
+use super::{Assurance, Display, LogHead, Nonce};
 use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::time::Timestamp;
@@ -18,6 +18,8 @@ pub enum ActKind {
     Escalate,
     /// Says how a run of unknown end went.
     Settle,
+    /// Approves alone, in an emergency, and owes a review for it.
+    BreakGlass,
     /// Closes the review that a break-glass use owes.
     CloseDebt,
     /// Puts new rules into force.
@@ -26,11 +28,12 @@ pub enum ActKind {
 
 impl ActKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Revoke,
         Self::Kill,
         Self::Escalate,
         Self::Settle,
+        Self::BreakGlass,
         Self::CloseDebt,
         Self::Rules,
     ];
@@ -42,6 +45,7 @@ impl ActKind {
             Self::Kill => "countersign.kill.v1",
             Self::Escalate => "countersign.escalate.v1",
             Self::Settle => "countersign.settle.v1",
+            Self::BreakGlass => "countersign.break-glass.v1",
             Self::CloseDebt => "countersign.close-debt.v1",
             Self::Rules => "countersign.rules.v1",
         }
@@ -54,6 +58,7 @@ impl ActKind {
             Self::Kill => "urn:x-countersign:kill:v1",
             Self::Escalate => "urn:x-countersign:escalate:v1",
             Self::Settle => "urn:x-countersign:settle:v1",
+            Self::BreakGlass => "urn:x-countersign:break-glass:v1",
             Self::CloseDebt => "urn:x-countersign:close-debt:v1",
             Self::Rules => "urn:x-countersign:rules:v1",
         }
@@ -109,6 +114,8 @@ pub struct Act {
     pub subject: Subject,
     /// How the run went, for [`ActKind::Settle`] and for no other.
     pub outcome: Option<Outcome>,
+    /// What the person was shown, for [`ActKind::BreakGlass`] and for no other: it approves (R12).
+    pub display: Option<Display>,
     /// What the person says; one line, may be empty.
     pub reason: String,
     /// The person's name in the roster.

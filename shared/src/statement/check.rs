@@ -232,6 +232,28 @@ pub fn check_act(act: &Act, subject: Subject, context: &Context) -> Result<Assur
     establish(act.assurance, context)
 }
 
+/// Compares an act that breaks the glass with what the daemon knows, and returns the assurance that
+/// counts. It approves, so it is held to what approvals are: what was shown, and the rules.
+///
+/// # Errors
+///
+/// The first [`Mismatch`]; nothing is approved.
+pub fn check_break_glass(
+    act: &Act,
+    subject: Subject,
+    display: &Display,
+    context: &Context,
+) -> Result<Assurance, Mismatch> {
+    if act.display.as_ref() != Some(display) {
+        return Err(Mismatch::Display);
+    }
+    if !display.complete {
+        return Err(Mismatch::Incomplete);
+    }
+    check_rules(act.rules, context)?;
+    check_act(act, subject, context)
+}
+
 fn check_digest(found: Digest, expected: Digest) -> Result<(), Mismatch> {
     if found == expected {
         Ok(())

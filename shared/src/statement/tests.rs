@@ -61,6 +61,7 @@ fn act(kind: ActKind) -> Act {
             }
         },
         outcome: (kind == ActKind::Settle).then_some(Outcome::Failed),
+        display: (kind == ActKind::BreakGlass).then_some(decision.display),
         reason: String::new(),
         reviewer: decision.reviewer,
         assurance: Assurance::Touch,
@@ -215,8 +216,20 @@ fn an_act_about_the_wrong_thing_is_refused() {
     let mut kill = act(ActKind::Kill);
     kill.outcome = Some(Outcome::Failed);
     assert!(matches!(
-        Statement::Act(kill).to_bytes(),
+        Statement::Act(kill.clone()).to_bytes(),
         Err(StatementError::Outcome)
+    ));
+    kill.outcome = None;
+    kill.display = Some(decision().display);
+    assert!(matches!(
+        Statement::Act(kill).to_bytes(),
+        Err(StatementError::Display)
+    ));
+    let mut glass = act(ActKind::BreakGlass);
+    glass.display = None;
+    assert!(matches!(
+        Statement::Act(glass).to_bytes(),
+        Err(StatementError::Display)
     ));
     let mut settle = act(ActKind::Settle);
     settle.outcome = None;
@@ -395,4 +408,35 @@ proptest! {
             prop_assert_ne!(other, Statement::read(DECISION).unwrap());
         }
     }
+}
+
+#[test]
+fn breaking_the_glass_is_held_to_what_was_shown_and_to_the_rules() {
+    let glass = act(ActKind::BreakGlass);
+    let shown = decision().display;
+    let check = |act: &Act, display| check_break_glass(act, glass.subject, display, &context());
+    let touched = Act {
+        assurance: Assurance::File,
+        ..glass.clone()
+    };
+    assert_eq!(check(&touched, &shown), Ok(Assurance::File));
+    let other = Display {
+        sha256: Digest::of(b"another rendering"),
+        ..shown.clone()
+    };
+    assert_eq!(check(&touched, &other), Err(Mismatch::Display));
+    let part = Display {
+        complete: false,
+        ..shown.clone()
+    };
+    let saw_a_part = Act {
+        display: Some(part.clone()),
+        ..touched.clone()
+    };
+    assert_eq!(check(&saw_a_part, &part), Err(Mismatch::Incomplete));
+    let older = Act {
+        rules: Digest::of(b"older rules"),
+        ..touched
+    };
+    assert!(matches!(check(&older, &shown), Err(Mismatch::Rules { .. })));
 }

@@ -63,6 +63,8 @@ struct DecisionPredicate {
 struct ActPredicate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    display: Option<Display>,
     reason: String,
     reviewer: String,
     assurance: Assurance,
@@ -131,6 +133,7 @@ fn read_act(
         kind,
         subject: read_subject(subject)?,
         outcome: predicate.outcome,
+        display: predicate.display,
         reason: predicate.reason,
         reviewer: predicate.reviewer,
         assurance: predicate.assurance,
@@ -200,8 +203,12 @@ pub(super) fn write_act(act: &Act) -> Result<Vec<u8>, StatementError> {
     if act.outcome.is_some() != (act.kind == ActKind::Settle) {
         return Err(StatementError::Outcome);
     }
+    if act.display.is_some() != (act.kind == ActKind::BreakGlass) {
+        return Err(StatementError::Display);
+    }
     let predicate = ActPredicate {
         outcome: act.outcome,
+        display: act.display.clone(),
         reason: act.reason.clone(),
         reviewer: act.reviewer.clone(),
         assurance: act.assurance,

@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) engine: Engine,
     sender: SyncSender<Call>,
     serial: u64,
+    /// What people say when they sign.
+    pub(super) reason: String,
 }
 
 pub(super) fn moment(boot: &str, wall_s: i64, mono_s: u64) -> Moment {
@@ -96,6 +98,7 @@ impl World {
             engine,
             sender,
             serial,
+            reason: "because".to_owned(),
         })
     }
 

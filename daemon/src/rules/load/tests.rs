@@ -111,6 +111,8 @@ fn a_mistyped_value_does_not_load() {
         "ttl = \"0s\"",
         "grant = \"1500ms\"",
         "max_run = \"5\"",
+        "escalate = \"at 50% to nobody\"",
+        "escalate = \"50%\"",
         "ttl = \"200y\"",
     ] {
         let error = load(table).unwrap_err();
@@ -119,4 +121,51 @@ fn a_mistyped_value_does_not_load() {
             "{table}: {error}"
         );
     }
+}
+
+#[test]
+fn only_people_of_the_roster_break_the_glass_and_a_mistake_in_the_list_does_not_load() {
+    let member = |name: &str, group: &str| Member {
+        name: name.to_owned(),
+        uid: 1,
+        groups: BTreeSet::from([group.to_owned()]),
+        keys: BTreeSet::new(),
+    };
+    let members = [
+        member("ana", "sre"),
+        member("bo", "dba"),
+        member("cy", "sre"),
+    ];
+    let written = |people: &[&str], groups: &[&str]| BreakGlass {
+        people: people.iter().map(|&name| name.to_owned()).collect(),
+        groups: groups.iter().map(|&name| name.to_owned()).collect(),
+    };
+    let load = |written: &BreakGlass| break_glass(written, &members, Lack::Refused);
+    let named = |names: &[&str]| -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    };
+    assert_eq!(load(&written(&[], &[])).unwrap(), named(&[]));
+    assert_eq!(load(&written(&["bo"], &[])).unwrap(), named(&["bo"]));
+    assert_eq!(
+        load(&written(&["ana"], &["sre"])).unwrap(),
+        named(&["ana", "cy"])
+    );
+    for wrong in [
+        written(&["Ana"], &[]),
+        written(&[], &["ops"]),
+        written(&[], &["anyone"]),
+    ] {
+        let error = load(&wrong).unwrap_err();
+        assert!(matches!(error, RulesError::BreakGlass { .. }), "{error}");
+        // In a reload it may be a person who was just removed: then it is nobody.
+        let left = break_glass(&wrong, &members, Lack::Logged).unwrap();
+        assert_eq!(left, named(&[]));
+    }
+}
+
+#[test]
+fn who_is_called_when_nobody_decides_is_read_with_the_requirement() {
+    let loaded = load("escalate = \"at 30% to anyone\"").unwrap();
+    let escalate: Vec<String> = loaded.escalate.iter().map(ToString::to_string).collect();
+    assert_eq!(escalate, ["at 30% to anyone"]);
 }

@@ -13,7 +13,7 @@ use countersign_shared::limits::Limits;
 use countersign_shared::log::entry::Separation;
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::{
-    Event, Executor, Mode, Received, Redeemer, RunEnd, RunOutcome, Side,
+    Act, Event, Executor, Mode, Received, Redeemer, RunEnd, RunOutcome, Side,
 };
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
@@ -32,8 +32,8 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 
 use crate::clock::{Clock, Hand};
 use crate::engine::{
-    ActKind, Call, Card, Draft, Engine, EngineError, Handle, Reply, Report, Reporter, Right,
-    Settings, Use, View,
+    ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Reply, Report, Reporter,
+    Right, Settings, Use, View,
 };
 use crate::judge::{Bench, Signed};
 use crate::rules::Rules;
@@ -134,7 +134,7 @@ fn rules(people: &[Person]) -> Rules {
         why: Vec::new(),
         escalate: Vec::new(),
     };
-    Rules::new(
+    let mut rules = Rules::new(
         Mode::System,
         roster,
         members,
@@ -142,7 +142,19 @@ fn rules(people: &[Person]) -> Rules {
         Limits::default(),
         &json!({}),
     )
-    .unwrap()
+    .unwrap();
+    rules.break_glass = people.iter().map(|person| person.name.to_owned()).collect();
+    rules
+}
+
+/// What a console shows of a request.
+fn shown(view: &View) -> Display {
+    let rendering = display::render(&view.document).unwrap();
+    Display {
+        sha256: rendering.digest(),
+        complete: rendering.complete,
+        masked: Vec::new(),
+    }
 }
 
 struct Maker {
@@ -280,7 +292,6 @@ impl Maker {
     fn decide(&mut self, id: RequestId, person: Person, verdict: Said) {
         self.hand.advance(Duration::from_secs(1));
         let view = self.view(id);
-        let rendering = display::render(&view.document).unwrap();
         let now = self.clock.now().wall;
         let statement = Statement::Decision(statement::Decision {
             request: id,
@@ -297,11 +308,7 @@ impl Maker {
                 container: None,
             },
             rules: self.rules.digest,
-            display: Display {
-                sha256: rendering.digest(),
-                complete: rendering.complete,
-                masked: Vec::new(),
-            },
+            display: shown(&view),
             issued_at: now,
             expires_at: now.plus(Duration::from_secs(60)),
             nonce: Nonce::from_bytes([self.serial; 16]),
@@ -318,6 +325,20 @@ impl Maker {
     }
 
     fn act(&mut self, id: RequestId, person: Person, kind: Kind, act: ActKind) {
+        let judged = self.signed(id, person, kind);
+        self.ask(|reply| Call::Act(id, act, Box::new(judged), reply));
+    }
+
+    fn break_glass(&mut self, id: RequestId, person: Person) {
+        let emergency = Box::new(Emergency {
+            act: self.signed(id, person, Kind::BreakGlass),
+            rules: self.rules.digest,
+            known_size: 0,
+        });
+        self.ask(|reply| Call::BreakGlass(id, emergency, reply));
+    }
+
+    fn signed(&mut self, id: RequestId, person: Person, kind: Kind) -> Act {
         self.hand.advance(Duration::from_secs(1));
         let view = self.view(id);
         let now = self.clock.now().wall;
@@ -328,6 +349,7 @@ impl Maker {
                 digest: view.request.digest(),
             },
             outcome: (kind == Kind::Settle).then_some(Outcome::Failed),
+            display: (kind == Kind::BreakGlass).then(|| shown(&view)),
             reason: "it must be".to_owned(),
             reviewer: person.name.to_owned(),
             assurance: Assurance::File,
@@ -343,8 +365,7 @@ impl Maker {
             statement: &bytes,
             sshsig: &sshsig,
         };
-        let judged = self.bench(person, &bytes).act(kind, &view, signed).unwrap();
-        self.ask(|reply| Call::Act(id, act, Box::new(judged), reply));
+        self.bench(person, &bytes).act(kind, &view, signed).unwrap()
     }
 
     fn open(&self, id: RequestId, person: Person) {
@@ -419,6 +440,12 @@ impl Maker {
             self.redeem(lost);
             self.engine.tell(Call::ExecutorGone(lost));
             self.act(lost, BO, Kind::Settle, ActKind::Settle(Outcome::Failed));
+
+            let urgent = self.submit();
+            self.break_glass(urgent, ANA);
+            self.act(urgent, BO, Kind::CloseDebt, ActKind::CloseDebt);
+            let owing = self.submit();
+            self.break_glass(owing, BO);
 
             let withdrawn = self.submit();
             self.ask(|reply| Call::Withdraw(withdrawn, Self::right(), reply));

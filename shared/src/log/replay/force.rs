@@ -1,7 +1,7 @@
 //! The rules in force while the log is replayed: the people, and their keys as the entry that put
 //! them in force wrote them (`allowed_signers`, ssh-keygen(1)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::machine::RulesChanged;
@@ -16,6 +16,7 @@ pub(super) struct InForce {
     pub(super) since: Timestamp,
     pub(super) roster: Roster,
     members: Vec<Member>,
+    break_glass: BTreeSet<String>,
 }
 
 impl InForce {
@@ -56,12 +57,28 @@ impl InForce {
                 ));
             }
         }
+        if let Some(name) = change
+            .break_glass
+            .iter()
+            .find(|name| roster.by_name(name).is_none())
+        {
+            return Err(format!(
+                "`{}` may break the glass and is not a member",
+                name.escape_default()
+            ));
+        }
         Ok(Self {
             rules: change.rules,
             since: change.at,
             roster,
             members: change.members.clone(),
+            break_glass: change.break_glass.clone(),
         })
+    }
+
+    /// Tells whether a person may break the glass.
+    pub(super) fn may_break_glass(&self, name: &str) -> bool {
+        self.break_glass.contains(name)
     }
 
     /// Returns the person with a name.
@@ -114,6 +131,7 @@ mod tests {
             previous: Digest::of(b"rules"),
             members,
             allowed_signers: roster.allowed_signers(),
+            break_glass: std::collections::BTreeSet::new(),
             at: Timestamp::from_millis(0),
         }
     }

@@ -154,11 +154,11 @@ pub enum Problem {
     /// A statement is of another kind than the entry.
     #[error("its statement is of another kind than the entry")]
     Kind,
-    /// No statement of this version can stand behind it.
-    #[error("this version knows no statement that `{entry_type}` could rest on")]
-    NoStatement {
-        /// The entry type.
-        entry_type: &'static str,
+    /// Somebody broke the glass who may not.
+    #[error("`{name}` is not among those who may break the glass")]
+    NotListed {
+        /// The person.
+        name: String,
     },
     /// A signature is not the person's.
     #[error("its signature does not count: {0}")]

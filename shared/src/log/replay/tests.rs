@@ -43,6 +43,7 @@ fn genesis() -> Entry {
         previous: Digest::of(b"rules"),
         members: Vec::new(),
         allowed_signers: String::new(),
+        break_glass: std::collections::BTreeSet::new(),
         at: Timestamp::from_millis(1000),
     };
     let event = LogEvent::Genesis {

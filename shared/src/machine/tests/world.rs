@@ -160,8 +160,9 @@ impl World {
         Event::RulesChanged(Box::new(RulesChanged {
             rules: Digest::from_bytes([9; 32]),
             previous: Digest::from_bytes([4; 32]),
-            members,
             allowed_signers: String::new(),
+            break_glass: members.iter().map(|member| member.name.clone()).collect(),
+            members,
             at: self.now().wall,
         }))
     }

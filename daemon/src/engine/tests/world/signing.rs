@@ -45,7 +45,6 @@ impl World {
         said: Said,
     ) -> Decision {
         let view = self.view(id);
-        let rendering = display::render(&view.document).unwrap();
         let now = self.engine.now().wall;
         self.serial += 1;
         let mut nonce = [0; 16];
@@ -65,11 +64,7 @@ impl World {
                 container: None,
             },
             rules: self.engine.rules.digest,
-            display: Display {
-                sha256: rendering.digest(),
-                complete: rendering.complete,
-                masked: Vec::new(),
-            },
+            display: shown(&view),
             issued_at: now,
             expires_at: now.plus(Duration::from_secs(60)),
             nonce: Nonce::from_bytes(nonce),
@@ -137,6 +132,33 @@ impl World {
         person: &Person,
         (named, kind): (StatementKind, ActKind),
     ) -> Result<State, EngineError> {
+        let act = self.signed_act(id, person, named).unwrap();
+        self.ask(|reply| Call::Act(id, kind, Box::new(act), reply))
+    }
+
+    pub(in super::super) fn break_glass(
+        &mut self,
+        id: RequestId,
+        person: &Person,
+    ) -> Result<Decided, EngineError> {
+        let act = self
+            .signed_act(id, person, StatementKind::BreakGlass)
+            .unwrap();
+        let emergency = Box::new(Emergency {
+            act,
+            rules: self.engine.rules.digest,
+            known_size: 0,
+        });
+        self.ask(|reply| Call::BreakGlass(id, emergency, reply))
+    }
+
+    /// Signs an act as a console would, and checks it as the socket does.
+    pub(in super::super) fn signed_act(
+        &mut self,
+        id: RequestId,
+        person: &Person,
+        named: StatementKind,
+    ) -> Result<countersign_shared::machine::Act, JudgeError> {
         let view = self.view(id);
         let now = self.engine.now().wall;
         let outcome = (named == StatementKind::Settle).then_some(statement::Outcome::Succeeded);
@@ -147,7 +169,8 @@ impl World {
                 digest: view.request.digest(),
             },
             outcome,
-            reason: "because".to_owned(),
+            display: (named == StatementKind::BreakGlass).then(|| shown(&view)),
+            reason: self.reason.clone(),
             reviewer: person.name.to_owned(),
             assurance: statement::Assurance::File,
             rules: self.engine.rules.digest,
@@ -164,7 +187,16 @@ impl World {
             statement: &bytes,
             sshsig: &sshsig,
         };
-        let act = Box::new(bench.act(named, &view, signed).unwrap());
-        self.ask(|reply| Call::Act(id, kind, act, reply))
+        bench.act(named, &view, signed)
+    }
+}
+
+/// What a console shows of a request.
+fn shown(view: &View) -> Display {
+    let rendering = display::render(&view.document).unwrap();
+    Display {
+        sha256: rendering.digest(),
+        complete: rendering.complete,
+        masked: Vec::new(),
     }
 }

@@ -1,0 +1,58 @@
+//! What people still owe: the review of a broken glass, and word of a run that nobody reported.
+//!
+//! An index beside the requests, so that nobody looks through all of them. The log says the same.
+
+use countersign_shared::id::RequestId;
+
+use super::requests::read_id;
+use super::{Store, StoreError};
+
+impl Store {
+    /// Notes that a request owes a review.
+    pub fn put_debt(&mut self, id: RequestId) -> Result<(), StoreError> {
+        self.conn
+            .execute(
+                "INSERT INTO debt (request) VALUES (?1) ON CONFLICT DO NOTHING",
+                [id.as_bytes()],
+            )
+            .map(|_| ())
+            .map_err(StoreError::sql("note a debt"))
+    }
+
+    /// Notes that a request owes no review any more.
+    pub fn drop_debt(&mut self, id: RequestId) -> Result<(), StoreError> {
+        self.conn
+            .execute("DELETE FROM debt WHERE request = ?1", [id.as_bytes()])
+            .map(|_| ())
+            .map_err(StoreError::sql("close a debt"))
+    }
+
+    /// Returns the requests that owe a review, newest first, at most so many.
+    pub fn debts(&self, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ids(
+            "SELECT id FROM debt JOIN request ON id = debt.request
+             ORDER BY received_ms DESC LIMIT ?1",
+            limit,
+        )
+    }
+
+    /// Returns the runs of which nobody has said how they went, newest first, at most so many.
+    pub fn unsettled(&self, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ids(
+            "SELECT id FROM request WHERE state = 'indeterminate'
+             ORDER BY received_ms DESC LIMIT ?1",
+            limit,
+        )
+    }
+
+    fn ids(&self, sql: &str, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        let failed = || StoreError::sql("read what is owed");
+        let mut query = self.conn.prepare_cached(sql).map_err(failed())?;
+        let ids = query
+            .query_map([limit], |row| read_id(row, 0))
+            .map_err(failed())?
+            .collect::<Result<_, _>>()
+            .map_err(failed())?;
+        Ok(ids)
+    }
+}

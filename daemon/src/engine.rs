@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
@@ -31,6 +30,7 @@ mod error;
 mod executing;
 mod index;
 mod live;
+mod queue;
 mod reads;
 mod submitting;
 mod sweep;
@@ -49,12 +49,19 @@ pub use error::EngineError;
 use batch::{Changed, New, Scene, Step};
 use index::Index;
 use live::Live;
+use queue::{Entrance, Exit, Lane, NotTaken, Room, queue};
 
 /// How many calls may wait for the engine before callers are told that it is busy.
-const QUEUE: usize = 4096;
+const QUEUE: Room = Room {
+    people: 1024,
+    agents: 4096,
+};
 
 /// How many calls share one commit at most.
 const BATCH: usize = 256;
+
+/// How long a message that must arrive waits for a place in the queue.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How far the wall clock may be behind the log before approvals stop (R10).
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
@@ -65,20 +72,30 @@ const CHANGES: usize = 4096;
 /// The way to the engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    calls: SyncSender<Call>,
+    calls: Arc<Entrance>,
+    lane: Lane,
     /// Closed when the engine's thread is gone.
     alive: watch::Receiver<()>,
 }
 
 impl Handle {
+    /// Returns the agents' way: however full it is, people's calls find their place.
+    #[must_use]
+    pub fn for_agents(&self) -> Self {
+        Self {
+            lane: Lane::Agents,
+            ..self.clone()
+        }
+    }
+
     /// Sends a call that has an answer, and waits for it.
     pub async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.calls
-            .try_send(call(reply))
+            .send(self.lane, call(reply))
             .map_err(|error| match error {
-                TrySendError::Full(_) => EngineError::Busy,
-                TrySendError::Disconnected(_) => EngineError::Draining,
+                NotTaken::Full(_) => EngineError::Busy,
+                NotTaken::Closed => EngineError::Draining,
             })?;
         answer.await.unwrap_or(Err(EngineError::Draining))
     }
@@ -92,8 +109,19 @@ impl Handle {
 
     /// Sends a call that has no answer. When the engine is too busy, the call is dropped.
     pub fn tell(&self, call: Call) {
-        if self.calls.try_send(call).is_err() {
+        if self.calls.send(self.lane, call).is_err() {
             tracing::debug!("the engine is busy; a message without an answer was dropped");
+        }
+    }
+
+    /// Sends a message that must arrive, however long there is no place for it.
+    pub async fn insist(&self, call: Call) {
+        let mut next = Some(call);
+        while let Some(call) = next.take() {
+            if let Err(NotTaken::Full(call)) = self.calls.send(Lane::People, call) {
+                tokio::time::sleep(PAUSE).await;
+                next = Some(*call);
+            }
         }
     }
 }
@@ -113,7 +141,7 @@ pub struct Engine {
     index: Index,
     /// The copies that the open batch has changed so far.
     staged: HashMap<RequestId, Changed>,
-    calls: Receiver<Call>,
+    calls: Exit,
     changes: broadcast::Sender<Change>,
     counts: BTreeMap<u32, BTreeMap<&'static str, u64>>,
     counting_since: Option<Moment>,
@@ -137,10 +165,10 @@ impl Engine {
     ///
     /// When the database is damaged, of a newer program, or of another log.
     pub fn start(path: &Path, settings: Settings) -> Result<Handle, BootError> {
-        let (sender, receiver) = sync_channel(QUEUE);
+        let (entrance, exit) = queue(QUEUE);
         // A panic drops it as well.
         let (here, alive) = watch::channel(());
-        let engine = boot::open(path, settings, receiver)?;
+        let engine = boot::open(path, settings, exit)?;
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -149,26 +177,24 @@ impl Engine {
             })
             .map_err(BootError::Thread)?;
         Ok(Handle {
-            calls: sender,
+            calls: Arc::new(entrance),
+            lane: Lane::People,
             alive,
         })
     }
 
     fn run(mut self) {
         loop {
-            match self.calls.recv_timeout(self.nap()) {
-                Ok(Call::Stop(reply)) => {
+            let taken = self.calls.take(self.nap(), BATCH);
+            // Each lane has a commit of its own: what agents send cannot take a deny down with it.
+            for calls in [taken.people, taken.agents] {
+                if let Some(reply) = self.turn(calls) {
                     self.stop(reply);
                     return;
                 }
-                Ok(call) => {
-                    if let Some(reply) = self.turn(call) {
-                        self.stop(reply);
-                        return;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if taken.ended {
+                return;
             }
             if self.sweep_is_due() {
                 self.sweep();
@@ -176,21 +202,18 @@ impl Engine {
         }
     }
 
-    /// Serves a call and those that wait behind it. Returns the reply of a stop among them.
-    fn turn(&mut self, first: Call) -> Option<Reply<()>> {
+    /// Serves calls that waited together. Returns the reply of a stop among them; what comes behind
+    /// it is not served.
+    fn turn(&mut self, calls: Vec<Call>) -> Option<Reply<()>> {
         let mut batches = Vec::new();
         let mut writes = Vec::new();
-        let mut taken = 0;
         let mut reads = Vec::new();
         let mut stop = None;
-        let mut next = Some(first);
-        while let Some(call) = next {
-            let call = if let Call::Stop(reply) = call {
+        for call in calls {
+            if let Call::Stop(reply) = call {
                 stop = Some(reply);
                 break;
-            } else {
-                call
-            };
+            }
             if matches!(call, Call::Rules(..)) {
                 // What stands behind a change of rules is judged by the new ones, and they are in
                 // force only once they are durable.
@@ -201,12 +224,6 @@ impl Engine {
             } else {
                 reads.push(call);
             }
-            taken += 1;
-            next = if taken < BATCH {
-                self.calls.try_recv().ok()
-            } else {
-                None
-            };
         }
         batches.push(writes);
         for calls in batches.into_iter().filter(|calls| !calls.is_empty()) {

@@ -49,6 +49,8 @@ const FROM_REVIEWERS: usize = 128 << 10;
 #[derive(Debug)]
 pub(crate) struct Desk {
     engine: Handle,
+    /// The agents' way to the engine.
+    agents: Handle,
     secrets: Secrets,
     clock: Clock,
     origin: String,
@@ -68,6 +70,7 @@ impl Desk {
         rules: Rules,
     ) -> Self {
         Self {
+            agents: engine.for_agents(),
             engine,
             secrets,
             clock,
@@ -81,6 +84,14 @@ impl Desk {
     /// Asks the engine; its no becomes a status.
     async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Status> {
         self.engine
+            .ask(call)
+            .await
+            .map_err(|error| status::engine(&error))
+    }
+
+    /// Asks the engine for an agent; its no becomes a status.
+    async fn ask_for_agent<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Status> {
+        self.agents
             .ask(call)
             .await
             .map_err(|error| status::engine(&error))

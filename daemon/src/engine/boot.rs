@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use countersign_shared::document::Document;
 use countersign_shared::log::checkpoint;
@@ -17,7 +16,7 @@ use tokio::sync::broadcast;
 use super::index::HOUR;
 use super::submitting::before;
 use super::{
-    CHANGES, Call, Card, Clock, Engine, EngineError, Index, Live, LogTail, Rules, Store,
+    CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Rules, Store,
     daemon_actor,
 };
 use crate::store::StoreError;
@@ -68,11 +67,7 @@ pub enum BootError {
 }
 
 /// Opens everything and writes the entries of a start.
-pub(super) fn open(
-    path: &Path,
-    settings: Settings,
-    calls: Receiver<Call>,
-) -> Result<Engine, BootError> {
+pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engine, BootError> {
     let store = Store::open(path)?;
     let (frontier, note) = match store.head()? {
         Some((frontier, note)) => {

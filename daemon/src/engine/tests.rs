@@ -15,6 +15,7 @@ mod decisions;
 mod emergencies;
 mod executing;
 mod faults;
+mod floods;
 mod joining;
 mod judging;
 mod limits;

@@ -40,7 +40,7 @@ pub(super) struct Agents {
 impl Agents {
     /// Refuses, and counts the refusal for the summary entry (R7).
     fn refuse(&self, peer: &Peer, code: &'static str, status: Status) -> Status {
-        self.desk.engine.tell(Call::Count {
+        self.desk.agents.tell(Call::Count {
             uid: peer.uid(),
             code,
         });
@@ -60,7 +60,7 @@ impl Agents {
                 let own = (draft.id, openings);
                 let asked = self
                     .desk
-                    .engine
+                    .agents
                     .ask(|reply| Call::Submit(Box::new(draft), reply))
                     .await;
                 match asked {
@@ -162,14 +162,14 @@ impl AgentService for Agents {
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
         let following = self
             .desk
-            .ask(|reply| Call::Follow(id, right, reply))
+            .ask_for_agent(|reply| Call::Follow(id, right, reply))
             .await?;
         let (sender, receiver) = mpsc::channel(8);
         let desk = Arc::clone(&self.desk);
         tokio::spawn(async move {
             let waiter = following.waiter;
             follow(&desk, following.standing, request.known_size, &sender).await;
-            desk.engine.tell(Call::Leave(id, waiter));
+            desk.agents.tell(Call::Leave(id, waiter));
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -182,7 +182,7 @@ impl AgentService for Agents {
         let request = request.into_inner();
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
         self.desk
-            .ask(|reply| Call::Detach(id, right, reply))
+            .ask_for_agent(|reply| Call::Detach(id, right, reply))
             .await?;
         Ok(Response::new(pb::DetachResponse {}))
     }
@@ -196,7 +196,7 @@ impl AgentService for Agents {
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
         let state = self
             .desk
-            .ask(|reply| Call::Withdraw(id, right, reply))
+            .ask_for_agent(|reply| Call::Withdraw(id, right, reply))
             .await?;
         Ok(Response::new(pb::WithdrawResponse {
             state: encode::state(state).into(),
@@ -237,7 +237,7 @@ impl AgentService for Agents {
         };
         let (inclusion, until) = self
             .desk
-            .ask(|reply| Call::Redeem(id, right, taken, reply))
+            .ask_for_agent(|reply| Call::Redeem(id, right, taken, reply))
             .await?;
         if request.pid != 0 {
             let desk = Arc::clone(&self.desk);
@@ -246,7 +246,7 @@ impl AgentService for Agents {
                     tracing::warn!(%id, %error, "the executing process cannot be watched");
                     return;
                 }
-                desk.engine.tell(Call::ExecutorGone(id));
+                desk.engine.insist(Call::ExecutorGone(id)).await;
             });
         }
         Ok(Response::new(pb::RedeemResponse {
@@ -267,7 +267,7 @@ impl AgentService for Agents {
         let report = read_report(&request.report)?;
         let state = self
             .desk
-            .ask(|reply| Call::Report(id, right, reporter, report, reply))
+            .ask_for_agent(|reply| Call::Report(id, right, reporter, report, reply))
             .await?;
         Ok(Response::new(pb::ReportResponse {
             state: encode::state(state).into(),
@@ -288,7 +288,7 @@ async fn follow(
         let last = !matches!(now.state, State::Received | State::Pending);
         let decided_by = if last {
             match desk
-                .engine
+                .agents
                 .ask(|reply| Call::Prove(now.entry, known, reply))
                 .await
             {

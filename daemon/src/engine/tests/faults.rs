@@ -235,10 +235,10 @@ fn r7_deadlines_bind_though_the_expiry_could_not_be_written() {
 #[test]
 fn r7_what_was_counted_outlives_a_log_that_could_not_be_written() {
     let mut world = World::new();
-    world.engine.turn(Call::Count {
+    world.engine.turn(vec![Call::Count {
         uid: 7,
         code: "malformed",
-    });
+    }]);
     let holder = Connection::open(world.database()).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     world.advance(Duration::from_secs(60));
@@ -376,7 +376,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
 fn a_log_of_another_key_or_origin_is_refused() {
     let dir = World::new().close();
     let path = dir.path().join("state.db");
-    let (_sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (_entrance, receiver) = queue(QUEUE);
     let (clock, _hand) = Clock::fixed(moment("a", 1, 1));
     let mut settings = super::world::settings(everyone("1 of anyone"), clock);
     settings.key = SignerKey::from_seed(super::world::ORIGIN, &[8; 32]).unwrap();

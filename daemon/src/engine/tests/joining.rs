@@ -175,7 +175,7 @@ fn r13_whoever_withdraws_what_others_share_leaves_it_to_them_until_the_last_is_g
     }
     world.advance(Duration::from_secs(100));
     assert_eq!(world.state(id), State::Pending);
-    world.engine.turn(Call::Leave(id, following.waiter));
+    world.engine.turn(vec![Call::Leave(id, following.waiter)]);
     drop(following);
     world.advance(Duration::from_secs(20));
     assert_eq!(world.state(id), State::Withdrawn);

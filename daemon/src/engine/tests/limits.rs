@@ -152,11 +152,11 @@ fn r13_the_last_waiter_leaving_withdraws_after_the_grace_not_the_first() {
         world.ask(|reply| Call::Follow(id, right, reply)).unwrap()
     };
     let (first, second) = (follow(), follow());
-    world.engine.turn(Call::Leave(id, first.waiter));
+    world.engine.turn(vec![Call::Leave(id, first.waiter)]);
     drop(first);
     world.advance(Duration::from_secs(100));
     assert_eq!(world.state(id), State::Pending);
-    world.engine.turn(Call::Leave(id, second.waiter));
+    world.engine.turn(vec![Call::Leave(id, second.waiter)]);
     drop(second);
     world.advance(Duration::from_secs(19));
     assert_eq!(world.state(id), State::Pending);
@@ -200,7 +200,7 @@ fn r7_refused_calls_are_summed_up_by_user_and_minute() {
         (1, "over-limit"),
         (2, "malformed"),
     ] {
-        world.engine.turn(Call::Count { uid, code });
+        world.engine.turn(vec![Call::Count { uid, code }]);
     }
     world.advance(Duration::from_secs(59));
     assert_eq!(world.engine.tail.size(), 2);

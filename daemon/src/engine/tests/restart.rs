@@ -206,7 +206,7 @@ fn r10_a_clock_behind_the_log_is_accepted_by_a_person_and_recorded() {
     let (clock, hand) = Clock::fixed(moment("b", 5, 5));
     let mut settings = super::world::settings(rules, clock);
     settings.accept_clock = Some("the battery was empty".to_owned());
-    let (_sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (_entrance, receiver) = queue(QUEUE);
     let mut engine = boot::open(&dir.path().join("state.db"), settings, receiver).unwrap();
     assert!(engine.clock_behind().is_none());
     hand.advance(HOUR);

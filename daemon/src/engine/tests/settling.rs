@@ -15,7 +15,7 @@ fn indeterminate() -> (World, countersign_shared::id::RequestId) {
     let id = world.submit("SELECT 1");
     world.approve(id, &ana());
     world.redeem(id).unwrap();
-    assert!(world.engine.turn(Call::ExecutorGone(id)).is_none());
+    assert!(world.engine.turn(vec![Call::ExecutorGone(id)]).is_none());
     assert_eq!(world.state(id), State::Indeterminate);
     (world, id)
 }

@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
@@ -44,7 +43,7 @@ pub(super) struct World {
     pub(super) hand: Hand,
     pub(super) secrets: Secrets,
     pub(super) engine: Engine,
-    sender: SyncSender<Call>,
+    pub(super) entrance: Entrance,
     serial: u64,
     /// What people say when they sign.
     pub(super) reason: String,
@@ -87,8 +86,8 @@ impl World {
         serial: u64,
     ) -> Result<Self, BootError> {
         let (clock, hand) = Clock::fixed(now);
-        let (sender, receiver) = sync_channel(QUEUE);
-        let engine = boot::open(&home.join("state.db"), settings(rules, clock), receiver)?;
+        let (entrance, exit) = queue(QUEUE);
+        let engine = boot::open(&home.join("state.db"), settings(rules, clock), exit)?;
         let secrets = Secrets::new([5; 32]);
         Ok(Self {
             home,
@@ -96,7 +95,7 @@ impl World {
             hand,
             secrets,
             engine,
-            sender,
+            entrance,
             serial,
             reason: "because".to_owned(),
         })
@@ -145,7 +144,7 @@ impl World {
     /// Makes one call, in a batch of its own.
     pub(super) fn ask<T>(&mut self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
         let (reply, mut answer) = oneshot::channel();
-        self.engine.turn(call(reply));
+        self.engine.turn(vec![call(reply)]);
         answer.try_recv().unwrap()
     }
 
@@ -169,13 +168,18 @@ impl World {
 
     /// Puts a call into the queue.
     pub(super) fn push(&self, call: Call) {
-        self.sender.try_send(call).unwrap();
+        self.entrance.send(Lane::Agents, call).unwrap();
     }
 
     /// Serves everything in the queue.
     pub(super) fn drain(&mut self) {
-        while let Ok(first) = self.engine.calls.try_recv() {
-            self.engine.turn(first);
+        loop {
+            let taken = self.engine.calls.take(Duration::ZERO, BATCH);
+            if taken.people.is_empty() && taken.agents.is_empty() {
+                return;
+            }
+            self.engine.turn(taken.people);
+            self.engine.turn(taken.agents);
         }
     }
 

@@ -14,7 +14,7 @@
 //! | [`tickets`] | what is kept between processes |
 //! | [`compare`], [`report`] | the document against what was asked; what became of the run |
 //! | [`failure`], [`exit`], [`output`] | what is said at the end |
-//! | [`clock`], [`signals`], [`inherited`] | the kernel's side |
+//! | [`clock`], [`signals`], [`inherited`], [`sealed`] | the kernel's side |
 
 pub mod cli;
 pub mod client;
@@ -27,6 +27,7 @@ mod output;
 pub mod report;
 mod request;
 mod run;
+mod sealed;
 mod session;
 mod signals;
 mod status;

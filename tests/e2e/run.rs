@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
+use countersign_shared::digest::Digest;
 use countersign_tests::{Home, Running, wait_until};
 use rustix::process::Signal;
 
@@ -149,6 +150,26 @@ fn a_script_that_changed_while_pending_does_not_run() {
     assert!(ran.stderr.contains("changed"), "{ran:?}");
     assert_eq!(traces(home.root()), "");
     assert_eq!(home.look(&asked.id).state, "withdrawn");
+}
+
+#[test]
+fn a_script_rewritten_in_place_while_it_runs_goes_on_as_it_was_approved() {
+    let home = Home::new();
+    let script = home.root().join("tool.sh");
+    tool(&script, "good");
+    let approved = "#!/bin/sh\ntouch up\nwhile ! test -e go; do sleep 0.02; done\n";
+    fs::write(&script, approved).unwrap();
+    let (agent, asked) = held(&home, &["--", "./tool.sh"]);
+    let shown = show(&home, &asked);
+    let hash = &shown["document"]["action"]["arguments"]["program"]["sha256"];
+    assert_eq!(hash, &Digest::of(approved.as_bytes()).to_hex());
+    home.approve(&asked).expect_code(0);
+    wait_until("the script runs", || home.root().join("up").exists());
+    // A shell reads the rest of a file only when it gets there.
+    fs::write(&script, format!("{approved}touch evil\n")).unwrap();
+    fs::write(home.root().join("go"), "").unwrap();
+    agent.wait().expect_code(0);
+    assert!(!home.root().join("evil").exists());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Starting the program by its opened file, and staying with it until it has ended.
 //!
 //! The program is executed through its descriptor, in its opened directory, with the whole
-//! environment that was shown and no other. It runs in a process group of its own, which gets the
+//! environment that was shown and no other. A binary gets `argv[0]` as it was asked for; a script's
+//! interpreter gets `/proc/self/fd/N` of the sealed copy in its place, as `$0`. It runs in a process group of its own, which gets the
 //! signals that reach us. Its stdout and stderr are pipes, also when ours are terminals: only what
 //! passes through us can be hashed.
 

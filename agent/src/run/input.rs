@@ -4,13 +4,14 @@
 //! and given to the program as bytes that can no longer change. Other devices are refused: they
 //! have no end.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Seek as _, Write as _};
+use std::io::{self, IsTerminal as _, Read};
 use std::os::fd::AsFd as _;
 use std::process::Stdio;
 
 use countersign_shared::action::Contents;
-use rustix::fs::{FileType, MemfdFlags, SealFlags};
+use rustix::fs::FileType;
+
+use crate::sealed::{self, Purpose};
 
 /// Standard input cannot be what a program is given.
 #[derive(Debug, thiserror::Error)]
@@ -84,20 +85,9 @@ pub(super) fn hand_on(contents: Option<&Contents>) -> Result<Stdio, InputError> 
     let Some(contents) = contents else {
         return Ok(Stdio::null());
     };
-    sealed(contents.as_bytes())
+    sealed::copy(Purpose::Input, &mut contents.as_bytes())
         .map(Stdio::from)
         .map_err(InputError::Copy)
-}
-
-/// Returns a file with these bytes that nobody can change any more, to be read from its beginning.
-fn sealed(bytes: &[u8]) -> io::Result<File> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(rustix::fs::memfd_create("stdin", flags)?);
-    file.write_all(bytes)?;
-    file.rewind()?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&file, seals)?;
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -127,15 +117,5 @@ mod tests {
             read_all(io::empty(), 10).unwrap(),
             Contents::Text(String::new())
         );
-    }
-
-    #[test]
-    fn the_copy_for_the_program_cannot_change() {
-        let mut file = sealed(b"select 1").unwrap();
-        let mut text = String::new();
-        file.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "select 1");
-        file.write_all(b"drop").unwrap_err();
-        file.set_len(0).unwrap_err();
     }
 }

@@ -65,6 +65,8 @@ impl NotRun {
             CaptureError::Program(
                 ProgramError::NotExecutable { .. }
                 | ProgramError::Read { .. }
+                | ProgramError::Seal { .. }
+                | ProgramError::TooLarge { .. }
                 | ProgramError::Changed { .. },
             ) => (Exit::Failure, "not-executable", 126),
             CaptureError::Input(_) => (Exit::Failure, "standard-input", 125),

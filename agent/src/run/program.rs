@@ -2,11 +2,17 @@
 //!
 //! A name that is looked up twice can lead to two programs. So the descriptor is what is hashed and
 //! what is executed; the path is looked at again only to notice that somebody put another file
-//! there. What a script's first line names is found by the kernel, and is not part of this.
+//! there.
+//!
+//! The kernel lets nobody write a binary that runs, but a script is read by its interpreter, piece
+//! by piece, while anybody may rewrite it. So what is hashed and executed of a script is a sealed
+//! copy, and the interpreter is given `/proc/self/fd/N` of that. Which interpreter the first line
+//! names is looked up by the kernel and is not part of this; neither is a script that is an argument
+//! of an interpreter (`sh deploy.sh`), or what a program reads once it runs.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +20,11 @@ use std::path::{Path, PathBuf};
 use countersign_shared::digest::Digest;
 use rustix::fs::{Access, AtFlags, OFlags};
 use sha2::{Digest as _, Sha256};
+
+use crate::sealed::{self, Purpose};
+
+/// The largest script, in bytes: its copy is held in memory.
+const LARGEST_SCRIPT: u64 = 64 * 1024 * 1024;
 
 /// There is no such program, or it cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +51,20 @@ pub(super) enum ProgramError {
         /// Why not.
         source: io::Error,
     },
+    /// The script cannot be held still.
+    #[error("the script `{}` cannot be copied to where nobody can change it", path.display())]
+    Seal {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The script is too large to be held still.
+    #[error("the script `{}` has more than {LARGEST_SCRIPT} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is not the file, or not the contents, that were asked for.
     #[error("the program `{}` changed while the request was pending", path.display())]
     Changed {
@@ -54,7 +79,7 @@ pub(super) struct Program {
     path: PathBuf,
     file: File,
     digest: Digest,
-    is_script: bool,
+    script: Option<File>,
 }
 
 impl Program {
@@ -89,11 +114,17 @@ impl Program {
             });
         }
         let (digest, is_script) = hash(&file).map_err(read)?;
+        let script = is_script.then(|| hold_still(&path, &file)).transpose()?;
+        let digest = match &script {
+            // What runs is the copy, so the copy is what counts.
+            Some(script) => hash(script).map_err(read)?.0,
+            None => digest,
+        };
         Ok(Self {
             path,
             file,
             digest,
-            is_script,
+            script,
         })
     }
 
@@ -107,14 +138,14 @@ impl Program {
         self.digest
     }
 
-    /// Returns the opened file.
-    pub(super) const fn file(&self) -> &File {
-        &self.file
+    /// Returns the file to execute: the one that was opened, or a script's sealed copy.
+    pub(super) fn file(&self) -> &File {
+        self.script.as_ref().unwrap_or(&self.file)
     }
 
     /// Tells whether an interpreter will open the file once more, by its descriptor.
     pub(super) const fn is_script(&self) -> bool {
-        self.is_script
+        self.script.is_some()
     }
 
     /// Hashes the opened file again, and looks whether the path still leads to it.
@@ -189,6 +220,24 @@ fn judge(path: &Path) -> Candidate {
             }
         }
     }
+}
+
+/// Copies a script to where nobody can change it.
+fn hold_still(path: &Path, file: &File) -> Result<File, ProgramError> {
+    let failed = |source| ProgramError::Seal {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut reader = file.try_clone().map_err(failed)?;
+    reader.rewind().map_err(failed)?;
+    let most = LARGEST_SCRIPT.saturating_add(1);
+    let copy = sealed::copy(Purpose::Script, &mut reader.take(most)).map_err(failed)?;
+    if copy.metadata().map_err(failed)?.len() > LARGEST_SCRIPT {
+        return Err(ProgramError::TooLarge {
+            path: path.to_path_buf(),
+        });
+    }
+    Ok(copy)
 }
 
 /// Hashes a file from its beginning and tells whether it is a script.
@@ -304,5 +353,28 @@ mod tests {
         assert!(matches!(program.check(), Err(ProgramError::Changed { .. })));
         fs::remove_file(path.join("tool")).unwrap();
         assert!(matches!(program.check(), Err(ProgramError::Changed { .. })));
+    }
+
+    #[test]
+    fn a_script_is_executed_from_a_copy_that_follows_no_rewriting() {
+        let (_dir, path) = dir();
+        write(&path.join("tool"), "#!/bin/sh\necho safe\n", 0o755);
+        let program = open("tool", &path, &path).unwrap();
+        fs::write(path.join("tool"), "#!/bin/sh\necho evil\n").unwrap();
+        let mut text = String::new();
+        program.file().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "#!/bin/sh\necho safe\n");
+        assert_eq!(program.digest(), Digest::of(text.as_bytes()));
+        assert!(program.is_script());
+    }
+
+    #[test]
+    fn a_script_that_is_too_large_to_hold_still_is_not_run() {
+        let (_dir, path) = dir();
+        write(&path.join("tool"), "#!/bin/sh\n", 0o755);
+        let file = OpenOptions::new().write(true).open(path.join("tool"));
+        file.unwrap().set_len(LARGEST_SCRIPT + 1).unwrap();
+        let error = open("tool", &path, &path).unwrap_err();
+        assert!(matches!(error, ProgramError::TooLarge { .. }), "{error}");
     }
 }

@@ -80,6 +80,48 @@ async fn a_script_runs_from_the_descriptor_that_was_hashed() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_script_rewritten_in_place_after_the_last_look_runs_as_it_was_approved() {
+    let dir = tempfile::tempdir().unwrap();
+    script(dir.path(), "tool", "#!/bin/sh\necho approved >out\n");
+    let capture = capture(dir.path(), &["./tool"], None);
+    capture.check().unwrap();
+    script(dir.path(), "tool", "#!/bin/sh\necho rewritten >out\n");
+    run(&capture).await;
+    assert_eq!(
+        fs::read_to_string(dir.path().join("out")).unwrap(),
+        "approved\n"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_interpreter_that_reads_lazily_never_sees_what_was_written_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    // The shell reads on where it was, in the file by now longer by a line.
+    let text = "#!/bin/sh\necho approved >>out\nprintf 'echo added >>out\\n' >>tool\n";
+    script(dir.path(), "tool", text);
+    let capture = capture(dir.path(), &["./tool"], None);
+    run(&capture).await;
+    let added = fs::read_to_string(dir.path().join("tool")).unwrap();
+    assert!(added.ends_with("echo added >>out\n"), "{added}");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("out")).unwrap(),
+        "approved\n"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_script_is_given_the_name_of_its_copy_and_its_own_arguments() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "#!/bin/sh\nprintf '%s|' \"$0\" \"$@\" >out\n";
+    script(dir.path(), "tool", text);
+    run(&capture(dir.path(), &["./tool", "a b", ""], None)).await;
+    let out = fs::read_to_string(dir.path().join("out")).unwrap();
+    let (name, arguments) = out.split_once('|').unwrap();
+    assert!(name.starts_with("/proc/self/fd/"), "{name}");
+    assert_eq!(arguments, "a b||");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn the_directory_is_the_opened_one_whatever_has_its_name_now() {
     let dir = tempfile::tempdir().unwrap();
     let inner = dir.path().join("inner");

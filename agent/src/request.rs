@@ -81,11 +81,13 @@ pub(crate) async fn perform(
     let (submitted, ticket) = session.submit(&asking).await?;
     let origin = session.heads().origin().to_owned();
     if let Err(error) = Agreed::check(&submitted, &asking.action, &origin) {
-        // Nobody shall approve what was not asked for; the ticket stays if this does not work.
-        if session
-            .withdraw(&ticket.claim, ticketed::PATIENCE)
-            .await
-            .is_ok()
+        // Nobody shall approve what was not asked for; the ticket stays if this does not work. A
+        // request that was joined is another process's as well.
+        if !submitted.joined
+            && session
+                .withdraw(&ticket.claim, ticketed::PATIENCE)
+                .await
+                .is_ok()
         {
             session.tickets().remove(ticket.claim.id)?;
         }

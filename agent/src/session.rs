@@ -112,6 +112,7 @@ impl Session {
             expires_at: submitted.expires_at,
             stage: Stage::Asked,
             redeemed_at: None,
+            shared: submitted.joined,
         };
         if !submitted.state.has_ended()
             && let Err(error) = self

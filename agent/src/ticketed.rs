@@ -114,9 +114,15 @@ pub(crate) async fn redeem(home: Option<&Path>, options: RedeemOptions) -> Resul
         Ok(redeemed) => redeemed,
         Err(error) if error.leaves_open() => {
             // The use may be taken, so the action must not be carried out on the strength of this.
-            let because = "the answer to the redemption was lost";
-            report_not_run(&mut session, &ticket, because).await;
-            return Err(error.into());
+            // If several asked, it may be taken by another process, which then carries it out.
+            if !session.tickets().may_be_anothers(options.id) {
+                let because = "the answer to the redemption was lost";
+                report_not_run(&mut session, &ticket, because).await;
+            }
+            return Err(Failure::from(error).hint(format!(
+                "carry out nothing; `countersign-agent wait {}` tells where it stands",
+                options.id
+            )));
         }
         Err(error) => return Err(error.into()),
     };

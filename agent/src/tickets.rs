@@ -5,14 +5,15 @@
 //! renamed. It goes when the request ends. Only names of our own making are used as paths, since a
 //! request's id has one spelling. Whether a ticket is still good is the daemon's to say.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::{RequestId, RunSecret};
 use countersign_shared::time::Timestamp;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use countersign_client::private::write_private;
@@ -62,8 +63,8 @@ pub enum TicketError {
     },
 }
 
-/// How far a request has come, as far as this side did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a request has come, as far as this side did it. Later is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Asked for.
@@ -87,6 +88,18 @@ pub struct Ticket {
     pub stage: Stage,
     /// When the one use was taken.
     pub redeemed_at: Option<Timestamp>,
+    /// Whether another asking has the same request, so that another process may take the use.
+    pub shared: bool,
+}
+
+impl Ticket {
+    /// Adds what another process of this user has kept of the same request. What it has reached
+    /// stays reached.
+    fn merge(&mut self, kept: &Self) {
+        self.stage = self.stage.max(kept.stage);
+        self.redeemed_at = kept.redeemed_at.or(self.redeemed_at);
+        self.shared |= kept.shared;
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,6 +112,8 @@ struct Stored {
     expires_at: Option<Timestamp>,
     stage: Stage,
     redeemed_at: Option<Timestamp>,
+    #[serde(default)]
+    shared: bool,
 }
 
 /// The files of one ticket's directory.
@@ -108,10 +123,14 @@ const OPENINGS: &str = "openings.json";
 const REPORT: &str = "report.json";
 const RUN: &str = "run";
 
+/// The file beside the store that whoever reads and writes a ticket in one step has locked.
+const LOCK: &str = "tickets.lock";
+
 /// All tickets of one user.
 #[derive(Debug, Clone)]
 pub struct Tickets {
     dir: PathBuf,
+    lock: PathBuf,
 }
 
 impl Tickets {
@@ -122,10 +141,14 @@ impl Tickets {
     pub fn open(state_dir: &Path) -> Result<Self, TicketError> {
         let dir = state_dir.join("tickets");
         make_private(&dir)?;
-        Ok(Self { dir })
+        let lock = state_dir.join(LOCK);
+        Ok(Self { dir, lock })
     }
 
     /// Keeps a new ticket with its document and openings.
+    ///
+    /// Whoever joins an earlier asking finds its ticket here, and takes nothing of it away: not how
+    /// far it has come, and not the openings, which come with the first asking only.
     ///
     /// # Errors
     /// When it cannot be written. Then the ticket is lost with this process.
@@ -135,20 +158,35 @@ impl Tickets {
         document: &[u8],
         openings: &[u8],
     ) -> Result<(), TicketError> {
-        make_private(&self.of(&ticket.claim.id))?;
-        self.write(&ticket.claim.id, DOCUMENT, document)?;
-        self.write(&ticket.claim.id, OPENINGS, openings)?;
-        self.update(ticket)
+        let _lock = self.lock()?;
+        let id = ticket.claim.id;
+        make_private(&self.of(&id))?;
+        if !self.has(id, TICKET)? {
+            self.write(&id, DOCUMENT, document)?;
+            self.write(&id, OPENINGS, openings)?;
+        }
+        self.update_locked(ticket)
     }
 
     /// Writes a ticket again that has come further.
     ///
-    /// Processes that asked for the same share it, so one of them may have removed it meanwhile;
-    /// whoever goes on with the request has it again.
+    /// Processes that asked for the same share it, so one of them may have come further than this
+    /// one, which stands; or may have removed it: whoever goes on with the request has it again.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn update(&self, ticket: &Ticket) -> Result<(), TicketError> {
+        let _lock = self.lock()?;
+        self.update_locked(ticket)
+    }
+
+    fn update_locked(&self, ticket: &Ticket) -> Result<(), TicketError> {
+        let mut ticket = ticket.clone();
+        match self.load(ticket.claim.id) {
+            Ok(kept) => ticket.merge(&kept),
+            Err(TicketError::Unknown { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let stored = Stored {
             v: 1,
             id: ticket.claim.id,
@@ -157,6 +195,7 @@ impl Tickets {
             expires_at: ticket.expires_at,
             stage: ticket.stage,
             redeemed_at: ticket.redeemed_at,
+            shared: ticket.shared,
         };
         let bytes = serde_json::to_vec(&stored).map_err(|source| TicketError::Format {
             path: self.of(&ticket.claim.id).join(TICKET),
@@ -195,6 +234,7 @@ impl Tickets {
             expires_at: stored.expires_at,
             stage: stored.stage,
             redeemed_at: stored.redeemed_at,
+            shared: stored.shared,
         })
     }
 
@@ -225,6 +265,13 @@ impl Tickets {
                 path: self.of(&id).join(RUN),
                 source: serde::de::Error::custom("it is no run secret"),
             })
+    }
+
+    /// Tells whether another process may take, or have taken, the use of a request.
+    ///
+    /// A ticket that is not there, or cannot be read, does not tell that nobody else has it.
+    pub fn may_be_anothers(&self, id: RequestId) -> bool {
+        self.load(id).map_or(true, |ticket| ticket.shared)
     }
 
     /// Keeps a report that the daemon has not heard.
@@ -259,6 +306,30 @@ impl Tickets {
             }
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Keeps other processes out until the result is dropped.
+    fn lock(&self) -> Result<File, TicketError> {
+        let failed = |source| TicketError::Write {
+            path: self.lock.clone(),
+            source,
+        };
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&self.lock)
+            .map_err(failed)?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|errno| failed(errno.into()))?;
+        Ok(lock)
+    }
+
+    fn has(&self, id: RequestId, name: &str) -> Result<bool, TicketError> {
+        let path = self.of(&id).join(name);
+        path.try_exists()
+            .map_err(|source| TicketError::Read { path, source })
     }
 
     fn of(&self, id: &RequestId) -> PathBuf {
@@ -307,130 +378,4 @@ fn make_private(path: &Path) -> Result<(), TicketError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use countersign_shared::id::TicketSecret;
-
-    use super::*;
-
-    fn ticket() -> Ticket {
-        Ticket {
-            claim: Claim {
-                id: RequestId::from_bytes([3; 16]),
-                secret: TicketSecret::from_bytes([7; 16]),
-            },
-            digest: Digest::of(b"document"),
-            expires_at: Some(Timestamp::from_millis(1_795_294_153_007)),
-            stage: Stage::Asked,
-            redeemed_at: None,
-        }
-    }
-
-    #[test]
-    fn another_process_finds_what_one_kept() {
-        let home = tempfile::tempdir().unwrap();
-        let mut kept = ticket();
-        let store = Tickets::open(home.path()).unwrap();
-        store.keep(&kept, b"document", b"{}").unwrap();
-        kept.stage = Stage::Redeemed;
-        kept.redeemed_at = kept.expires_at;
-        store.update(&kept).unwrap();
-
-        let found = Tickets::open(home.path())
-            .unwrap()
-            .load(kept.claim.id)
-            .unwrap();
-        assert_eq!(found.claim.secret.reveal(), kept.claim.secret.reveal());
-        assert_eq!(found.digest, kept.digest);
-        assert_eq!(found.stage, Stage::Redeemed);
-        assert_eq!(found.redeemed_at, kept.redeemed_at);
-    }
-
-    #[test]
-    fn nobody_else_can_read_a_ticket() {
-        let home = tempfile::tempdir().unwrap();
-        let kept = ticket();
-        let store = Tickets::open(home.path()).unwrap();
-        store.keep(&kept, b"document", b"{}").unwrap();
-        store.keep_report(kept.claim.id, b"{}").unwrap();
-        let run = RunSecret::from_bytes([8; 16]);
-        store.keep_run(kept.claim.id, &run).unwrap();
-        let found = store.run(kept.claim.id).unwrap().unwrap();
-        assert_eq!(found.reveal(), run.reveal());
-        let dir = store.of(&kept.claim.id);
-        assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
-        let names: Vec<_> = fs::read_dir(&dir)
-            .unwrap()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600);
-                entry.file_name()
-            })
-            .collect();
-        assert_eq!(names.len(), 5, "{names:?}");
-    }
-
-    #[test]
-    fn a_store_that_others_can_open_is_not_used() {
-        let home = tempfile::tempdir().unwrap();
-        Tickets::open(home.path()).unwrap();
-        for mode in [0o750, 0o705, 0o711] {
-            let dir = home.path().join("tickets");
-            fs::set_permissions(dir, fs::Permissions::from_mode(mode)).unwrap();
-            let error = Tickets::open(home.path()).unwrap_err();
-            assert!(matches!(error, TicketError::Foreign { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_linked_store_is_not_used() {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join("elsewhere")).unwrap();
-        std::os::unix::fs::symlink(home.path().join("elsewhere"), home.path().join("tickets"))
-            .unwrap();
-        let error = Tickets::open(home.path()).unwrap_err();
-        assert!(matches!(error, TicketError::Foreign { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_request_that_ended_leaves_nothing() {
-        let home = tempfile::tempdir().unwrap();
-        let kept = ticket();
-        let store = Tickets::open(home.path()).unwrap();
-        store.keep(&kept, b"document", b"{}").unwrap();
-        store.remove(kept.claim.id).unwrap();
-        store.remove(kept.claim.id).unwrap();
-        assert!(matches!(
-            store.load(kept.claim.id),
-            Err(TicketError::Unknown { .. })
-        ));
-        assert_eq!(
-            fs::read_dir(home.path().join("tickets")).unwrap().count(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_ticket_that_another_process_removed_is_kept_again() {
-        let home = tempfile::tempdir().unwrap();
-        let mut kept = ticket();
-        let store = Tickets::open(home.path()).unwrap();
-        store.keep(&kept, b"document", b"{}").unwrap();
-        store.remove(kept.claim.id).unwrap();
-        kept.stage = Stage::Redeemed;
-        store.update(&kept).unwrap();
-        assert_eq!(store.load(kept.claim.id).unwrap().stage, Stage::Redeemed);
-    }
-
-    #[test]
-    fn a_ticket_under_another_requests_name_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let kept = ticket();
-        let store = Tickets::open(home.path()).unwrap();
-        store.keep(&kept, b"document", b"{}").unwrap();
-        let other = RequestId::from_bytes([4; 16]);
-        fs::rename(store.of(&kept.claim.id), store.of(&other)).unwrap();
-        assert!(matches!(store.load(other), Err(TicketError::Format { .. })));
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ mod hostile;
 mod kills;
 mod refusals;
 mod run;
+mod shared;
 mod story;
 mod system;
 mod tidy;

@@ -6,6 +6,7 @@
 //! - [`process`] runs them to an end, or in the background, never for longer than they may take
 //! - [`home`] is an installation of its own for one test, with its daemon
 //! - [`system`] is one in system mode, with OS users of its own
+//! - [`line`] is a way to the daemon on which answers get lost
 //! - [`terminal`] is a terminal that a program draws on and a test types into
 //! - [`wait`] waits for a condition instead of sleeping
 //!
@@ -31,6 +32,7 @@ pub mod floor;
 pub mod home;
 pub mod installation;
 pub mod kills;
+pub mod line;
 pub mod measure;
 pub mod process;
 pub mod programs;

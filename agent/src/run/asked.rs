@@ -179,9 +179,9 @@ impl Asked {
             // Another process has it, and its run and its ticket are not ours to touch.
             Err(error) if error.is_taken() => return Err(error.into()),
             Err(error) if error.leaves_open() => {
-                // Whether the use was taken cannot be told, and a second try would be refused. Of
-                // a joined request, it may be another process that took it, and it may run.
-                if !self.joined {
+                // Whether the use was taken cannot be told, and a second try would be refused. Of a
+                // request that several asked for, another process may have taken it, and may run.
+                if !self.joined && !session.tickets().may_be_anothers(self.ticket.claim.id) {
                     self.report_not_run(session, "the answer to the redemption was lost")
                         .await;
                 }

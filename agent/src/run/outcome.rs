@@ -177,6 +177,7 @@ mod tests {
                 expires_at: None,
                 stage: crate::tickets::Stage::Started,
                 redeemed_at: None,
+                shared: false,
             }),
             state: State::Failed,
             end: Some(Finished {

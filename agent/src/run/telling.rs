@@ -59,6 +59,8 @@ pub(super) async fn withdraw(session: &mut Session, ticket: &Ticket) {
         Err(error) if error.is_lost() => {
             warn("the request could not be taken back; it ends by itself");
         }
+        // Somebody else asked for it as well, and needs the ticket.
+        Ok(state) if !state.has_ended() => return,
         // What cannot be taken back any more has ended already.
         Ok(_) | Err(_) => {}
     }

@@ -15,6 +15,7 @@ fn ticket(stage: Stage) -> Ticket {
         expires_at: None,
         stage,
         redeemed_at: Some(Timestamp::from_millis(1_000)),
+        shared: false,
     }
 }
 

@@ -45,6 +45,7 @@ fn asked(capture: &Capture, documented: &Capture) -> Asked {
             expires_at: None,
             stage: Stage::Asked,
             redeemed_at: None,
+            shared: false,
         },
         joined: submitted.joined,
     }

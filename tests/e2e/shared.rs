@@ -1,0 +1,76 @@
+//! One request, several processes: who joined, who has the use, and whose answer was lost.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use countersign_tests::home::Asked;
+use countersign_tests::line::Line;
+use countersign_tests::{Home, Running, wait_until};
+
+use crate::asking::{document, request};
+
+/// Takes the one use over a line on which the answer is lost.
+#[track_caller]
+fn redeem_without_an_answer(home: &Home, asked: &Asked) {
+    let line = Line::to(home);
+    let exact = document(home, asked);
+    let mut command: Command = home.agent_command(&["--home"]);
+    command.arg(line.path()).args(["redeem", &asked.id]);
+    command.arg("--document").arg(exact);
+    line.swallow();
+    let agent = Running::start(&mut command, Stdio::null());
+    home.wait_until_state(&asked.id, "redeemed");
+    line.cut();
+    let ran = agent.wait().expect_code(7);
+    assert!(ran.stderr.contains("carry out nothing"), "{ran:?}");
+}
+
+#[test]
+fn a_lost_redemption_of_an_own_request_is_reported_as_not_run() {
+    let home = Home::new();
+    let asked = request(&home, "orders");
+    home.approve(&asked).expect_code(0);
+    redeem_without_an_answer(&home, &asked);
+    assert_eq!(home.look(&asked.id).state, "not-run");
+}
+
+#[test]
+fn a_lost_redemption_of_a_joined_request_is_not_called_not_run() {
+    let home = Home::new();
+    let first = request(&home, "orders");
+    let second = request(&home, "orders");
+    assert_eq!(first.id, second.id);
+    home.approve(&first).expect_code(0);
+    redeem_without_an_answer(&home, &second);
+    // Who took the use cannot be told from here; it may be about to carry it out, and reports.
+    assert_eq!(home.look(&first.id).state, "redeemed");
+    home.agent(&["report", &first.id, "--outcome", "succeeded"])
+        .expect_code(0);
+    assert_eq!(home.look(&first.id).state, "succeeded");
+}
+
+#[test]
+fn of_two_runs_that_share_a_request_one_runs_and_the_other_says_so() {
+    let home = Home::new();
+    let command = ["run", "--", "sh", "-c", "echo ran >>ran"];
+    let first = Running::start(&mut home.agent_command(&command), Stdio::null());
+    let asked = home.wait_for_state("pending");
+    let second = Running::start(&mut home.agent_command(&command), Stdio::null());
+    let ticket = home
+        .root()
+        .join("state/tickets")
+        .join(&asked.id)
+        .join("ticket.json");
+    wait_until("the second has joined", || {
+        fs::read_to_string(&ticket).is_ok_and(|text| text.contains(r#""shared":true"#))
+    });
+    home.approve(&asked).expect_code(0);
+    let codes = [first, second].map(|agent| agent.wait().code);
+    assert!(codes == [0, 120] || codes == [120, 0], "{codes:?}");
+    assert_eq!(
+        fs::read_to_string(home.root().join("ran")).unwrap(),
+        "ran\n"
+    );
+    assert_eq!(home.look(&asked.id).state, "succeeded");
+    assert_eq!(home.list().len(), 1);
+}

@@ -1,0 +1,113 @@
+//! A second way to a home's daemon that can lose what the daemon answers.
+//!
+//! A connection is passed on byte by byte. Once the line is told to swallow, what the daemon sends on
+//! connections made from then on goes nowhere, and the caller gets no answer to what was done. Cut,
+//! those connections end, and new ones are passed on again.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::home::Home;
+
+/// The line. Its threads end with the test's process.
+#[derive(Debug)]
+pub struct Line {
+    home: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    swallows: bool,
+    swallowed: Vec<UnixStream>,
+}
+
+impl Line {
+    /// Makes a home beside `home` whose socket leads to the daemon of that one.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[track_caller]
+    pub fn to(home: &Home) -> Self {
+        let own = home.root().join("line");
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(own.join("run")).expect("a directory");
+        fs::copy(home.path().join("log.vkey"), own.join("log.vkey")).expect("the log's key");
+        let listener = UnixListener::bind(own.join("run/agent.sock")).expect("a socket");
+        let state = Arc::new(Mutex::new(State::default()));
+        let daemon = home.path().join("run/agent.sock");
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for caller in listener.incoming().flatten() {
+                // Without a daemon the caller finds its connection closed.
+                if let Ok(daemon) = UnixStream::connect(&daemon) {
+                    pass_on(caller, daemon, &shared);
+                }
+            }
+        });
+        Self { home: own, state }
+    }
+
+    /// Returns the home to give to `--home`.
+    pub fn path(&self) -> &Path {
+        &self.home
+    }
+
+    /// Loses every answer on connections that are made from now on.
+    pub fn swallow(&self) {
+        self.state().swallows = true;
+    }
+
+    /// Ends the connections whose answers were lost, and loses no further ones.
+    pub fn cut(&self) {
+        let mut state = self.state();
+        state.swallows = false;
+        for caller in state.swallowed.drain(..) {
+            // A caller that has gone by itself is gone.
+            drop(caller.shutdown(Shutdown::Both));
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pass_on(caller: UnixStream, daemon: UnixStream, state: &Mutex<State>) {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let swallows = state.swallows;
+    if swallows {
+        state.swallowed.extend(
+            [&caller, &daemon]
+                .into_iter()
+                .flat_map(UnixStream::try_clone),
+        );
+    }
+    let [caller_too, daemon_too] =
+        [&caller, &daemon].map(|stream| stream.try_clone().expect("a descriptor"));
+    thread::spawn(move || copy(caller, Some(daemon)));
+    thread::spawn(move || copy(daemon_too, (!swallows).then_some(caller_too)));
+}
+
+/// Copies until one side ends, to nowhere if there is no other.
+fn copy(mut from: UnixStream, mut to: Option<UnixStream>) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count) = from.read(&mut buffer) {
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
+            break;
+        };
+        if to.as_mut().is_some_and(|to| to.write_all(read).is_err()) {
+            break;
+        }
+    }
+    if let Some(to) = to {
+        drop(to.shutdown(Shutdown::Both));
+    }
+}

@@ -139,6 +139,8 @@ pub struct Asking {
     pub action: Vec<u8>,
     /// 16 random bytes that make repeating harmless.
     pub submission: [u8; 16],
+    /// Ties the askings of one tool call together, at most 256 bytes; empty when there is none.
+    pub ask_key: String,
     /// Whether the request ends with its last waiter.
     pub attached: bool,
 }
@@ -179,7 +181,7 @@ impl Client {
         let request = pb::SubmitRequest {
             action: asking.action.clone(),
             submission: asking.submission.to_vec(),
-            ask_key: String::new(),
+            ask_key: asking.ask_key.clone(),
             attached: asking.attached,
             known_size,
         };

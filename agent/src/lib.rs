@@ -9,6 +9,7 @@
 //! | [`cli`] | the command line |
 //! | [`request`], [`ticketed`] | ask, then wait, withdraw, redeem and report from other processes |
 //! | [`run`] | ask for a command, and run exactly that |
+//! | [`asked`], [`telling`] | one asking from the submit to the one use: the core of all that acts |
 //! | [`session`], [`waiting`], [`status`] | the conversation, through restarts of the daemon |
 //! | [`client`], [`wire`] | the calls; socket and places are in `countersign-client` |
 //! | [`tickets`] | what is kept between processes |
@@ -16,6 +17,7 @@
 //! | [`failure`], [`exit`], [`output`] | what is said at the end |
 //! | [`clock`], [`signals`], [`inherited`], [`sealed`] | the kernel's side |
 
+mod asked;
 pub mod cli;
 pub mod client;
 mod clock;
@@ -31,6 +33,7 @@ mod sealed;
 mod session;
 mod signals;
 mod status;
+mod telling;
 mod ticketed;
 pub mod tickets;
 mod waiting;

@@ -76,6 +76,7 @@ pub(crate) async fn perform(
     let asking = Asking {
         action,
         submission: token()?,
+        ask_key: String::new(),
         attached: false,
     };
     let (submitted, ticket) = session.submit(&asking).await?;

@@ -9,14 +9,13 @@
 //! A difference that is seen before the redemption takes the request back; one that is seen after
 //! it is reported as `not-run`.
 
-mod asked;
 mod capture;
 mod execute;
 mod input;
 mod outcome;
 mod program;
+mod see_through;
 mod tee;
-mod telling;
 
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -26,14 +25,15 @@ use countersign_shared::action::Contents;
 use countersign_shared::limits::Limits;
 use countersign_shared::text::Printable;
 
+use crate::asked::{self, Asked};
 use crate::cli::RunOptions;
+use crate::client::Asking;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::session::Session;
 use crate::signals::Signals;
 
-use asked::Asked;
 use capture::Capture;
 use outcome::{Ending, NotRun};
 
@@ -83,17 +83,24 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
         Ok(session) => session,
         Err(failure) => return NotRun::of(failure).into(),
     };
+    let asking = match crate::request::token() {
+        Ok(submission) => Asking {
+            action,
+            submission,
+            ask_key: String::new(),
+            attached: true,
+        },
+        Err(failure) => return NotRun::of(failure).into(),
+    };
     let submitted = tokio::select! {
         biased;
         // What was submitted already ends with its last waiter.
         signal = signals.next() => Err(asked::interrupted(signal)),
-        submitted = Asked::submit(&mut session, action) => submitted,
+        submitted = Asked::submit(&mut session, asking) => submitted,
     };
     match submitted {
         Ok(asked) => {
-            asked
-                .see_through(&mut session, &capture, &limits, &mut signals)
-                .await
+            see_through::see_through(asked, &mut session, &capture, &limits, &mut signals).await
         }
         Err(failure) => NotRun::of(failure).into(),
     }

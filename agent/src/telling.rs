@@ -15,10 +15,10 @@ use crate::session::Session;
 use crate::tickets::Ticket;
 
 /// How long taking back and telling of a failure wait for a daemon that does not answer.
-pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reports, and goes on trying for `patience`.
-pub(super) async fn report(
+pub(crate) async fn report(
     session: &mut Session,
     ticket: &Ticket,
     report: &Report,
@@ -32,7 +32,7 @@ pub(super) async fn report(
 }
 
 /// Keeps a report for `countersign-agent report`.
-pub(super) fn keep_report(session: &Session, ticket: &Ticket, report: &Report) {
+pub(crate) fn keep_report(session: &Session, ticket: &Ticket, report: &Report) {
     let kept = report
         .bytes()
         .map_err(|error| error.to_string())
@@ -52,7 +52,7 @@ pub(super) fn keep_report(session: &Session, ticket: &Ticket, report: &Report) {
 /// Takes the request back, as far as the daemon can be told; its deadline does it otherwise.
 ///
 /// Not for a request that was joined: it is another process's as well.
-pub(super) async fn withdraw(session: &mut Session, ticket: &Ticket) {
+pub(crate) async fn withdraw(session: &mut Session, ticket: &Ticket) {
     match session.withdraw(&ticket.claim, SHORT_PATIENCE).await {
         // A process that joined the request has taken the use, and needs the ticket to report.
         Err(error) if error.is_taken() => return,
@@ -69,13 +69,13 @@ pub(super) async fn withdraw(session: &mut Session, ticket: &Ticket) {
 }
 
 /// Removes a ticket that is of no use any more.
-pub(super) fn forget(session: &Session, ticket: &Ticket) {
+pub(crate) fn forget(session: &Session, ticket: &Ticket) {
     if let Err(error) = session.tickets().remove(ticket.claim.id) {
         warn(&crate::failure::chain(&error));
     }
 }
 
 /// Says something that changes nothing about the result.
-pub(super) fn warn(text: &str) {
+pub(crate) fn warn(text: &str) {
     output::message(&Printable::from_ours(format!("warning: {text}")));
 }

@@ -5,12 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use countersign_shared::id::TicketSecret;
-
 use super::*;
 use crate::cli::RunOptions;
-use crate::client::Claim;
-use crate::compare::tests::{ORIGIN, answer};
 
 fn capture(dir: &Path, text: &str, argument: &str) -> Capture {
     fs::write(dir.join("tool"), text).unwrap();
@@ -31,37 +27,22 @@ fn capture(dir: &Path, text: &str, argument: &str) -> Capture {
 /// A request about `capture` whose document holds `documented`.
 fn asked(capture: &Capture, documented: &Capture) -> Asked {
     let limits = Limits::default();
-    let theirs = documented.action(&limits).unwrap();
-    let submitted = answer(&theirs, ORIGIN);
-    Asked {
-        action: capture.action(&limits).unwrap(),
-        agreed: Agreed::check(&submitted, &theirs, ORIGIN).unwrap(),
-        ticket: Ticket {
-            claim: Claim {
-                id: submitted.id,
-                secret: TicketSecret::from_bytes([1; 16]),
-            },
-            digest: submitted.digest,
-            expires_at: None,
-            stage: Stage::Asked,
-            redeemed_at: None,
-            shared: false,
-        },
-        joined: submitted.joined,
-    }
+    crate::asked::tests::asked(
+        capture.action(&limits).unwrap(),
+        &documented.action(&limits).unwrap(),
+    )
 }
 
-async fn compare(asked: &Asked, capture: &Capture) -> Result<(), Failure> {
+async fn look(asked: &Asked, capture: &Capture) -> Result<(), Failure> {
     let mut signals = Signals::catch().unwrap();
-    let limits = Limits::default();
-    asked.compare(capture, &limits, &mut signals).await
+    compare(asked, capture, &Limits::default(), &mut signals).await
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_did_not_change_may_start() {
     let dir = tempfile::tempdir().unwrap();
     let capture = capture(dir.path(), "#!/bin/sh\n", "one");
-    compare(&asked(&capture, &capture), &capture).await.unwrap();
+    look(&asked(&capture, &capture), &capture).await.unwrap();
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -70,7 +51,7 @@ async fn a_program_that_changed_after_the_approval_does_not_start() {
     let capture = capture(dir.path(), "#!/bin/sh\necho safe\n", "one");
     let asked = asked(&capture, &capture);
     fs::write(dir.path().join("tool"), "#!/bin/sh\necho evil\n").unwrap();
-    let failure = compare(&asked, &capture).await.unwrap_err();
+    let failure = look(&asked, &capture).await.unwrap_err();
     assert_eq!((&*failure.code, failure.exit.for_run()), ("changed", 120));
 }
 
@@ -79,7 +60,7 @@ async fn another_command_than_the_one_asked_for_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
     let one = capture(dir.path(), "#!/bin/sh\n", "one");
     let other = capture(dir.path(), "#!/bin/sh\n", "other");
-    let failure = compare(&asked(&one, &one), &other).await.unwrap_err();
+    let failure = look(&asked(&one, &one), &other).await.unwrap_err();
     assert_eq!(&*failure.code, "changed");
 }
 
@@ -88,7 +69,7 @@ async fn what_the_signed_document_does_not_hold_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
     let one = capture(dir.path(), "#!/bin/sh\n", "one");
     let other = capture(dir.path(), "#!/bin/sh\n", "other");
-    let failure = compare(&asked(&one, &other), &one).await.unwrap_err();
+    let failure = look(&asked(&one, &other), &one).await.unwrap_err();
     assert_eq!(
         (&*failure.code, failure.exit),
         ("document-differs", Exit::Verification)

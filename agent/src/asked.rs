@@ -1,0 +1,249 @@
+//! One asking, from the submit to the one use: what running a command, a hook and a proxy have in
+//! common.
+//!
+//! ```text
+//! submit ─▶ wait ─▶ (what would be done is looked at again) holds ─▶ redeem ─▶ (it is done)
+//! ```
+//!
+//! Each step that fails leaves nothing that could still be used in this process's name: a request
+//! that is not wanted any more is let go, a use that was taken and not made is reported as not run.
+//! What the action is and who carries it out, this does not know.
+
+use std::time::Duration;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::machine::State;
+use countersign_shared::text::Untrusted;
+use rustix::process::Signal;
+
+use crate::client::Asking;
+use crate::clock;
+use crate::compare::Agreed;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::report::Report;
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::telling::{SHORT_PATIENCE, forget, keep_report, report, warn, withdraw};
+use crate::tickets::{Stage, Ticket};
+use crate::waiting::{self, Waited};
+
+/// What a wait came to, when it came to no failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Enough people, or a policy, said yes. The one use is still to be taken.
+    Approved,
+    /// The caller's own time is over, the request's is not.
+    StillPending,
+}
+
+/// A request that was submitted, with a document that holds the action.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    action: Vec<u8>,
+    agreed: Agreed,
+    ticket: Ticket,
+    /// Whether another process asked for it first, and may make use of it.
+    joined: bool,
+    /// Where it stood when it was asked for.
+    state: State,
+}
+
+impl Asked {
+    /// Asks, and checks that the document holds what was asked.
+    ///
+    /// # Errors
+    /// When it was refused, or the document is about something else.
+    pub(crate) async fn submit(session: &mut Session, asking: Asking) -> Result<Self, Failure> {
+        let (submitted, ticket) = session.submit(&asking).await?;
+        let origin = session.heads().origin().to_owned();
+        let agreed = match Agreed::check(&submitted, &asking.action, &origin) {
+            Ok(agreed) => agreed,
+            Err(error) => {
+                if !submitted.joined {
+                    withdraw(session, &ticket).await;
+                }
+                return Err(Failure::of(Exit::Verification, "document-differs", &error));
+            }
+        };
+        if submitted.state.has_ended() {
+            return Err(ended(submitted.state, &submitted.reason));
+        }
+        Ok(Self {
+            action: asking.action,
+            agreed,
+            ticket,
+            joined: submitted.joined,
+            state: submitted.state,
+        })
+    }
+
+    /// Returns the request.
+    pub(crate) const fn id(&self) -> RequestId {
+        self.agreed.id()
+    }
+
+    /// Returns the ticket.
+    pub(crate) const fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+
+    /// Takes the ticket out, when the use has been made.
+    pub(crate) fn into_ticket(self) -> Ticket {
+        self.ticket
+    }
+
+    /// Waits for the approval, for at most `patience`.
+    ///
+    /// # Errors
+    /// When there will be none, or a signal came, or nobody can tell; the request is let go then.
+    pub(crate) async fn wait(
+        &self,
+        session: &mut Session,
+        patience: Option<Duration>,
+        signals: &mut Signals,
+    ) -> Result<Answer, Failure> {
+        if self.state == State::Approved {
+            // Nobody had to be asked. The proof is that of the redemption.
+            return Ok(Answer::Approved);
+        }
+        let waited = waiting::wait(session, &self.ticket, patience, signals).await;
+        let failure = match waited {
+            Ok(Waited::Decided(standing)) if standing.state == State::Approved => {
+                return Ok(Answer::Approved);
+            }
+            Ok(Waited::Decided(standing)) => {
+                if standing.state.has_ended() {
+                    forget(session, &self.ticket);
+                }
+                return Err(ended(standing.state, &standing.reason));
+            }
+            Ok(Waited::StillPending) => return Ok(Answer::StillPending),
+            Ok(Waited::Expired) => expired(self.id()),
+            Ok(Waited::Unreachable) => Failure::new(
+                Exit::Unreachable,
+                "daemon-unreachable",
+                "not approved: the daemon was not reachable until the request's end",
+            )
+            .hint("start `countersignd` and ask again"),
+            Ok(Waited::Interrupted(signal)) => interrupted(signal),
+            Err(failure) => failure,
+        };
+        self.let_go(session).await;
+        Err(failure)
+    }
+
+    /// Wants no more of the request. One that was joined stays for whoever asked first; the daemon
+    /// sees this waiter go, and ends an attached request with its last.
+    pub(crate) async fn let_go(&self, session: &mut Session) {
+        if self.joined {
+            session.hang_up();
+        } else {
+            withdraw(session, &self.ticket).await;
+        }
+    }
+
+    /// Checks that `action`, written anew from what would be done now, is what was asked for and
+    /// what the signed document holds (R9).
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn holds(&self, action: &[u8]) -> Result<(), Failure> {
+        if action != self.action {
+            return Err(Failure::new(
+                Exit::Conflict,
+                "changed",
+                "what would run is not what was asked for",
+            ));
+        }
+        self.agreed
+            .holds(action)
+            .map_err(|error| Failure::of(Exit::Verification, "document-differs", &error))
+    }
+
+    /// Takes the one use, and checks that the log has it. With `stays`, this process carries the
+    /// action out, and the daemon looks whether it lives.
+    ///
+    /// # Errors
+    /// When the use is not, or not for sure, this process's. Nothing may be done then.
+    pub(crate) async fn redeem(
+        &mut self,
+        session: &mut Session,
+        stays: bool,
+    ) -> Result<(), Failure> {
+        self.ticket.digest = self.agreed.digest();
+        let redeemed = match session.redeem(&self.ticket, stays).await {
+            Ok(redeemed) => redeemed,
+            // Another process has it, and its run and its ticket are not ours to touch.
+            Err(error) if error.is_taken() => return Err(error.into()),
+            Err(error) if error.leaves_open() => {
+                // Whether the use was taken cannot be told, and a second try would be refused. Of a
+                // request that several asked for, another process may have taken it, and may run.
+                if !self.joined && !session.tickets().may_be_anothers(self.ticket.claim.id) {
+                    self.report_not_run(session, "the answer to the redemption was lost")
+                        .await;
+                }
+                return Err(error.into());
+            }
+            Err(error) => {
+                self.let_go(session).await;
+                return Err(error.into());
+            }
+        };
+        self.ticket.stage = Stage::Redeemed;
+        self.ticket.redeemed_at = Some(clock::wall());
+        if let Err(failure) = session.check_redemption(&self.ticket, &redeemed) {
+            self.report_not_run(session, &failure.message).await;
+            return Err(failure);
+        }
+        // The use is ours, and this process holds all that it needs to run and report.
+        if let Err(error) = session.tickets().update(&self.ticket) {
+            warn(&crate::failure::chain(&error));
+        }
+        Ok(())
+    }
+
+    /// Reports that the use that was taken is not made.
+    pub(crate) async fn report_not_run(&self, session: &mut Session, because: &str) {
+        let not_run = Report::NotRun {
+            because: because.to_owned(),
+        };
+        match report(session, &self.ticket, &not_run, SHORT_PATIENCE).await {
+            Ok(_) => forget(session, &self.ticket),
+            Err(_) => keep_report(session, &self.ticket, &not_run),
+        }
+    }
+}
+
+/// Says that a signal came before anything ran.
+pub(crate) fn interrupted(signal: Signal) -> Failure {
+    let name = match signal {
+        Signal::INT => "SIGINT",
+        Signal::TERM => "SIGTERM",
+        Signal::HUP => "SIGHUP",
+        _ => "SIGQUIT",
+    };
+    Failure::new(
+        Exit::Interrupted,
+        "interrupted",
+        format!("interrupted by {name}; nothing ran"),
+    )
+}
+
+/// Says that the request's time is over.
+pub(crate) fn expired(id: RequestId) -> Failure {
+    Failure::new(
+        Exit::Expired,
+        "expired",
+        format!("nobody decided `{id}` in time"),
+    )
+    .hint("ask again")
+}
+
+/// Says that a request ended without an approval.
+fn ended(state: State, reason: &Untrusted) -> Failure {
+    crate::request::not_approved(state, reason)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,179 @@
+//! From the asking for a command to the end of its run: wait, compare, redeem, compare, start,
+//! report.
+
+use std::time::Duration;
+
+use countersign_shared::limits::Limits;
+use countersign_shared::machine::State;
+use countersign_shared::text::Printable;
+
+use super::capture::{Capture, CaptureError};
+use super::execute::{self, Running};
+use super::outcome::{Ending, NotRun};
+use crate::asked::{self, Answer, Asked};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::report::{Finished, Report};
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::telling::{forget, keep_report, report, warn};
+use crate::tickets::{Stage, Ticket};
+
+/// How long a report waits for a daemon that does not answer.
+const REPORT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits, and runs the command if it is approved.
+pub(super) async fn see_through(
+    mut asked: Asked,
+    session: &mut Session,
+    capture: &Capture,
+    limits: &Limits,
+    signals: &mut Signals,
+) -> Ending {
+    if let Err(failure) = wait(&asked, session, signals).await {
+        return not_run(&asked, failure);
+    }
+    if let Err(failure) = compare(&asked, capture, limits, signals).await {
+        asked.let_go(session).await;
+        return not_run(&asked, failure);
+    }
+    if let Err(failure) = asked.redeem(session, true).await {
+        return not_run(&asked, failure);
+    }
+    if let Err(failure) = compare(&asked, capture, limits, signals).await {
+        asked.report_not_run(session, &failure.message).await;
+        return not_run(&asked, failure);
+    }
+    match execute::start(capture) {
+        Ok(running) => stay(asked.into_ticket(), session, running, signals).await,
+        Err(error) => {
+            let failure = Failure::of(Exit::Failure, "not-started", &error);
+            asked.report_not_run(session, &failure.message).await;
+            NotRun {
+                code: error.exit(),
+                ..tell(&asked, failure)
+            }
+            .into()
+        }
+    }
+}
+
+/// Waits for the approval. Everything else is an error.
+async fn wait(asked: &Asked, session: &mut Session, signals: &mut Signals) -> Result<(), Failure> {
+    match asked.wait(session, None, signals).await? {
+        Answer::Approved => Ok(()),
+        // Without a limit of ours there is nothing else to wait for.
+        Answer::StillPending => {
+            asked.let_go(session).await;
+            Err(asked::expired(asked.id()))
+        }
+    }
+}
+
+/// Looks again at what would run, and whether it is what the signed document holds (R9).
+/// Whoever pressed Ctrl-C meanwhile does not want it any more.
+async fn compare(
+    asked: &Asked,
+    capture: &Capture,
+    limits: &Limits,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    if let Some(signal) = signals.arrived().await {
+        return Err(asked::interrupted(signal));
+    }
+    let changed = |error: CaptureError| Failure::of(Exit::Conflict, "changed", &error);
+    capture.check().map_err(changed)?;
+    asked.holds(&capture.action(limits).map_err(changed)?)
+}
+
+/// Reports the start, stays with the program, and reports the end.
+async fn stay(
+    mut ticket: Ticket,
+    session: &mut Session,
+    running: Running,
+    signals: &mut Signals,
+) -> Ending {
+    let started = Report::Started { pid: running.pid() };
+    let (reported, end) = tokio::join!(
+        report(session, &ticket, &started, REPORT_PATIENCE),
+        running.finish(signals),
+    );
+    let end = match end {
+        Ok(end) => end,
+        Err(error) => {
+            // It ran, and how it ended cannot be told: the daemon must not hear of a success.
+            warn(&format!("the end of the program cannot be told: {error}"));
+            return Ending::Ran {
+                code: Exit::Failure.for_run(),
+                ticket: Box::new(ticket),
+                state: State::Indeterminate,
+                end: None,
+            };
+        }
+    };
+    if reported.is_ok() {
+        ticket.stage = Stage::Started;
+    }
+    let state = tell_end(&ticket, session, &started, &end).await;
+    Ending::Ran {
+        code: code(&end),
+        ticket: Box::new(ticket),
+        state,
+        end: Some(end),
+    }
+}
+
+/// Reports the end, and the start before it when the daemon has not heard of that.
+async fn tell_end(
+    ticket: &Ticket,
+    session: &mut Session,
+    started: &Report,
+    end: &Finished,
+) -> State {
+    if ticket.stage != Stage::Started {
+        // A refusal may mean that only the answer was lost; the next report will tell.
+        drop(report(session, ticket, started, REPORT_PATIENCE).await);
+    }
+    let finished = Report::Finished(end.clone());
+    match report(session, ticket, &finished, REPORT_PATIENCE).await {
+        Ok(state) => {
+            forget(session, ticket);
+            state
+        }
+        Err(error) => {
+            keep_report(session, ticket, &finished);
+            let id = ticket.claim.id;
+            let cause = crate::failure::chain(&error);
+            warn(&format!("the end of the run was not reported: {cause}"));
+            output::message(&Printable::from_ours(format!(
+                "next: it is recorded as indeterminate until `countersign-agent report {id}`"
+            )));
+            State::Indeterminate
+        }
+    }
+}
+
+fn not_run(asked: &Asked, failure: Failure) -> Ending {
+    tell(asked, failure).into()
+}
+
+fn tell(asked: &Asked, failure: Failure) -> NotRun {
+    NotRun {
+        ticket: Some(Box::new(asked.ticket().clone())),
+        ..NotRun::of(failure)
+    }
+}
+
+/// Returns the exit code that a shell would see.
+fn code(end: &Finished) -> u8 {
+    let number = match (end.exit, end.signal) {
+        (Some(exit), _) => exit,
+        (None, Some(signal)) => signal.saturating_add(128),
+        (None, None) => 125,
+    };
+    u8::try_from(number & 0xff).unwrap_or(125)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! The arguments of `exec.run`: exactly what the kernel will be given.
+//! The arguments of `exec.run`: exactly what the kernel will be given, or, under `tool`, what an
+//! agent's client makes of the call of a tool, which it carries out itself.
 
 use serde_json::{Value, json};
 
@@ -23,9 +24,13 @@ impl Program {
     }
 }
 
-/// Checks `{"argv","program":{"path","sha256"},"stdin"}`.
+/// How long the names in `tool` may be, in bytes.
+const TOOL_BYTES: usize = 256;
+
+/// Checks `{"argv","program":{"path","sha256"},"stdin"}`, and `"tool":{"client","name","input"}`
+/// where there is one.
 pub(super) fn arguments(placed: &Placed<'_>, form: Form) -> Result<(), ActionError> {
-    let fields = placed.fields(&["argv", "program", "stdin"])?;
+    let fields = placed.fields(&["argv", "program", "stdin", "tool"])?;
     let argv = fields.required("argv")?;
     let mut count = 0_usize;
     for element in argv.elements()? {
@@ -44,6 +49,16 @@ pub(super) fn arguments(placed: &Placed<'_>, form: Form) -> Result<(), ActionErr
     let digest = program.required("sha256")?;
     if Digest::from_hex(digest.text()?).is_err() {
         return Err(digest.bad_value("64 lower-case hexadecimal digits"));
+    }
+
+    if let Some(tool) = fields.optional("tool") {
+        let tool = tool.fields(&["client", "name", "input"])?;
+        for name in ["client", "name"] {
+            tool.required(name)?.short_text(TOOL_BYTES)?;
+        }
+        let input = tool.required("input")?;
+        input.object()?;
+        reserved::free(&input, form)?;
     }
 
     match fields.required("stdin")?.null_or() {

@@ -428,3 +428,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_may_say_which_tool_of_a_client_runs_it() {
+    let tool = json!({"client": "claude", "name": "Bash", "input": {"timeout": 120_000}});
+    let whole = with(exec(), "/arguments/tool", Some(tool));
+    read(&whole).unwrap();
+    for (pointer, new) in [
+        ("/arguments/tool/client", None),
+        ("/arguments/tool/client", Some(json!(""))),
+        ("/arguments/tool/name", Some(json!(7))),
+        ("/arguments/tool/input", None),
+        ("/arguments/tool/input", Some(json!("x"))),
+        ("/arguments/tool/input", Some(json!({"$x": 1}))),
+        ("/arguments/tool/more", Some(json!("x"))),
+    ] {
+        assert!(
+            read(&with(whole.clone(), pointer, new)).is_err(),
+            "{pointer}"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! The log handed out: to a SIEM, to a spreadsheet, to an auditor.
+//!
+//! Everything here is a pure function of what it is handed: the exact bytes of entries in order,
+//! request documents, the files of rules, a signed head. Nothing opens a database, asks a daemon,
+//! looks at a clock, or is believed: an export of entries that do not have the root of the signed
+//! head fails. Entries stream through; what is held in memory does not grow with the log.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`source`], [`sink`] | where the log comes from, and where files go |
+//! | [`record`] | one entry, as exports read it |
+//! | [`export`] | one file of entries: [`jsonl`], [`csv`], [`ocsf`], [`cef`] |
+//!
+//! Text that an agent wrote is written in the Exact encoding of
+//! [`text`](countersign_shared::text), except where the exact bytes of entries and documents are
+//! what is asked for.
+
+pub mod cef;
+pub mod csv;
+pub mod export;
+pub mod jsonl;
+mod meaning;
+pub mod ocsf;
+pub mod record;
+pub mod sink;
+pub mod source;
+
+#[cfg(test)]
+mod fixture;

@@ -10,6 +10,7 @@
 //! | [`source`], [`sink`] | where the log comes from, and where files go |
 //! | [`record`] | one entry, as exports read it |
 //! | [`export`] | one file of entries: [`jsonl`], [`csv`], [`ocsf`], [`cef`] |
+//! | [`tiles`] | the log as a directory that other implementations read |
 //!
 //! Text that an agent wrote is written in the Exact encoding of
 //! [`text`](countersign_shared::text), except where the exact bytes of entries and documents are
@@ -24,6 +25,7 @@ pub mod ocsf;
 pub mod record;
 pub mod sink;
 pub mod source;
+pub mod tiles;
 
 #[cfg(test)]
 mod fixture;

@@ -1,0 +1,181 @@
+//! The log as a directory of C2SP `tlog-tiles`: what every other implementation reads.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `checkpoint` | the signed head |
+//! | `tile/<L>/<N>` | 256 hashes of level 8·L of the tree, 32 bytes each |
+//! | `tile/entries/<N>` | 256 entries, each after its length in two bytes, most significant first |
+//!
+//! The last tile of a level has fewer, and is called `<N>.p/<W>`. Numbers above 999 are written in
+//! parts of three digits, `x001/234`. What is written is held against the head before the head is.
+
+use std::io::Write as _;
+
+use countersign_shared::log::checkpoint;
+use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::tree::{Frontier, Hash, leaf_hash};
+
+use crate::export::{ExportError, Exported, same_root};
+use crate::sink::Sink;
+use crate::source::Source;
+
+mod path;
+#[cfg(test)]
+mod tests;
+
+pub use path::{entries_path, tile_path};
+
+/// How many hashes a tile has, and how many entries a bundle.
+pub const WIDTH: u64 = 256;
+
+/// The height of a tile: a level of tiles is that of the tree divided by this.
+const HEIGHT: u8 = 8;
+
+/// A directory of tiles that grows by entries.
+#[expect(missing_debug_implementations, reason = "a sink has none")]
+pub struct Tiles<'s> {
+    sink: &'s mut dyn Sink,
+    frontier: Frontier,
+    /// For each level of tiles, the hashes of the tile that is not full yet.
+    levels: Vec<Level>,
+    bundle: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    /// How many tiles are full.
+    full: u64,
+    hashes: Vec<u8>,
+}
+
+impl<'s> Tiles<'s> {
+    /// Begins with no entry.
+    pub fn new(sink: &'s mut dyn Sink) -> Self {
+        Self {
+            sink,
+            frontier: Frontier::new(),
+            levels: Vec::new(),
+            bundle: Vec::new(),
+        }
+    }
+
+    /// Returns the right edge of the tree over the entries so far.
+    pub const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    ///
+    /// When a tile that it fills cannot be written, or the entry is longer than 65,535 bytes.
+    pub fn entry(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        for node in self.frontier.push(leaf_hash(bytes))? {
+            if node.level % HEIGHT == 0 {
+                self.hash(usize::from(node.level / HEIGHT), node.hash)?;
+            }
+        }
+        let seq = self.frontier.size().saturating_sub(1);
+        let problem = crate::record::RecordError::TooLarge { found: bytes.len() };
+        let length =
+            u16::try_from(bytes.len()).map_err(|_| ExportError::Record { seq, problem })?;
+        self.bundle.extend_from_slice(&length.to_be_bytes());
+        self.bundle.extend_from_slice(bytes);
+        if self.frontier.size().is_multiple_of(WIDTH) {
+            let name = entries_path(self.frontier.size() / WIDTH - 1, WIDTH);
+            let bundle = std::mem::take(&mut self.bundle);
+            self.put(&name, &bundle)?;
+        }
+        Ok(())
+    }
+
+    fn hash(&mut self, level: usize, hash: Hash) -> Result<(), ExportError> {
+        // Levels begin one after another, each with the first node of the one below being full.
+        if level == self.levels.len() {
+            self.levels.push(Level::default());
+        }
+        let Some(tile) = self.levels.get_mut(level) else {
+            return Ok(());
+        };
+        tile.hashes.extend_from_slice(hash.as_bytes());
+        if width(&tile.hashes) < WIDTH {
+            return Ok(());
+        }
+        let hashes = std::mem::take(&mut tile.hashes);
+        let name = tile_path(level, tile.full, WIDTH);
+        tile.full = tile.full.saturating_add(1);
+        self.put(&name, &hashes)
+    }
+
+    /// Writes the tiles that are not full, and the head, which must be over these entries.
+    ///
+    /// # Errors
+    ///
+    /// When the head is not the log's or not over these entries, or a file cannot be written.
+    pub fn finish(mut self, note: &str, key: &VerifierKey) -> Result<Exported, ExportError> {
+        let head = checkpoint::open(note, std::slice::from_ref(key), key.name())?;
+        same_root(&head, &self.frontier)?;
+        for (level, tile) in std::mem::take(&mut self.levels).into_iter().enumerate() {
+            if !tile.hashes.is_empty() {
+                let name = tile_path(level, tile.full, width(&tile.hashes));
+                self.put(&name, &tile.hashes)?;
+            }
+        }
+        let size = self.frontier.size();
+        if !self.bundle.is_empty() {
+            let name = entries_path(size / WIDTH, size % WIDTH);
+            let bundle = std::mem::take(&mut self.bundle);
+            self.put(&name, &bundle)?;
+        }
+        self.put("checkpoint", note.as_bytes())?;
+        Ok(Exported {
+            head,
+            written: size,
+        })
+    }
+
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
+        put(self.sink, name, bytes)
+    }
+}
+
+/// Returns how many hashes there are.
+fn width(hashes: &[u8]) -> u64 {
+    u64::try_from(hashes.len() / Hash::LEN).unwrap_or(u64::MAX)
+}
+
+/// Writes a whole file.
+pub(crate) fn put(sink: &mut dyn Sink, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
+    let mut write = || {
+        let mut file = sink.begin(name)?;
+        file.write_all(bytes)?;
+        file.close()
+    };
+    write().map_err(|cause| ExportError::write(name, cause))
+}
+
+/// Writes the whole log up to the source's head.
+///
+/// # Errors
+///
+/// As [`ExportError`] says.
+pub fn write(
+    source: &impl Source,
+    key: &VerifierKey,
+    sink: &mut dyn Sink,
+) -> Result<Exported, ExportError> {
+    let note = source.checkpoint()?;
+    let head = checkpoint::open(&note, std::slice::from_ref(key), key.name())?;
+    let mut tiles = Tiles::new(sink);
+    source.entries(0..head.size(), &mut |at, bytes| {
+        let expected = tiles.frontier().size();
+        if at != expected {
+            return Err(ExportError::Order {
+                expected,
+                found: at,
+            });
+        }
+        tiles.entry(bytes)
+    })?;
+    tiles.finish(&note, key)
+}

@@ -10,6 +10,8 @@
 //! | [`source`], [`sink`] | where the log comes from, and where files go |
 //! | [`record`] | one entry, as exports read it |
 //! | [`export`] | one file of entries: [`jsonl`], [`csv`], [`ocsf`], [`cef`] |
+//! | [`life`] | what became of each request |
+//! | [`usage`] | who used which data |
 //! | [`tiles`] | the log as a directory that other implementations read |
 //!
 //! Text that an agent wrote is written in the Exact encoding of
@@ -20,12 +22,14 @@ pub mod cef;
 pub mod csv;
 pub mod export;
 pub mod jsonl;
+pub mod life;
 mod meaning;
 pub mod ocsf;
 pub mod record;
 pub mod sink;
 pub mod source;
 pub mod tiles;
+pub mod usage;
 
 #[cfg(test)]
 mod fixture;

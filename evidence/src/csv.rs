@@ -81,6 +81,11 @@ impl<W: Write> Table<W> {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+
+    /// Ends the table, and returns what it was written to.
+    pub(crate) fn into_inner(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
 }
 
 /// Writes entries as rows.

@@ -6,6 +6,7 @@
 
 use std::io::{self, Write};
 
+use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::{Checkpoint, CheckpointError};
 use countersign_shared::log::note::VerifierKey;
@@ -70,6 +71,12 @@ pub enum ExportError {
     Document {
         /// The request.
         id: RequestId,
+    },
+    /// None of the files of rules has their digest.
+    #[error("no file of the rules {rules} has that digest")]
+    Rules {
+        /// The digest.
+        rules: Digest,
     },
     /// The file cannot be written.
     #[error("`{name}` cannot be written")]

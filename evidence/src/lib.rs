@@ -12,6 +12,8 @@
 //! | [`export`] | one file of entries: [`jsonl`], [`csv`], [`ocsf`], [`cef`] |
 //! | [`life`] | what became of each request |
 //! | [`usage`] | who used which data |
+//! | [`population`], [`controls`] | tables for auditors |
+//! | [`pack`] | a directory that an auditor can check without us |
 //! | [`tiles`] | the log as a directory that other implementations read |
 //!
 //! Text that an agent wrote is written in the Exact encoding of
@@ -19,12 +21,15 @@
 //! what is asked for.
 
 pub mod cef;
+pub mod controls;
 pub mod csv;
 pub mod export;
 pub mod jsonl;
 pub mod life;
 mod meaning;
 pub mod ocsf;
+pub mod pack;
+pub mod population;
 pub mod record;
 pub mod sink;
 pub mod source;

@@ -35,6 +35,8 @@ const HEIGHT: u8 = 8;
 #[expect(missing_debug_implementations, reason = "a sink has none")]
 pub struct Tiles<'s> {
     sink: &'s mut dyn Sink,
+    /// Whether the entries are written as well.
+    bundles: bool,
     frontier: Frontier,
     /// For each level of tiles, the hashes of the tile that is not full yet.
     levels: Vec<Level>,
@@ -53,9 +55,18 @@ impl<'s> Tiles<'s> {
     pub fn new(sink: &'s mut dyn Sink) -> Self {
         Self {
             sink,
+            bundles: true,
             frontier: Frontier::new(),
             levels: Vec::new(),
             bundle: Vec::new(),
+        }
+    }
+
+    /// Begins a directory of hashes only, whose entries are told by other means.
+    pub fn hashes_only(sink: &'s mut dyn Sink) -> Self {
+        Self {
+            bundles: false,
+            ..Self::new(sink)
         }
     }
 
@@ -74,6 +85,9 @@ impl<'s> Tiles<'s> {
             if node.level % HEIGHT == 0 {
                 self.hash(usize::from(node.level / HEIGHT), node.hash)?;
             }
+        }
+        if !self.bundles {
+            return Ok(());
         }
         let seq = self.frontier.size().saturating_sub(1);
         let problem = crate::record::RecordError::TooLarge { found: bytes.len() };

@@ -1,0 +1,107 @@
+//! The README of a pack: what it is about, what lies where, and what is shown by it.
+
+use super::survey::Survey;
+use super::{Order, Packed, Scope};
+
+/// Writes the README.
+pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
+    let head = &packed.head;
+    let time = |at: Option<countersign_shared::time::Timestamp>, none: &str| {
+        at.map_or_else(|| none.to_owned(), |at| at.to_string())
+    };
+    let (scope, completeness) = match order.scope {
+        Scope::Period(period) => {
+            let (begin, end) = (packed.range.start, packed.range.end);
+            let scope = format!(
+                "the time from {} up to and without {}",
+                time(period.from, "the beginning of the log"),
+                time(period.until, "the end of the log"),
+            );
+            let before = match survey.before {
+                Some(at) => format!("The entry before them, of {at}, is here as well."),
+                None => "No entry is before them.".to_owned(),
+            };
+            let after = match survey.after {
+                Some(at) => format!("The entry after them, of {at}, is here as well."),
+                None => "No entry is after them.".to_owned(),
+            };
+            let completeness = format!(
+                "The entries of this time have the positions from {begin} up to and without {end}. All of them are\n\
+                 here, each a leaf of the one tree under the log's signed head: none can be left out, added\n\
+                 or exchanged.\n\
+                 {before}\n\
+                 {after}\n\
+                 Times in the log never go back, except at an entry `clock.jumped`; only a pack of the whole log\n\
+                 shows that none stands elsewhere. Earlier entries are here where a request of this time began\n\
+                 before it, and those that say who could sign."
+            );
+            (scope, completeness)
+        }
+        Scope::Request(id) => (
+            format!("the request {id}"),
+            "Each entry here is a leaf of the tree under the log's signed head. That there are no other\n\
+             entries about the request is not shown: ask for a period to have that."
+                .to_owned(),
+        ),
+    };
+    let last = time(survey.last, "(no entry)");
+    format!(
+        "EVIDENCE PACK OF A COUNTERSIGN LOG\n\
+         \n\
+         log       {origin}\n\
+         head      {size} entries, root {root}\n\
+         last      {last}\n\
+         about     {scope}\n\
+         holds     {entries} entries, {requests} requests, {statements} signed statements\n\
+         made      {made} by {software}\n\
+         \n\
+         COMPLETE\n\
+         \n\
+         {completeness}\n\
+         \n\
+         CHECK IT\n\
+         \n\
+         \x20   sh verify.sh\n\
+         \n\
+         needs sh, sha256sum, ssh-keygen and python3, and nothing else. It ends with 0 when everything is\n\
+         as it should be, with 9 when something is not, and with 1 when it cannot tell. A script that\n\
+         came with the evidence is no witness: read it, or compare it with the one that is published\n\
+         with the program. Three things in this pack can be believed only after a look elsewhere:\n\
+         \n\
+         \x20   the log's key          --vkey FILE    as you had it before, or from the operator's record\n\
+         \x20   a head of the log      --head FILE    as a console, an agent or a witness kept it\n\
+         \x20   the people's keys      compare allowed_signers/ with the keys that the people give you\n\
+         \n\
+         WHAT LIES WHERE\n\
+         \n\
+         entries.jsonl        the exact bytes of the entries, one to a line\n\
+         checkpoint           the log's signed head (C2SP tlog-checkpoint)\n\
+         tile/                the hashes of the whole log (C2SP tlog-tiles)\n\
+         trust-policy         the log's key (C2SP tlog-policy)\n\
+         population.csv       every request, one to a row\n\
+         documents/           what was asked, shown and signed, by request; secrets are masked\n\
+         decisions/           what people signed, by the position of the entry, with its .sig\n\
+         allowed_signers/     who could sign, by the position of the entry that said so\n\
+         roster.csv           the people, their groups and keys, and each change\n\
+         policies/            the rules, by their digest\n\
+         usage.csv            which data was used (stated where the entries say so)\n\
+         controls.csv         which entries support evidence for which control\n\
+         pack.json            what this page says, for programs\n\
+         manifest.sha256      the digests of all files\n\
+         \n\
+         WHAT IS NOT HERE\n\
+         \n\
+         documents that were erased: {erased}; rules whose files were not kept: {missing}.\n\
+         What an agent's side executed is what it reported; see `executor` in population.csv.\n",
+        origin = head.origin(),
+        size = head.size(),
+        root = head.root(),
+        entries = packed.entries,
+        requests = packed.requests,
+        statements = packed.statements,
+        made = order.made_at,
+        software = crate::record::shown(&order.software),
+        erased = packed.erased.len(),
+        missing = packed.rules_missing.len(),
+    )
+}

@@ -1,0 +1,179 @@
+//! The first reading of the log: its tree, and where in it the period lies.
+
+use std::ops::Range;
+
+use countersign_shared::log::checkpoint::{self, Checkpoint};
+use countersign_shared::log::note::VerifierKey;
+use countersign_shared::time::Timestamp;
+
+use super::{Order, Scope};
+use crate::export::ExportError;
+use crate::record::Record;
+use crate::sink::Sink;
+use crate::source::{Period, Source};
+use crate::tiles::Tiles;
+
+/// What the first reading found.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) head: Checkpoint,
+    /// The smallest stretch of positions that holds every entry of the period; the end of the log
+    /// when the pack is about one request.
+    pub(super) range: Range<u64>,
+    /// The positions of the entries that say who may sign.
+    pub(super) roster_entries: Vec<u64>,
+    /// The time of the entry before the range.
+    pub(super) before: Option<Timestamp>,
+    /// The time of the entry after the range.
+    pub(super) after: Option<Timestamp>,
+    /// The time of the last entry.
+    pub(super) last: Option<Timestamp>,
+}
+
+impl Survey {
+    /// Reads the log once, and writes the hashes of its tree and its head.
+    pub(super) fn of(
+        source: &impl Source,
+        key: &VerifierKey,
+        order: &Order,
+        note: &str,
+        sink: &mut dyn Sink,
+    ) -> Result<Self, ExportError> {
+        let head = checkpoint::open(note, std::slice::from_ref(key), key.name())?;
+        let mut tiles = Tiles::hashes_only(sink);
+        let mut place = Place::default();
+        let mut roster_entries = Vec::new();
+        let mut last = None;
+        source.entries(0..head.size(), &mut |at, bytes| {
+            let expected = tiles.frontier().size();
+            if at != expected {
+                return Err(ExportError::Order {
+                    expected,
+                    found: at,
+                });
+            }
+            tiles.entry(bytes)?;
+            let record = Record::read(at, bytes)
+                .map_err(|problem| ExportError::Record { seq: at, problem })?;
+            if let Scope::Period(period) = order.scope {
+                place.take(at, record.time, period);
+            }
+            last = Some(record.time);
+            if is_roster(&record) {
+                roster_entries.push(at);
+            }
+            Ok(())
+        })?;
+        drop(tiles.finish(note, key)?);
+        let range = match order.scope {
+            Scope::Period(_) => place.begin..place.end,
+            Scope::Request(_) => head.size()..head.size(),
+        };
+        // Who could sign after the period is no part of it; who began the log is.
+        roster_entries.retain(|seq| *seq == 0 || *seq < range.end);
+        Ok(Self {
+            head,
+            range,
+            roster_entries,
+            before: place.before,
+            after: place.after,
+            last,
+        })
+    }
+}
+
+/// Tells whether an entry says who may sign, or with which key the log does.
+pub(super) fn is_roster(record: &Record<'_>) -> bool {
+    matches!(
+        record.entry_type.as_str(),
+        "log.genesis" | "rules.changed" | "key.rotated"
+    )
+}
+
+/// Where a period lies, as far as the log was read.
+#[derive(Debug, Default)]
+struct Place {
+    begin: u64,
+    end: u64,
+    before: Option<Timestamp>,
+    after: Option<Timestamp>,
+    found: bool,
+    previous: Option<Timestamp>,
+}
+
+impl Place {
+    fn take(&mut self, at: u64, time: Timestamp, period: Period) {
+        let next = at.saturating_add(1);
+        if period.holds(time) {
+            if !self.found {
+                self.found = true;
+                self.begin = at;
+                self.before = self.previous;
+            }
+            self.end = next;
+            self.after = None;
+        } else if !self.found && period.from.is_some_and(|from| time < from) {
+            // Where an empty period lies: after what came too early.
+            (self.begin, self.end) = (next, next);
+            self.before = Some(time);
+            self.after = None;
+        } else if at == self.end {
+            self.after = Some(time);
+        }
+        self.previous = Some(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(
+        times: &[i64],
+        from: Option<i64>,
+        until: Option<i64>,
+    ) -> (Range<u64>, Option<i64>, Option<i64>) {
+        let time = Timestamp::from_millis;
+        let period = Period {
+            from: from.map(time),
+            until: until.map(time),
+        };
+        let mut place = Place::default();
+        for (at, wall) in (0u64..).zip(times) {
+            place.take(at, time(*wall), period);
+        }
+        let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
+        (
+            place.begin..place.end,
+            millis(place.before),
+            millis(place.after),
+        )
+    }
+
+    #[test]
+    fn a_period_lies_between_its_neighbours() {
+        let times = [10, 20, 30, 40, 50];
+        assert_eq!(place(&times, None, None), (0..5, None, None));
+        assert_eq!(
+            place(&times, Some(20), Some(40)),
+            (1..3, Some(10), Some(40))
+        );
+        assert_eq!(place(&times, Some(50), None), (4..5, Some(40), None));
+        assert_eq!(place(&times, None, Some(10)), (0..0, None, Some(10)));
+        assert_eq!(
+            place(&times, Some(31), Some(39)),
+            (3..3, Some(30), Some(40))
+        );
+        assert_eq!(place(&times, Some(60), None), (5..5, Some(50), None));
+        assert_eq!(place(&[], None, None), (0..0, None, None));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leaves_no_entry_of_the_period_out() {
+        let times = [10, 20, 90, 30, 40, 90];
+        assert_eq!(
+            place(&times, Some(20), Some(41)),
+            (1..5, Some(10), Some(90))
+        );
+    }
+}

@@ -14,6 +14,7 @@
 //! | [`usage`] | who used which data |
 //! | [`population`], [`controls`] | tables for auditors |
 //! | [`pack`] | a directory that an auditor can check without us |
+//! | [`report`] | a page for people |
 //! | [`tiles`] | the log as a directory that other implementations read |
 //!
 //! Text that an agent wrote is written in the Exact encoding of
@@ -31,6 +32,7 @@ pub mod ocsf;
 pub mod pack;
 pub mod population;
 pub mod record;
+pub mod report;
 pub mod sink;
 pub mod source;
 pub mod tiles;

@@ -26,6 +26,7 @@ use crate::export::{ExportError, each};
 use crate::life::{Life, Lives};
 use crate::population;
 use crate::record::Record;
+use crate::report::{About, Report};
 use crate::sink::{Sink, SinkFile};
 use crate::source::{Period, Source};
 use crate::tiles::put;
@@ -88,6 +89,16 @@ pub struct Packed {
     pub rules_missing: Vec<Digest>,
 }
 
+impl Order {
+    /// Returns the time that things are counted in.
+    fn period(&self) -> Period {
+        match self.scope {
+            Scope::Period(period) => period,
+            Scope::Request(_) => Period::default(),
+        }
+    }
+}
+
 /// Writes a pack.
 ///
 /// # Errors
@@ -107,10 +118,11 @@ pub fn write(
         survey: &survey,
         context: survey.roster_entries.iter().copied().collect(),
         counts: Counts::default(),
+        report: Report::new(),
         requests: 0,
         erased: Vec::new(),
     };
-    pack.requests(source, key, &mut tally)?;
+    let usage = pack.requests(source, key, &mut tally)?;
     let written = pack.entries(source, key, &mut tally)?;
     let mut table = begin(&mut tally, "controls.csv")?;
     rows(&mut table, "controls.csv", &controls::COLUMNS, |table| {
@@ -119,6 +131,7 @@ pub fn write(
             .try_for_each(|control| table.row(pack.counts.row(control)))
     })?;
     end(table, "controls.csv")?;
+    pack.page(key, &usage, &mut tally)?;
     let packed = Packed {
         head: survey.head.clone(),
         range: survey.range.clone(),
@@ -178,6 +191,7 @@ struct Pack<'p> {
     /// The positions outside of the range that the pack needs.
     context: BTreeSet<u64>,
     counts: Counts,
+    report: Report,
     requests: u64,
     erased: Vec<RequestId>,
 }
@@ -195,17 +209,13 @@ impl Pack<'_> {
         source: &impl Source,
         key: &VerifierKey,
         tally: &mut Tally<'_>,
-    ) -> Result<(), ExportError> {
+    ) -> Result<Usage, ExportError> {
         const NAME: &str = "population.csv";
         let mut table = begin(tally, NAME)?;
         table
             .names(&population::COLUMNS)
             .map_err(|cause| ExportError::write(NAME, cause))?;
-        let period = match self.order.scope {
-            Scope::Period(period) => period,
-            Scope::Request(_) => Period::default(),
-        };
-        let mut usage = Usage::new(By::Data, period);
+        let mut usage = Usage::new(By::Data, self.order.period());
         let mut lives = Some(Lives::new());
         let end_of_range = self.survey.range.end;
         drop(each(source, key, |record| {
@@ -237,7 +247,8 @@ impl Pack<'_> {
         usage
             .write_csv(&mut file)
             .and_then(|()| file.close())
-            .map_err(|cause| ExportError::write("usage.csv", cause))
+            .map_err(|cause| ExportError::write("usage.csv", cause))?;
+        Ok(usage)
     }
 
     fn is_about(&self, request: Option<RequestId>) -> bool {
@@ -265,7 +276,13 @@ impl Pack<'_> {
         if !belongs {
             return Ok(());
         }
-        self.context.extend(life.entries.iter().copied());
+        // Those in the range are there in any case, and may be many.
+        let earlier = life
+            .entries
+            .iter()
+            .filter(|seq| **seq < self.survey.range.start);
+        self.context.extend(earlier);
+        self.report.life(life);
         let document = match source.document(life.id)? {
             None => {
                 self.erased.push(life.id);
@@ -284,6 +301,31 @@ impl Pack<'_> {
         table
             .row(population::row(life, document.as_ref()))
             .map_err(|cause| ExportError::write("population.csv", cause))
+    }
+
+    /// Writes the page for people.
+    fn page(
+        &self,
+        key: &VerifierKey,
+        usage: &Usage,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), ExportError> {
+        const NAME: &str = "report.html";
+        let about = About {
+            head: self.survey.head.clone(),
+            vkey: key.to_string(),
+            period: self.order.period(),
+            begin: self.survey.range.start,
+            end: self.survey.range.end,
+            made_at: self.order.made_at,
+            software: self.order.software.clone(),
+        };
+        let mut write = || {
+            let mut file = tally.begin(NAME)?;
+            self.report.write(&about, usage, &mut file)?;
+            file.close()
+        };
+        write().map_err(|cause| ExportError::write(NAME, cause))
     }
 
     /// Writes the entries, and what people signed in them.
@@ -317,6 +359,13 @@ impl Pack<'_> {
                 .map_err(|cause| ExportError::write(NAME, cause))?;
             written.entries = written.entries.saturating_add(1);
             self.counts.take(record);
+            let counted = match self.order.scope {
+                Scope::Period(_) => range.contains(&record.seq),
+                Scope::Request(id) => record.request == Some(id),
+            };
+            if counted {
+                self.report.record(record);
+            }
             if let Some(statement) = statements::of(record)? {
                 statement.write(record, tally)?;
                 written.statements = written.statements.saturating_add(1);

@@ -102,8 +102,9 @@ pub struct Usage {
 }
 
 /// The names of the columns; the first one is that of [`By`].
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "uses",
+    "uses_stated",
     "records",
     "uses_without_records",
     "access",
@@ -238,13 +239,13 @@ impl Usage {
     pub fn write_csv(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut table = Table::new(out);
         let mut names = vec![self.by.word()];
-        // What the rows are by stands in the first column already.
         names.extend(COLUMNS);
         table.names(&names)?;
         for (name, uses) in self.rows() {
             table.row([
                 name.to_owned(),
                 uses.count.to_string(),
+                uses.stated.to_string(),
                 uses.records.to_string(),
                 uses.unknown_records.to_string(),
                 counted(&uses.access),

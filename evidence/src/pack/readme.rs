@@ -78,6 +78,7 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
          checkpoint           the log's signed head (C2SP tlog-checkpoint)\n\
          tile/                the hashes of the whole log (C2SP tlog-tiles)\n\
          trust-policy         the log's key (C2SP tlog-policy)\n\
+         report.html          a page for people; not read by verify.sh, as usage.csv and this file\n\
          population.csv       every request, one to a row\n\
          documents/           what was asked, shown and signed, by request; secrets are masked\n\
          decisions/           what people signed, by the position of the entry, with its .sig\n\

@@ -133,8 +133,11 @@ fn the_table_guards_its_cells_and_the_json_says_the_same() {
     let mut out = Vec::new();
     usage.write_csv(&mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
-    assert!(text.starts_with("agent,uses,records,"), "{text}");
-    assert!(text.contains("\r\n'=cmd(),2,100,1,"), "{text}");
+    assert!(
+        text.starts_with("agent,uses,uses_stated,records,"),
+        "{text}"
+    );
+    assert!(text.contains("\r\n'=cmd(),2,2,100,1,"), "{text}");
     let json = usage.to_json();
     assert_eq!(json["usage"][0]["name"], "=cmd()");
     assert_eq!(json["usage"][0]["records"], 100);

@@ -715,7 +715,7 @@ arguments.add_argument("directory", help=argparse.SUPPRESS)
 arguments.add_argument("--vkey", help="a file with the log's key as you had it before")
 arguments.add_argument("--head", action="append", default=[], help="a head of the log that was kept elsewhere")
 arguments.add_argument("--from", help="the beginning of the period that you asked for")
-arguments.add_argument("--until", help="the end of the period that you asked for")
+arguments.add_argument("--to", dest="until", help="the end of the period that you asked for")
 options = arguments.parse_args()
 root_directory = options.directory
 try:

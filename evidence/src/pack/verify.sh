@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks an evidence pack. Needs sh, sha256sum, ssh-keygen and python3, and no program of Countersign.
 #
-#   sh verify.sh [--vkey FILE] [--head FILE]... [--from TIME] [--until TIME]
+#   sh verify.sh [--vkey FILE] [--head FILE]... [--from TIME] [--to TIME]
 #
 # Ends with 0: all is as it should be; 9: something is not; 1: it cannot be told.
 set -u

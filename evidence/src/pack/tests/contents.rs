@@ -69,7 +69,7 @@ fn a_period_holds_its_requests_with_what_came_before_and_nothing_else() {
     // The script holds the pack to the period that was asked for.
     let from = times[first].to_string();
     let until = times[end].to_string();
-    assert_eq!(made.verify(&["--from", &from, "--until", &until]).code, 0);
+    assert_eq!(made.verify(&["--from", &from, "--to", &until]).code, 0);
     assert_eq!(made.verify(&["--from", "2026-01-01T00:00:00.000Z"]).code, 9);
 }
 

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | [`account`], [`siblings`] | who runs this, and the other programs beside it |
+//! | [`account`], [`siblings`], [`cause`] | who runs this, the other programs beside it, what an error says |
 //! | [`console`] | the console, and the machine that keeps a slip of the hand from deciding |
 //! | [`link`] | the console's way to the daemon |
 //! | [`client`] | one connection to the reviewers' socket |
@@ -15,6 +15,7 @@
 //! It holds no authority of its own: the daemon checks every statement again.
 
 pub mod account;
+pub mod cause;
 pub mod cli;
 pub mod client;
 pub mod console;

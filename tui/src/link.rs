@@ -3,27 +3,33 @@
 //! It keeps what the console must not know: the connection, the kept heads, the key. It reconnects
 //! by itself, and tells the console each time how things stand. Nothing is repeated by itself that
 //! decides: after a lost connection the reviewer looks again.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `news` | what the daemon says |
+//! | `perform` | what the console asks for |
+//! | `key` | the reviewer's key |
+//! | `decide` | one decision, from the screen to the log |
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_client::heads::{Heads, HeadsError};
 use countersign_client::place::{self, Place, PlaceError};
-use countersign_client::refusal::Failure;
-use countersign_client::shown::{self, ShownHead};
-use countersign_shared::log::checkpoint::Checkpoint;
-use countersign_shared::text::Untrusted;
 use countersign_shared::wire::pb;
 use tokio::sync::mpsc;
 
-use crate::client::{Client, ClientError, Signed};
+use crate::cause::chain;
+use crate::client::{Client, ClientError};
 use crate::console::event::{News, Request};
-use crate::console::model::{self, Detail, ModelError, Row, Standing};
 use crate::console::runner::{self, ConsoleError, Link, Options};
-use crate::console::safety::{Decision, Signing, Verdict};
 use crate::keys::Signer;
-use crate::review::{Review, ReviewError};
-use crate::signing::{self, Pen, SigningError, Word};
+use crate::signing::Pen;
+
+mod decide;
+mod key;
+mod news;
+mod perform;
 
 /// The longest wait before trying again, in milliseconds.
 const LONGEST_PAUSE: u64 = 5_000;
@@ -161,23 +167,6 @@ impl Clerk {
         }
     }
 
-    /// Answers what was asked for while there was no connection.
-    async fn refuse_waiting(&mut self, asked: &mut mpsc::Receiver<Request>) {
-        while let Ok(request) = asked.try_recv() {
-            let why = "the daemon is not connected".to_owned();
-            let news = match request {
-                Request::Load(id) => News::NotLoaded { id, why },
-                Request::Decide(decision) => News::NotDecided {
-                    id: decision.id,
-                    why,
-                },
-                Request::Unlock(_) => News::NotUnlocked { why },
-                Request::Shown { .. } | Request::Claim(_) | Request::Release(_) => continue,
-            };
-            drop(self.news.send(news).await);
-        }
-    }
-
     /// Serves one connection. Returns when it is lost.
     async fn session(
         &mut self,
@@ -221,270 +210,6 @@ impl Clerk {
         }
     }
 
-    /// Learns who the reviewer is, and chooses the key, once.
-    async fn take_key(&mut self, client: &mut Client) -> Result<(), Gone> {
-        let pen = match Pen::fetch(client).await {
-            Ok(pen) => pen,
-            Err(error) => {
-                self.notice(&error).await?;
-                return Ok(self.news.send(News::Signing(Signing::Missing)).await?);
-            }
-        };
-        if self.signer.is_none() {
-            match std::mem::replace(&mut self.hand, Hand::Find(None)) {
-                Hand::Ready(signer) => self.signer = Some(*signer),
-                Hand::Find(named) => {
-                    match pen.choose(named.as_deref(), &self.place) {
-                        Ok(signer) => self.signer = Some(signer),
-                        Err(error) => self.notice(&SigningError::Key(error)).await?,
-                    }
-                    self.hand = Hand::Find(named);
-                }
-            }
-        }
-        self.pen = Some(pen);
-        let signing = self.signing();
-        Ok(self.news.send(News::Signing(signing)).await?)
-    }
-
-    fn signing(&self) -> Signing {
-        match &self.signer {
-            None => Signing::Missing,
-            Some(signer) if signer.is_locked() => Signing::Locked,
-            Some(_) => Signing::Ready,
-        }
-    }
-
-    async fn tell(&mut self, change: pb::watch_response::Change) -> Result<(), Gone> {
-        use pb::watch_response::Change;
-
-        match change {
-            Change::Request(summary) => match Row::try_from(summary) {
-                Ok(row) => self.news.send(News::Row(Box::new(row))).await?,
-                Err(error) => self.notice(&error).await?,
-            },
-            Change::SnapshotComplete(complete) => {
-                let Ok(now) = complete.now.parse() else {
-                    return self.notice(&shown::AnswerError { field: "now" }).await;
-                };
-                let reviewer =
-                    (!complete.reviewer.is_empty()).then(|| Untrusted::new(complete.reviewer));
-                let local = crate::cli::wall_time();
-                self.news
-                    .send(News::SnapshotComplete {
-                        reviewer,
-                        now,
-                        local,
-                    })
-                    .await?;
-            }
-            Change::Head(head) => {
-                let accepted = ShownHead::try_from(head);
-                match accepted {
-                    Ok(head) => match self.heads.accept(&head) {
-                        Ok(()) => {
-                            let size = self.heads.last().map_or(0, Checkpoint::size);
-                            self.news.send(News::HeadAdvanced { size }).await?;
-                        }
-                        Err(error) if is_behind(&error) => {}
-                        Err(error) => self.alarm(&error).await?,
-                    },
-                    Err(error) => self.notice(&error).await?,
-                }
-            }
-            Change::Draining(_) => self.news.send(News::Draining).await?,
-        }
-        Ok(())
-    }
-
-    async fn perform(&mut self, client: &mut Client, request: Request) -> Result<Flow, Gone> {
-        match request {
-            Request::Load(id) => {
-                match Review::load(client, &mut self.heads, &id.to_string()).await {
-                    Ok(review) => match Detail::try_from(review.answer) {
-                        Ok(detail) => self.news.send(News::Loaded(Box::new(detail))).await?,
-                        Err(error) => {
-                            let why = chain(&error);
-                            self.news.send(News::NotLoaded { id, why }).await?;
-                        }
-                    },
-                    Err(error) => {
-                        if error.is_alarm() {
-                            self.alarm(&error).await?;
-                        }
-                        let why = chain(&error);
-                        self.news.send(News::NotLoaded { id, why }).await?;
-                    }
-                }
-            }
-            Request::Shown { id, display } => {
-                if let Err(error) = client.open(id, display).await {
-                    self.notice(&error).await?;
-                }
-            }
-            Request::Claim(id) => {
-                if let Err(error) = client.claim(id).await {
-                    self.notice(&error).await?;
-                }
-            }
-            Request::Release(id) => {
-                if let Err(error) = client.release(id).await {
-                    self.notice(&error).await?;
-                }
-            }
-            Request::Unlock(passphrase) => self.unlock(passphrase).await?,
-            Request::Decide(decision) => {
-                let id = decision.id;
-                let news = match self.decide(client, &decision).await {
-                    Ok((standing, missing)) => News::Decided {
-                        id,
-                        standing,
-                        missing,
-                    },
-                    Err(Undecided::Refused(why)) => News::NotDecided { id, why },
-                    // Nobody knows whether it was recorded: the console says so, and the next
-                    // snapshot tells.
-                    Err(Undecided::Unknown) => return Ok(Flow::Reconnect),
-                };
-                self.news.send(news).await?;
-            }
-        }
-        Ok(Flow::GoOn)
-    }
-
-    /// Unlocks the key on a thread of its own: it takes a third of a second.
-    async fn unlock(&mut self, passphrase: crate::console::safety::Passphrase) -> Result<(), Gone> {
-        let Some(mut signer) = self.signer.take() else {
-            let why = "there is no key to unlock".to_owned();
-            return Ok(self.news.send(News::NotUnlocked { why }).await?);
-        };
-        let unlocked = tokio::task::spawn_blocking(move || {
-            let done = signer.unlock(&zeroize::Zeroizing::new(passphrase.reveal().to_owned()));
-            (signer, done)
-        })
-        .await;
-        let news = match unlocked {
-            Ok((signer, done)) => {
-                self.signer = Some(signer);
-                match done {
-                    Ok(()) => News::Unlocked,
-                    Err(error) => News::NotUnlocked { why: chain(&error) },
-                }
-            }
-            Err(_) => News::NotUnlocked {
-                why: "the key could not be unlocked".to_owned(),
-            },
-        };
-        Ok(self.news.send(news).await?)
-    }
-
-    /// Loads the request anew, makes sure it is the one on the screen, signs, hands in, and checks
-    /// that the log holds it.
-    async fn decide(
-        &mut self,
-        client: &mut Client,
-        decision: &Decision,
-    ) -> Result<(Standing, String), Undecided> {
-        if self.is_forked {
-            let why = "the log contradicts itself; nothing is decided here any more";
-            return Err(Undecided::Refused(why.to_owned()));
-        }
-        let loaded = Review::load(client, &mut self.heads, &decision.id.to_string()).await;
-        if let Err(error) = &loaded
-            && error.is_alarm()
-        {
-            self.is_forked = true;
-            drop(self.news.send(News::Forked { what: chain(error) }).await);
-        }
-        let review = loaded?;
-        if review.digest() != decision.digest
-            || review.rendering.digest() != decision.display
-            || review.answer.self_attests != decision.self_attested
-        {
-            return Err(Undecided::Refused("it changed while you looked".to_owned()));
-        }
-        let pen = Pen::fetch(client).await?;
-        let verdict = match decision.verdict {
-            Verdict::Approve => countersign_shared::statement::Verdict::Approve,
-            Verdict::Deny => countersign_shared::statement::Verdict::Deny,
-        };
-        let word = Word {
-            verdict,
-            reason: decision.reason.clone(),
-        };
-        let statement = self
-            .sign(&pen, &review, decision.passphrase_typed, word)
-            .await?;
-        self.pen = Some(pen);
-        let known = self.heads.catch_up().map_err(ReviewError::from)?;
-        let answer = client.decide(decision.id, statement.clone(), known).await?;
-        let standing = model::standing(answer.state)?;
-        let missing = answer.missing.clone();
-        let kept = signing::keep(
-            &mut self.heads,
-            &self.state_dir,
-            (&review, verdict),
-            &statement,
-            answer,
-        );
-        // The decision stands whatever became of its copy; only a log without it is an alarm.
-        match kept {
-            Ok(_) => {}
-            Err(error @ SigningError::NotRecorded(_)) => {
-                self.is_forked = true;
-                drop(
-                    self.news
-                        .send(News::Forked {
-                            what: chain(&error),
-                        })
-                        .await,
-                );
-            }
-            Err(error) => {
-                drop(
-                    self.news
-                        .send(News::Notice {
-                            text: chain(&error),
-                        })
-                        .await,
-                );
-            }
-        }
-        Ok((standing, missing))
-    }
-
-    /// Signs on a thread of its own: a security key may wait for its owner's touch.
-    async fn sign(
-        &mut self,
-        pen: &Pen,
-        review: &Review,
-        passphrase_typed: bool,
-        word: Word,
-    ) -> Result<Signed, Undecided> {
-        let missing = || Undecided::Refused("there is no key to sign with".to_owned());
-        let mut signer = self.signer.take().ok_or_else(missing)?;
-        if !passphrase_typed {
-            signer.keep();
-        }
-        let now = crate::cli::wall_time();
-        let statement =
-            match signing::decision(pen, signer.assurance(), review, &self.heads, word, now) {
-                Ok(statement) => statement,
-                Err(error) => {
-                    self.signer = Some(signer);
-                    return Err(error.into());
-                }
-            };
-        let (signer, done) = tokio::task::spawn_blocking(move || {
-            let done = signing::sign(&mut signer, &statement);
-            (signer, done)
-        })
-        .await
-        .map_err(|_| missing())?;
-        self.signer = Some(signer);
-        Ok(done?)
-    }
-
     /// The log contradicts itself: nothing is decided any more.
     async fn alarm(&mut self, error: &(dyn std::error::Error + Sync)) -> Result<(), Gone> {
         self.is_forked = true;
@@ -504,65 +229,4 @@ impl Clerk {
     async fn notice(&self, error: &(dyn std::error::Error + Sync)) -> Result<(), Gone> {
         Ok(self.news.send(News::Notice { text: chain(error) }).await?)
     }
-}
-
-/// Why a decision was not seen to be recorded.
-enum Undecided {
-    /// It was not.
-    Refused(String),
-    /// The connection was lost on the way.
-    Unknown,
-}
-
-impl From<ClientError> for Undecided {
-    fn from(error: ClientError) -> Self {
-        match &error {
-            ClientError::Failure(Failure::Lost { .. } | Failure::Unexpected { .. })
-            | ClientError::Answer(_) => Self::Unknown,
-            ClientError::Connect(_) | ClientError::Failure(Failure::Refused(_)) => {
-                Self::Refused(chain(&error))
-            }
-        }
-    }
-}
-
-impl From<ReviewError> for Undecided {
-    fn from(error: ReviewError) -> Self {
-        // Nothing was sent yet, whatever went wrong.
-        Self::Refused(chain(&error))
-    }
-}
-
-impl From<SigningError> for Undecided {
-    fn from(error: SigningError) -> Self {
-        Self::Refused(chain(&error))
-    }
-}
-
-impl From<ModelError> for Undecided {
-    fn from(error: ModelError) -> Self {
-        Self::Refused(chain(&error))
-    }
-}
-
-/// Tells whether a head is merely older than one that another call of this console brought.
-fn is_behind(error: &HeadsError) -> bool {
-    use countersign_shared::log::keeper::Fork;
-
-    matches!(
-        error,
-        HeadsError::Fork(Fork::WentBack { .. } | Fork::OtherStart { .. })
-    )
-}
-
-/// Writes an error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -8,6 +8,7 @@ use countersign_shared::machine::State;
 use serde_json::json;
 
 use super::output;
+pub(super) use crate::cause::chain;
 use crate::client::ClientError;
 use crate::review::ReviewError;
 use crate::signing::SigningError;
@@ -214,19 +215,4 @@ impl From<SigningError> for Trouble {
             | SigningError::Random(_)) => Self::new(1, "failure", chain(&error)),
         }
     }
-}
-
-/// Writes an error with its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,161 @@
+//! A decision: loaded anew, compared with what was on the screen, signed, handed in, and seen to be
+//! in the log. Nothing here is repeated by itself.
+
+use countersign_client::refusal::Failure;
+
+use super::Clerk;
+use crate::cause::chain;
+use crate::client::{Client, ClientError, Signed};
+use crate::console::event::News;
+use crate::console::model::{self, ModelError, Standing};
+use crate::console::safety::{Decision, Verdict};
+use crate::review::{Review, ReviewError};
+use crate::signing::{self, Pen, SigningError, Word};
+
+impl Clerk {
+    /// Loads the request anew, makes sure it is the one on the screen, signs, hands in, and checks
+    /// that the log holds it.
+    pub(super) async fn decide(
+        &mut self,
+        client: &mut Client,
+        decision: &Decision,
+    ) -> Result<(Standing, String), Undecided> {
+        if self.is_forked {
+            let why = "the log contradicts itself; nothing is decided here any more";
+            return Err(Undecided::Refused(why.to_owned()));
+        }
+        let loaded = Review::load(client, &mut self.heads, &decision.id.to_string()).await;
+        if let Err(error) = &loaded
+            && error.is_alarm()
+        {
+            self.is_forked = true;
+            drop(self.news.send(News::Forked { what: chain(error) }).await);
+        }
+        let review = loaded?;
+        if review.digest() != decision.digest
+            || review.rendering.digest() != decision.display
+            || review.answer.self_attests != decision.self_attested
+        {
+            return Err(Undecided::Refused("it changed while you looked".to_owned()));
+        }
+        let pen = Pen::fetch(client).await?;
+        let verdict = match decision.verdict {
+            Verdict::Approve => countersign_shared::statement::Verdict::Approve,
+            Verdict::Deny => countersign_shared::statement::Verdict::Deny,
+        };
+        let word = Word {
+            verdict,
+            reason: decision.reason.clone(),
+        };
+        let statement = self
+            .sign(&pen, &review, decision.passphrase_typed, word)
+            .await?;
+        self.pen = Some(pen);
+        let known = self.heads.catch_up().map_err(ReviewError::from)?;
+        let answer = client.decide(decision.id, statement.clone(), known).await?;
+        let standing = model::standing(answer.state)?;
+        let missing = answer.missing.clone();
+        let kept = signing::keep(
+            &mut self.heads,
+            &self.state_dir,
+            (&review, verdict),
+            &statement,
+            answer,
+        );
+        // The decision stands whatever became of its copy; only a log without it is an alarm.
+        match kept {
+            Ok(_) => {}
+            Err(error @ SigningError::NotRecorded(_)) => {
+                self.is_forked = true;
+                drop(
+                    self.news
+                        .send(News::Forked {
+                            what: chain(&error),
+                        })
+                        .await,
+                );
+            }
+            Err(error) => {
+                drop(
+                    self.news
+                        .send(News::Notice {
+                            text: chain(&error),
+                        })
+                        .await,
+                );
+            }
+        }
+        Ok((standing, missing))
+    }
+
+    /// Signs on a thread of its own: a security key may wait for its owner's touch.
+    pub(super) async fn sign(
+        &mut self,
+        pen: &Pen,
+        review: &Review,
+        passphrase_typed: bool,
+        word: Word,
+    ) -> Result<Signed, Undecided> {
+        let missing = || Undecided::Refused("there is no key to sign with".to_owned());
+        let mut signer = self.signer.take().ok_or_else(missing)?;
+        if !passphrase_typed {
+            signer.keep();
+        }
+        let now = crate::cli::wall_time();
+        let statement =
+            match signing::decision(pen, signer.assurance(), review, &self.heads, word, now) {
+                Ok(statement) => statement,
+                Err(error) => {
+                    self.signer = Some(signer);
+                    return Err(error.into());
+                }
+            };
+        let (signer, done) = tokio::task::spawn_blocking(move || {
+            let done = signing::sign(&mut signer, &statement);
+            (signer, done)
+        })
+        .await
+        .map_err(|_| missing())?;
+        self.signer = Some(signer);
+        Ok(done?)
+    }
+}
+
+/// Why a decision was not seen to be recorded.
+pub(super) enum Undecided {
+    /// It was not.
+    Refused(String),
+    /// The connection was lost on the way.
+    Unknown,
+}
+
+impl From<ClientError> for Undecided {
+    fn from(error: ClientError) -> Self {
+        match &error {
+            ClientError::Failure(Failure::Lost { .. } | Failure::Unexpected { .. })
+            | ClientError::Answer(_) => Self::Unknown,
+            ClientError::Connect(_) | ClientError::Failure(Failure::Refused(_)) => {
+                Self::Refused(chain(&error))
+            }
+        }
+    }
+}
+
+impl From<ReviewError> for Undecided {
+    fn from(error: ReviewError) -> Self {
+        // Nothing was sent yet, whatever went wrong.
+        Self::Refused(chain(&error))
+    }
+}
+
+impl From<SigningError> for Undecided {
+    fn from(error: SigningError) -> Self {
+        Self::Refused(chain(&error))
+    }
+}
+
+impl From<ModelError> for Undecided {
+    fn from(error: ModelError) -> Self {
+        Self::Refused(chain(&error))
+    }
+}

@@ -1,0 +1,66 @@
+//! What the daemon says without being asked, as news for the console. Every head is verified to
+//! continue the kept one before it is told.
+
+use countersign_client::heads::HeadsError;
+use countersign_client::shown::{self, ShownHead};
+use countersign_shared::log::checkpoint::Checkpoint;
+use countersign_shared::text::Untrusted;
+use countersign_shared::wire::pb;
+
+use super::{Clerk, Gone};
+use crate::console::event::News;
+use crate::console::model::Row;
+
+impl Clerk {
+    pub(super) async fn tell(&mut self, change: pb::watch_response::Change) -> Result<(), Gone> {
+        use pb::watch_response::Change;
+
+        match change {
+            Change::Request(summary) => match Row::try_from(summary) {
+                Ok(row) => self.news.send(News::Row(Box::new(row))).await?,
+                Err(error) => self.notice(&error).await?,
+            },
+            Change::SnapshotComplete(complete) => {
+                let Ok(now) = complete.now.parse() else {
+                    return self.notice(&shown::AnswerError { field: "now" }).await;
+                };
+                let reviewer =
+                    (!complete.reviewer.is_empty()).then(|| Untrusted::new(complete.reviewer));
+                let local = crate::cli::wall_time();
+                self.news
+                    .send(News::SnapshotComplete {
+                        reviewer,
+                        now,
+                        local,
+                    })
+                    .await?;
+            }
+            Change::Head(head) => {
+                let accepted = ShownHead::try_from(head);
+                match accepted {
+                    Ok(head) => match self.heads.accept(&head) {
+                        Ok(()) => {
+                            let size = self.heads.last().map_or(0, Checkpoint::size);
+                            self.news.send(News::HeadAdvanced { size }).await?;
+                        }
+                        Err(error) if is_behind(&error) => {}
+                        Err(error) => self.alarm(&error).await?,
+                    },
+                    Err(error) => self.notice(&error).await?,
+                }
+            }
+            Change::Draining(_) => self.news.send(News::Draining).await?,
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a head is merely older than one that another call of this console brought.
+fn is_behind(error: &HeadsError) -> bool {
+    use countersign_shared::log::keeper::Fork;
+
+    matches!(
+        error,
+        HeadsError::Fork(Fork::WentBack { .. } | Fork::OtherStart { .. })
+    )
+}

@@ -24,6 +24,7 @@ pub use self::error::KeyError;
 pub use self::file::FileKey;
 pub use self::generate::generate;
 pub use self::memory::MemoryKey;
+pub use self::strength::{Lack, Strength};
 pub use self::terminal::ask_on_terminal;
 
 mod agent;
@@ -32,6 +33,7 @@ mod error;
 mod file;
 mod generate;
 mod memory;
+mod strength;
 mod terminal;
 
 #[cfg(test)]
@@ -128,6 +130,15 @@ impl Signer {
         match self {
             Self::File(key) => key.is_encrypted(),
             Self::Agent(_) | Self::Memory(_) => false,
+        }
+    }
+
+    /// Returns how much this can give.
+    pub fn strength(&self) -> Strength {
+        if self.is_encrypted() {
+            Strength::Passphrase
+        } else {
+            Strength::Fixed(self.assurance())
         }
     }
 

@@ -8,6 +8,7 @@
 //! | [`link`] | the console's way to the daemon |
 //! | [`client`] | one connection to the reviewers' socket |
 //! | [`review`] | one request, checked against the log before anybody looks at it |
+//! | [`demands`] | what a request demands of whoever approves it |
 //! | [`signing`] | statements: put together, signed, handed in, kept |
 //! | [`keys`] | the person's keys |
 //! | [`demo`] | daemon, agents and console, with nothing to set up |
@@ -19,6 +20,7 @@ pub mod cause;
 pub mod cli;
 pub mod client;
 pub mod console;
+pub mod demands;
 pub mod demo;
 pub mod keys;
 pub mod link;

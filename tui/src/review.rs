@@ -11,6 +11,8 @@ use countersign_shared::machine::Event;
 use countersign_shared::wire::pb;
 
 use crate::client::{Client, ClientError};
+use crate::console::model::Tier;
+use crate::demands::Demands;
 
 /// The request cannot be reviewed.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,20 @@ impl Review {
             document,
             rendering,
         })
+    }
+
+    /// Returns what an approval by this reviewer has to be.
+    pub fn demands(&self) -> Demands {
+        let listed = self
+            .answer
+            .summary
+            .as_ref()
+            .and_then(|summary| Tier::read(&summary.tier));
+        Demands::of(
+            self.document.value().get("requirement"),
+            listed,
+            self.answer.self_attests,
+        )
     }
 
     /// Returns the digest that is signed.

@@ -8,9 +8,10 @@ use countersign_shared::statement::{ActKind, Verdict};
 
 use super::exit::{Done, Trouble};
 use super::{Session, output, show, wall_time};
-use crate::keys::{self, Signer};
+use crate::console::model::Tier;
+use crate::keys::{self, KeyError, Signer};
 use crate::review::{Review, ReviewError};
-use crate::signing::{self, Pen, Word};
+use crate::signing::{self, Pen, SigningError, Word};
 
 /// The fewest digits of the digest that name what was looked at.
 const LEAST_DIGITS: usize = 16;
@@ -101,17 +102,18 @@ pub(super) async fn approve(
             review.answer.not_eligible.clone(),
         ));
     }
-    let tier = review
-        .answer
-        .summary
-        .as_ref()
-        .map_or("", |summary| summary.tier.as_str());
+    let demands = review.demands();
     let target = review.document.target_name();
     let named = arguments.confirm.as_deref() == Some(target);
-    if !named && (arguments.confirm.is_some() || !matches!(tier, "low" | "medium")) {
+    if !named && (arguments.confirm.is_some() || demands.tier > Tier::Medium) {
         return Err(Trouble::usage(format!(
-            "at tier {tier} say `--confirm` with the target's name, byte for byte"
+            "at tier {} say `--confirm` with the target's name, byte for byte",
+            demands.tier.name()
         )));
+    }
+    let (pen, signer) = choose_key(&mut session, key).await?;
+    if let Some(lack) = signer.strength().lack(demands.assurance) {
+        return Err(Trouble::from(SigningError::Key(KeyError::TooWeak(lack))));
     }
     show::print_rendering(&review);
     session
@@ -122,7 +124,7 @@ pub(super) async fn approve(
         verdict: Verdict::Approve,
         reason: arguments.reason.clone(),
     };
-    decide(&mut session, &review, word, key).await
+    decide(&mut session, &review, word, (pen, signer)).await
 }
 
 pub(super) async fn deny(
@@ -138,7 +140,8 @@ pub(super) async fn deny(
         verdict: Verdict::Deny,
         reason: arguments.reason.clone(),
     };
-    decide(&mut session, &review, word, key).await
+    let hand = choose_key(&mut session, key).await?;
+    decide(&mut session, &review, word, hand).await
 }
 
 pub(super) async fn claim(mut session: Session, arguments: &IdArguments) -> Done {
@@ -160,7 +163,8 @@ pub(super) async fn act(
     key: Option<&Path>,
 ) -> Done {
     let review = load(&mut session, arguments.id).await?;
-    let (pen, mut signer) = sign_with(&mut session, key).await?;
+    let (pen, mut signer) = choose_key(&mut session, key).await?;
+    unlock(&mut signer)?;
     let named = match kind {
         Kind::Escalate => ActKind::Escalate,
         Kind::Revoke => ActKind::Revoke,
@@ -198,20 +202,27 @@ async fn load(session: &mut Session, id: RequestId) -> Result<Review, Trouble> {
     Ok(Review::load(&mut session.client, &mut session.heads, &id.to_string()).await?)
 }
 
-/// Returns who signs, and the key, unlocked.
-async fn sign_with(session: &mut Session, key: Option<&Path>) -> Result<(Pen, Signer), Trouble> {
+/// Returns who signs, and the key, perhaps locked.
+async fn choose_key(session: &mut Session, key: Option<&Path>) -> Result<(Pen, Signer), Trouble> {
     let pen = Pen::fetch(&mut session.client).await?;
-    let mut signer = pen
-        .choose(key, &session.place)
-        .map_err(crate::signing::SigningError::Key)?;
-    signer
-        .unlock_asking(keys::ask_on_terminal)
-        .map_err(crate::signing::SigningError::Key)?;
+    let signer = pen.choose(key, &session.place).map_err(SigningError::Key)?;
     Ok((pen, signer))
 }
 
-async fn decide(session: &mut Session, review: &Review, word: Word, key: Option<&Path>) -> Done {
-    let (pen, mut signer) = sign_with(session, key).await?;
+/// Asks for the passphrase of a key that has one.
+fn unlock(signer: &mut Signer) -> Done {
+    signer
+        .unlock_asking(keys::ask_on_terminal)
+        .map_err(|error| SigningError::Key(error).into())
+}
+
+async fn decide(
+    session: &mut Session,
+    review: &Review,
+    word: Word,
+    (pen, mut signer): (Pen, Signer),
+) -> Done {
+    unlock(&mut signer)?;
     let verdict = word.verdict;
     let decision = signing::decision(
         &pen,

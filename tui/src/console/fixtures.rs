@@ -25,16 +25,6 @@ pub(crate) fn id(number: u8) -> RequestId {
     RequestId::from_bytes([number; 16])
 }
 
-/// Names a tier as documents do.
-fn word(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Low => "low",
-        Tier::Medium => "medium",
-        Tier::High => "high",
-        Tier::Critical => "critical",
-    }
-}
-
 pub(crate) fn document(number: u8, tier: Tier, action: &Value) -> Vec<u8> {
     let document = json!({
         "v": 1,
@@ -43,7 +33,7 @@ pub(crate) fn document(number: u8, tier: Tier, action: &Value) -> Vec<u8> {
         "received_at": "2026-11-21T12:00:00.000Z",
         "expires_at": "2026-11-21T12:10:00.000Z",
         "requester": {"uid": 1004, "user": "etl", "pid": 8812, "exe": "/opt/etl/run", "cgroup": "/system.slice/etl.service"},
-        "requirement": {"tier": word(tier), "seats": [{"group": "sre", "count": 1}], "assurance": "unlocked"},
+        "requirement": {"tier": tier.name(), "seats": [{"group": "sre", "count": 1}], "assurance": "unlocked"},
         "rules": Digest::of(b"rules").to_string(),
         "facts": {"program": "/usr/bin/psql"},
         "action": action,

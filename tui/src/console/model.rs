@@ -71,6 +71,16 @@ impl Tier {
         }
     }
 
+    /// Returns the word of policies and of the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// Reads the protocol's word.
     pub fn read(word: &str) -> Option<Self> {
         match word {

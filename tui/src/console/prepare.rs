@@ -8,8 +8,11 @@ use std::time::Instant;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::display::{self, DisplayError};
+use countersign_shared::statement::Assurance;
 use countersign_shared::text::{Printable, Untrusted};
 use serde_json::{Map, Value};
+
+use crate::demands::Demands;
 
 use super::model::{Detail, Row, Standing, Tier};
 use super::page::{Gutter, Page, Writer, diff, line, what, who, why};
@@ -62,10 +65,6 @@ impl Tab {
 
 /// A request, ready to be drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own about the request"
-)]
 pub struct Prepared {
     /// What the daemon sent.
     pub detail: Detail,
@@ -87,8 +86,8 @@ pub struct Prepared {
     pub confirm: Confirm,
     /// True when an approval must say why.
     pub reason_required: bool,
-    /// True when the passphrase must be typed for this decision.
-    pub fresh_passphrase: bool,
+    /// How sure it must be that whoever approves it is there.
+    pub needs: Assurance,
     /// The lengths of all gated parts.
     pub parts: Vec<usize>,
     what: Page,
@@ -113,11 +112,15 @@ impl Prepared {
         if document.get("id").and_then(Value::as_str) != Some(&detail.row.id.to_string()) {
             return Err(PrepareError::OtherRequest);
         }
-        let required = |key: &str| document.get("requirement").and_then(|all| all.get(key));
-        let tier = required("tier")
-            .and_then(Value::as_str)
-            .and_then(Tier::read)
-            .map_or(Tier::Critical, |tier| tier.max(detail.row.tier));
+        let Demands {
+            tier,
+            assurance,
+            reason,
+        } = Demands::of(
+            document.get("requirement"),
+            Some(detail.row.tier),
+            detail.self_attests,
+        );
         let target = target_name(&document);
         let confirm = Confirm::choose(
             tier,
@@ -149,7 +152,6 @@ impl Prepared {
             ));
         }
         let exact = exact.finish(None);
-        let assurance = required("assurance").and_then(Value::as_str);
         Ok(Self {
             tier,
             display: rendering.digest(),
@@ -159,13 +161,8 @@ impl Prepared {
             title: title(&detail.row),
             effect: effect(&document),
             confirm,
-            reason_required: match required("reason").or_else(|| required("reason_required")) {
-                Some(Value::Bool(required)) => *required,
-                Some(Value::String(word)) => word == "required",
-                _ => false,
-            },
-            fresh_passphrase: assurance == Some("passphrase")
-                || (detail.self_attests && tier >= Tier::High),
+            reason_required: reason,
+            needs: assurance,
             parts,
             what,
             diff,
@@ -200,7 +197,7 @@ impl Prepared {
             ineligible: self.detail.not_eligible.is_some(),
             claimed_by_other: claimed_by_other(row, me),
             reason_required: self.reason_required,
-            fresh_passphrase: self.fresh_passphrase,
+            needs: self.needs,
             self_attests: self.detail.self_attests,
             confirm: self.confirm.clone(),
             parts: self.parts.clone(),

@@ -111,6 +111,9 @@ pub enum KeyError {
         /// Where it lies.
         place: String,
     },
+    /// The key cannot give what the request needs; nothing was signed.
+    #[error("{0}")]
+    TooWeak(super::Lack),
     /// A new key needs a passphrase.
     #[error("a new key needs a passphrase: without one, every program of yours could sign")]
     Empty,

@@ -5,6 +5,7 @@ use crate::cause::chain;
 use crate::client::Client;
 use crate::console::event::News;
 use crate::console::safety::{Passphrase, Signing};
+use crate::keys::Strength;
 use crate::signing::{Pen, SigningError};
 
 impl Clerk {
@@ -38,7 +39,10 @@ impl Clerk {
         match &self.signer {
             None => Signing::Missing,
             Some(signer) if signer.is_locked() => Signing::Locked,
-            Some(_) => Signing::Ready,
+            Some(signer) => match signer.strength() {
+                Strength::Passphrase => Signing::Ready,
+                Strength::Fixed(assurance) => Signing::Fixed(assurance),
+            },
         }
     }
 

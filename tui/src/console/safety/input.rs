@@ -2,8 +2,11 @@
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
+use countersign_shared::statement::Assurance;
 
 use super::super::model::{Standing, Tier};
+use crate::keys::Strength;
+
 use super::{Confirm, Millis, Obstacle, Passphrase, Piece, Verdict};
 
 /// The open request, as far as deciding depends on it.
@@ -34,8 +37,8 @@ pub struct Subject {
     pub claimed_by_other: bool,
     /// True when an approval must say why.
     pub reason_required: bool,
-    /// True when the passphrase must be typed for this very decision.
-    pub fresh_passphrase: bool,
+    /// How sure it must be that whoever approves it is there.
+    pub needs: Assurance,
     /// True when an approval by this reviewer is self-attestation.
     pub self_attests: bool,
     /// What the sheet asks for.
@@ -105,8 +108,21 @@ pub enum Signing {
     Missing,
     /// The key asks for its passphrase.
     Locked,
-    /// The key can sign.
+    /// The key can sign, and its passphrase can be asked for again.
     Ready,
+    /// The key can sign, and has no passphrase that could be asked for: it gives this much.
+    Fixed(Assurance),
+}
+
+impl Signing {
+    /// Returns how much the key can give; nothing when there is none.
+    pub const fn strength(self) -> Option<Strength> {
+        match self {
+            Self::Missing => None,
+            Self::Locked | Self::Ready => Some(Strength::Passphrase),
+            Self::Fixed(assurance) => Some(Strength::Fixed(assurance)),
+        }
+    }
 }
 
 /// Everything that can happen.

@@ -1,6 +1,8 @@
 //! What stands against a decision: read from the machine's state, without changing it.
 
 use super::super::model::Standing;
+use crate::keys::Lack;
+
 use super::machine::Safety;
 use super::{ARMING, Field, Millis, Signing, Subject, Verdict, Wire};
 
@@ -31,6 +33,8 @@ pub enum Obstacle {
     Undisplayable,
     /// This reviewer may not approve it.
     Ineligible,
+    /// The key cannot give what an approval needs.
+    TooWeak(Lack),
     /// Another reviewer is on it.
     Claimed,
     /// That many parts were not drawn yet.
@@ -94,6 +98,13 @@ impl Safety {
             }
             if subject.ineligible {
                 return Some(Obstacle::Ineligible);
+            }
+            if let Some(lack) = self
+                .signing
+                .strength()
+                .and_then(|strength| strength.lack(subject.needs))
+            {
+                return Some(Obstacle::TooWeak(lack));
             }
             if subject.claimed_by_other && !self.taken {
                 return Some(Obstacle::Claimed);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
+use countersign_shared::statement::Assurance;
 
 use super::super::model::Standing;
 use super::timing::Keyboard;
@@ -336,7 +337,11 @@ impl Safety {
             return Vec::new();
         };
         let typed = self.unlocked_for == Some((subject.id, subject.digest));
-        let fresh = verdict == Verdict::Approve && subject.fresh_passphrase && !typed;
+        // A key without a passphrase is asked for none: it is enough by itself, or an obstacle.
+        let fresh = verdict == Verdict::Approve
+            && subject.needs == Assurance::Passphrase
+            && self.signing == Signing::Ready
+            && !typed;
         let kind = if self.signing == Signing::Locked || fresh {
             Some(SheetKind::Passphrase)
         } else if self.sheet.is_some() {

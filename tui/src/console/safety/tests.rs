@@ -2,6 +2,7 @@ mod oracle;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
+use countersign_shared::statement::Assurance;
 
 use super::super::model::{Standing, Tier};
 use super::*;
@@ -22,7 +23,7 @@ pub(super) fn subject(tier: Tier) -> Subject {
         ineligible: false,
         claimed_by_other: false,
         reason_required: false,
-        fresh_passphrase: false,
+        needs: Assurance::Unlocked,
         self_attests: false,
         confirm: Confirm::choose(tier, "orders", &digest, &[3; 16]),
         parts: vec![4, 2],
@@ -519,13 +520,56 @@ fn a_locked_key_asks_for_its_passphrase_first_and_the_decision_is_pressed_again(
 #[test]
 fn a_passphrase_for_this_decision_is_asked_for_with_an_open_key_too() {
     let mut desk = Desk::armed(Subject {
-        fresh_passphrase: true,
+        needs: Assurance::Passphrase,
         ..low()
     });
     desk.sheet(APPROVE);
     assert_eq!(desk.safety.sheet().unwrap().kind(), &SheetKind::Passphrase);
     desk.give(Input::Unlocked).draw().decide(Key::Char(APPROVE));
     assert_eq!(desk.verdicts(), [Verdict::Approve]);
+}
+
+#[test]
+fn a_key_without_a_passphrase_is_enough_by_itself_or_an_obstacle_and_is_never_asked_for_one() {
+    for (has, needs, enough) in [
+        (Assurance::SshAgent, Assurance::Passphrase, false),
+        (Assurance::SshAgent, Assurance::Unlocked, false),
+        (Assurance::SshAgent, Assurance::SshAgent, true),
+        (Assurance::File, Assurance::Passphrase, false),
+        (Assurance::Touch, Assurance::Passphrase, true),
+        (Assurance::Touch, Assurance::Touch, true),
+    ] {
+        let mut desk = Desk::armed(Subject { needs, ..low() });
+        desk.give(Input::Signing(Signing::Fixed(has)));
+        desk.decide(Key::Char(APPROVE));
+        assert!(desk.safety.sheet().is_none(), "{has} {needs}");
+        assert_eq!(desk.decided.len(), usize::from(enough), "{has} {needs}");
+        if !enough {
+            let lack = crate::keys::Strength::Fixed(has).lack(needs).unwrap();
+            assert_eq!(desk.swallowed, [Obstacle::TooWeak(lack)], "{has} {needs}");
+            // A "no" needs no better key.
+            desk.sheet(DENY).type_text("1").decide(Key::Enter);
+            assert_eq!(desk.verdicts(), [Verdict::Deny], "{has} {needs}");
+        }
+    }
+}
+
+#[test]
+fn a_file_with_a_passphrase_does_not_stand_in_for_a_security_key() {
+    for signing in [Signing::Locked, Signing::Ready] {
+        let mut desk = Desk::armed(Subject {
+            needs: Assurance::Touch,
+            ..low()
+        });
+        desk.give(Input::Signing(signing))
+            .decide(Key::Char(APPROVE));
+        assert!(desk.safety.sheet().is_none(), "{signing:?}");
+        assert!(
+            matches!(desk.swallowed.last(), Some(Obstacle::TooWeak(_))),
+            "{:?}",
+            desk.swallowed
+        );
+    }
 }
 
 #[test]

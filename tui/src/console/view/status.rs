@@ -28,6 +28,7 @@ pub fn obstacle_text(obstacle: Obstacle) -> Printable {
         Obstacle::InFlight => "a decision is on its way",
         Obstacle::Undisplayable => "some of it cannot be displayed",
         Obstacle::Ineligible => "you may not approve it",
+        Obstacle::TooWeak(lack) => return Printable::ours(lack.instead()),
         Obstacle::Claimed => "another reviewer is on it (t takes it)",
         Obstacle::Unseen(1) => "1 part not seen",
         Obstacle::Unseen(parts) => {
@@ -101,6 +102,7 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     let Some(open) = &state.open else {
         return Vec::new();
     };
+    let prepared = &open.prepared;
     let mut banners = Vec::new();
     let mut warn = |role, text: Printable| banners.push((role, text));
     if open.is_stale() {
@@ -125,11 +127,19 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
             Printable::ours("less than 10 s left, and no way to extend it"),
         );
     }
+    if open.row.standing == Standing::Pending
+        && let Some(lack) = state
+            .safety
+            .signing()
+            .strength()
+            .and_then(|strength| strength.lack(prepared.needs))
+    {
+        warn(Role::Warning, Printable::from_ours(lack.to_string()));
+    }
     if !open.row.waiter_present && open.row.standing == Standing::Pending {
         let text = "nobody is waiting for the answer at the moment";
         warn(Role::Warning, Printable::ours(text));
     }
-    let prepared = &open.prepared;
     if !prepared.displayable {
         let text = "SOME OF IT CANNOT BE DISPLAYED: it can be denied, but not approved";
         warn(Role::Alarm, Printable::ours(text));

@@ -142,7 +142,13 @@ fn noise() -> impl Strategy<Value = Input> {
         2 => prop_oneof![Just(Wire::Live), Just(Wire::Down), Just(Wire::Syncing), Just(Wire::Draining)]
             .prop_map(Input::Wire),
         1 => Just(Input::Forked),
-        1 => prop_oneof![Just(Signing::Missing), Just(Signing::Locked), Just(Signing::Ready)]
+        1 => prop_oneof![
+                Just(Signing::Missing),
+                Just(Signing::Locked),
+                Just(Signing::Ready),
+                Just(Signing::Fixed(Assurance::SshAgent)),
+                Just(Signing::Fixed(Assurance::Touch)),
+            ]
             .prop_map(Input::Signing),
         1 => Just(Input::Unlocked),
         1 => Just(Input::Answered(RequestId::from_bytes(ID))),
@@ -261,8 +267,14 @@ fn objection(past: Past<'_>, decision: &Decision) -> Result<(), String> {
         Input::Unlocked => Some(Signing::Ready),
         _ => None,
     };
-    if last(past, signing).map(|(_, signing)| signing) != Some(Signing::Ready) {
-        return fail("without a key");
+    // Every request here needs a key that was unlocked at least.
+    let can_sign = match last(past, signing).map(|(_, signing)| signing) {
+        Some(Signing::Ready | Signing::Fixed(Assurance::Touch)) => true,
+        Some(Signing::Fixed(_)) => decision.verdict == Verdict::Deny,
+        Some(Signing::Missing | Signing::Locked) | None => false,
+    };
+    if !can_sign {
+        return fail("without a key that is enough");
     }
     the_request_allows(past, decision, *now)?;
     the_screen_allows(past, decision, *pressed)

@@ -151,8 +151,27 @@ pub(super) async fn claim(mut session: Session, arguments: &IdArguments) -> Done
 }
 
 pub(super) async fn release(mut session: Session, arguments: &IdArguments) -> Done {
-    session.client.release(arguments.id).await?;
-    output::ours(&format!("released {}", arguments.id));
+    let id = arguments.id;
+    let me = Pen::fetch(&mut session.client).await?.reviewer;
+    // The daemon answers the same whether there was a claim to give back or not.
+    let answer = session.client.get(&id.to_string(), 0).await?;
+    let holder = answer.summary.map_or(String::new(), |it| it.claimed_by);
+    if holder.is_empty() {
+        return Err(Trouble::new(
+            6,
+            "unclaimed",
+            "nobody holds a claim on it; nothing was released",
+        ));
+    }
+    if holder != me {
+        return Err(Trouble::new(
+            6,
+            "claimed",
+            format!("{holder} holds the claim on it; nothing was released"),
+        ));
+    }
+    session.client.release(id).await?;
+    output::ours(&format!("released {id}"));
     Ok(())
 }
 

@@ -97,6 +97,8 @@ pub struct Queue {
     height: usize,
     /// The ids that a snapshot has named so far; `None` when none is under way.
     snapshot: Option<HashSet<RequestId>>,
+    /// What a snapshot did not name: it is over, and nobody said how.
+    gone: HashSet<RequestId>,
 }
 
 impl Queue {
@@ -105,6 +107,7 @@ impl Queue {
         if let Some(named) = &mut self.snapshot {
             named.insert(row.id);
         }
+        self.gone.remove(&row.id);
         if let Some(entry) = self
             .places
             .get(&row.id)
@@ -136,8 +139,9 @@ impl Queue {
         self.waiting.retain(|id, _| named.contains(id));
         for entry in &mut self.shown {
             if entry.row.standing.is_waiting() && !named.contains(&entry.row.id) {
-                // Nobody said how; what is certain is that it is over.
+                // No standing says "over, and nobody said how"; what counts is that it waits no more.
                 entry.row.standing = Standing::Indeterminate;
+                self.gone.insert(entry.row.id);
             }
         }
         if self.shown.is_empty() {
@@ -235,6 +239,15 @@ impl Queue {
         match self.places.get(id) {
             Some(place) => self.shown.get(*place),
             None => self.waiting.get(id),
+        }
+    }
+
+    /// Returns the word for where a request stands that waits no more.
+    pub fn ended_word(&self, row: &Row) -> &'static str {
+        if self.gone.contains(&row.id) {
+            "over, outcome not known here"
+        } else {
+            row.standing.word()
         }
     }
 

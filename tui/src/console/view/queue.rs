@@ -211,7 +211,7 @@ fn draw_row(state: &State, pen: &mut Pen<'_>, entry: &Entry, columns: &Columns) 
         pen.cell(&look.agent, columns.agent, text_role);
     } else {
         pen.cell(
-            &Printable::ours(row.standing.word()),
+            &Printable::ours(state.queue.ended_word(row)),
             columns.kind,
             Role::Warning,
         )

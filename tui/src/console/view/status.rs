@@ -111,7 +111,7 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
             Printable::ours("THIS REQUEST CHANGED while it was open: go back and open it again"),
         );
     }
-    if let Some(text) = ended(&open.row) {
+    if let Some(text) = ended(state, &open.row) {
         warn(Role::Alarm, text);
     } else if state.left(open.row.expires_at) == Some(0) {
         warn(
@@ -172,11 +172,11 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
 }
 
 /// How a request ended that is still open on the screen.
-fn ended(row: &Row) -> Option<Printable> {
+fn ended(state: &State, row: &Row) -> Option<Printable> {
     if row.standing.is_waiting() {
         return None;
     }
-    let mut text = Printable::from_ours(format!("IT IS OVER: {}", row.standing.word()));
+    let mut text = Printable::from_ours(format!("IT IS OVER: {}", state.queue.ended_word(row)));
     if !row.reason.is_empty() {
         text.push(&Printable::ours(", "));
         text.push(&Printable::exact(&row.reason));

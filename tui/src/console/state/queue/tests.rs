@@ -148,3 +148,14 @@ fn s7_an_arrival_is_merged_at_once_when_nothing_in_the_list_waits() {
     queue.put(row(10, Standing::Approved));
     assert_eq!((screen(&queue), queue.arrivals()), (vec![5, -1_010], 0));
 }
+
+#[test]
+fn what_a_snapshot_did_not_name_is_not_said_to_be_indeterminate() {
+    let mut queue = queue([10, 20], 4);
+    queue.put(row(20, Standing::Indeterminate));
+    queue.begin_snapshot();
+    queue.end_snapshot();
+    let word = |number| queue.ended_word(&row(number, Standing::Indeterminate));
+    assert_eq!(word(10), "over, outcome not known here");
+    assert_eq!(word(20), "indeterminate");
+}

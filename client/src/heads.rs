@@ -186,6 +186,28 @@ impl Heads {
         kinds: &'static [&'static str],
         request: RequestId,
     ) -> Result<(), HeadsError> {
+        self.prove(inclusion)?;
+        if !is_entry(&inclusion.entry, kinds, request) {
+            return Err(HeadsError::Entry {
+                expected: kinds,
+                request,
+            });
+        }
+        self.accept(&inclusion.head)
+    }
+
+    /// Checks that the log holds an entry, whatever it is about, and accepts the head it stands
+    /// under as [`Heads::accept`] does.
+    ///
+    /// # Errors
+    /// When any part of that is not so.
+    pub fn hold(&mut self, inclusion: &Inclusion) -> Result<(), HeadsError> {
+        self.prove(inclusion)?;
+        self.accept(&inclusion.head)
+    }
+
+    /// Checks that an entry is under the head it came with.
+    fn prove(&self, inclusion: &Inclusion) -> Result<(), HeadsError> {
         let keys = std::slice::from_ref(self.keeper.key());
         let head = checkpoint::open(&inclusion.head.note, keys, self.keeper.origin())
             .map_err(HeadsError::Unsigned)?;
@@ -195,14 +217,7 @@ impl Heads {
             head.head(),
             &inclusion.proof,
         )
-        .map_err(HeadsError::Inclusion)?;
-        if !is_entry(&inclusion.entry, kinds, request) {
-            return Err(HeadsError::Entry {
-                expected: kinds,
-                request,
-            });
-        }
-        self.accept(&inclusion.head)
+        .map_err(HeadsError::Inclusion)
     }
 
     /// Compares the head that another process has kept with ours, as far as that goes.

@@ -112,6 +112,30 @@ pub fn connect(place: &Place, socket: &Path) -> Result<UnixStream, ConnectError>
     Ok(stream)
 }
 
+/// Whose process listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listener {
+    /// Its process.
+    pub pid: i32,
+    /// Its OS user.
+    pub uid: u32,
+}
+
+/// Tells who listens at one of the daemon's sockets, as the kernel says.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn listener(place: &Place, socket: &Path) -> Result<Listener, ConnectError> {
+    let stream = connect(place, socket)?;
+    let peer = rustix::net::sockopt::socket_peercred(stream.as_fd())
+        .map_err(|errno| unreachable_at(socket, errno.into()))?;
+    Ok(Listener {
+        pid: peer.pid.as_raw_nonzero().get(),
+        uid: peer.uid.as_raw(),
+    })
+}
+
 /// Opens the directory of the sockets and returns it with the uid whose process must listen there.
 fn open_dir(place: &Place, socket: &Path) -> Result<(OwnedFd, u32), ConnectError> {
     let path = place.run_dir();

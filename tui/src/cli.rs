@@ -3,6 +3,7 @@
 //! Deciding verbs need the full id and at least 16 digits of the digest, so nothing is approved that
 //! was not looked at; "approve the next one" does not exist.
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ struct Arguments {
     /// Use ASCII symbols only.
     #[arg(long)]
     ascii: bool,
+    /// When the console uses colours; `NO_COLOR` in the environment means never by itself.
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
     /// Your key, when it cannot be told which one is meant; for `init`, your public key.
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -76,11 +80,7 @@ enum Command {
     /// Read the log.
     Log(log::Arguments),
     /// Check the whole log: tree, signatures, and that it tells the same as the tables.
-    Verify {
-        /// Write JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(VerifyArguments),
     /// Check this installation and say what to mend.
     Doctor {
         /// Write JSON.
@@ -94,6 +94,45 @@ enum Command {
     },
     /// Write the manual page.
     Man,
+}
+
+/// When the console uses colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Color {
+    /// Where the terminal can, and `NO_COLOR` is not set.
+    Auto,
+    /// Whatever the environment says.
+    Always,
+    /// Never: words and symbols say everything.
+    Never,
+}
+
+impl Color {
+    /// Decides. `variable` looks a variable of the environment up.
+    fn is_wanted(self, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                variable("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && variable("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+/// What is checked, and against what.
+#[derive(Debug, clap::Args)]
+struct VerifyArguments {
+    /// The database to check; without it the one of the home.
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
+    /// A head of the log that was kept elsewhere; the log must still contain it. Repeatable.
+    #[arg(long, value_name = "FILE")]
+    head: Vec<PathBuf>,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command line.
@@ -113,7 +152,8 @@ impl Command {
             Self::Show(arguments) => arguments.json,
             Self::Watch(arguments) => arguments.json,
             Self::Log(arguments) => arguments.json,
-            Self::Verify { json } | Self::Doctor { json } => *json,
+            Self::Verify(arguments) => arguments.json,
+            Self::Doctor { json } => *json,
             Self::Demo
             | Self::Init(_)
             | Self::Diff(_)
@@ -135,13 +175,14 @@ fn run(arguments: Arguments) -> Done {
         home,
         read_only,
         ascii,
+        color,
         key,
         command,
     } = arguments;
     let options = Options {
         read_only,
         ascii,
-        color: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        color: color.is_wanted(|name| std::env::var_os(name)),
     };
     let find = || Place::find(home.as_deref()).map_err(|error| Trouble::failure(&error));
     match command {
@@ -198,8 +239,8 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Log(arguments)) => in_session(&find()?, async |session| {
             log::log(session, &arguments).await
         }),
-        Some(Command::Verify { json }) => verify(home, json),
-        Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), json),
+        Some(Command::Verify(arguments)) => verify(home, &arguments),
+        Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut text);
@@ -261,20 +302,27 @@ fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
 }
 
 /// Runs the daemon's own check of the database, which only its owner may read.
-fn verify(home: Option<PathBuf>, json: bool) -> Done {
+fn verify(home: Option<PathBuf>, arguments: &VerifyArguments) -> Done {
     let program = sibling("countersignd").map_err(|error| Trouble::failure(&error))?;
     let mut command = std::process::Command::new(program);
     if let Some(home) = home {
         command.arg("--home").arg(home);
     }
     command.arg("verify");
-    if json {
+    for head in &arguments.head {
+        command.arg("--head").arg(head);
+    }
+    if arguments.json {
         command.arg("--json");
+    }
+    if let Some(path) = &arguments.path {
+        // Behind the dashes a path is a path, whatever it begins with.
+        command.arg("--").arg(path);
     }
     let status = command.status().map_err(|error| Trouble::failure(&error))?;
     match status.code() {
         Some(0) => Ok(()),
-        Some(9) if json => Err(Trouble::silent(9)),
+        Some(9) if arguments.json => Err(Trouble::silent(9)),
         Some(9) => Err(Trouble::new(
             9,
             "tampered",
@@ -296,4 +344,30 @@ pub(crate) fn wall_time() -> countersign_shared::time::Timestamp {
     countersign_shared::time::Timestamp::from_millis(
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_goes_before_the_environment_and_no_color_before_the_terminal() {
+        let with = |set: &'static [(&'static str, &'static str)]| {
+            move |name: &str| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            }
+        };
+        assert!(Color::Auto.is_wanted(with(&[("TERM", "xterm")])));
+        assert!(Color::Auto.is_wanted(with(&[("NO_COLOR", "")])));
+        assert!(!Color::Auto.is_wanted(with(&[("NO_COLOR", "1")])));
+        assert!(!Color::Auto.is_wanted(with(&[("TERM", "dumb")])));
+        assert!(Color::Always.is_wanted(with(&[("NO_COLOR", "1")])));
+        assert!(!Color::Never.is_wanted(with(&[])));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

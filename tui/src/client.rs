@@ -9,7 +9,7 @@ use countersign_client::channel::connect;
 use countersign_client::peer::ConnectError;
 use countersign_client::place::Place;
 use countersign_client::refusal::{Failure, classify};
-use countersign_client::shown::AnswerError;
+use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::wire::pb;
@@ -186,6 +186,22 @@ impl Client {
             index: None,
         }))
         .await
+    }
+
+    /// Returns an entry with its proof, and with a proof of the head from a known size.
+    pub async fn prove(&mut self, index: u64, known_size: u64) -> Result<Inclusion, ClientError> {
+        let answer = soon(self.calls.get_head(pb::GetHeadRequest {
+            known_size,
+            index: Some(index),
+        }))
+        .await?;
+        let inclusion = answer.inclusion.ok_or(AnswerError { field: "inclusion" })?;
+        let inclusion = Inclusion::try_from(inclusion)?;
+        if inclusion.index == index {
+            Ok(inclusion)
+        } else {
+            Err(AnswerError { field: "index" }.into())
+        }
     }
 
     /// Returns the rules in force.

@@ -115,7 +115,7 @@ pub fn own_key(place: &Place) -> PathBuf {
 }
 
 /// Returns the keys of one person in an OpenSSH `allowed_signers` file.
-fn enrolled(allowed_signers: &str, name: &str) -> Vec<PublicKey> {
+pub(crate) fn enrolled(allowed_signers: &str, name: &str) -> Vec<PublicKey> {
     allowed_signers
         .lines()
         .filter(|line| line.split(' ').next() == Some(name))

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use countersign_client::heads::Heads;
 use countersign_client::peer::ConnectError;
-use countersign_client::place::{self, Place};
-use serde_json::json;
+use countersign_client::place::Place;
+use serde_json::{Value, json};
+
+mod log;
 
 use super::exit::{Done, Trouble, chain};
 use super::{output, runtime, wall_time};
@@ -22,13 +23,14 @@ struct Finding {
     says: String,
 }
 
-pub(super) fn doctor(home: Option<&Path>, as_json: bool) -> Done {
+pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, as_json: bool) -> Done {
     let mut findings = Vec::new();
+    let mut log = Value::Null;
     let place = match Place::find(home) {
         Ok(place) => place,
         Err(error) => {
             findings.push(bad("home", chain(&error)));
-            return tell(&findings, as_json);
+            return tell(&findings, &log, as_json);
         }
     };
     findings.push(good(
@@ -42,11 +44,14 @@ pub(super) fn doctor(home: Option<&Path>, as_json: bool) -> Done {
         Err(error @ ConnectError::NotAllowed { .. }) => good("agents' socket", chain(&error)),
         Err(error) => bad("agents' socket", chain(&error)),
     });
-    runtime()?.block_on(connected(&place, &mut findings));
-    tell(&findings, as_json)
+    runtime()?.block_on(async {
+        log = connected(&place, key, &mut findings).await;
+    });
+    tell(&findings, &log, as_json)
 }
 
-async fn connected(place: &Place, findings: &mut Vec<Finding>) {
+/// Looks at what can be seen over a connection only; returns the figures of the log.
+async fn connected(place: &Place, key: Option<&Path>, findings: &mut Vec<Finding>) -> Value {
     let mut client = match Client::connect(place).await {
         Ok(client) => {
             let socket = place.review_socket().display().to_string();
@@ -59,15 +64,25 @@ async fn connected(place: &Place, findings: &mut Vec<Finding>) {
                 "reviewers' socket",
                 format!("{}; {advice}", chain(&error)),
             ));
-            return;
+            return Value::Null;
         }
     };
     check_clock(&mut client, findings).await;
-    check_log(place, &mut client, findings).await;
-    match Pen::fetch(&mut client).await {
+    let log = log::check(place, &mut client, findings).await;
+    check_key(place, key, &mut client, findings).await;
+    log
+}
+
+async fn check_key(
+    place: &Place,
+    key: Option<&Path>,
+    client: &mut Client,
+    findings: &mut Vec<Finding>,
+) {
+    match Pen::fetch(client).await {
         Ok(pen) => {
             findings.push(good("roster", format!("you are {}", pen.reviewer)));
-            match pen.choose(None, place) {
+            match pen.choose(key, place) {
                 Ok(signer)
                     if signer.is_encrypted() || !matches!(signer, crate::keys::Signer::File(_)) =>
                 {
@@ -121,47 +136,6 @@ async fn check_clock(client: &mut Client, findings: &mut Vec<Finding>) {
     findings.push(bad("clock", "the daemon does not tell its time".to_owned()));
 }
 
-async fn check_log(place: &Place, client: &mut Client, findings: &mut Vec<Finding>) {
-    let heads = place
-        .log_key()
-        .map_err(|error| chain(&error))
-        .and_then(|key| Ok((key, place::state_dir().map_err(|error| chain(&error))?)))
-        .and_then(|(key, dir)| Heads::open(&dir, key).map_err(|error| chain(&error)));
-    let mut heads = match heads {
-        Ok(heads) => heads,
-        Err(error) => {
-            findings.push(bad("log", error));
-            return;
-        }
-    };
-    let known = heads.catch_up().unwrap_or(0);
-    let head = match client.head(known).await {
-        Ok(answer) => answer.head,
-        Err(error) => {
-            findings.push(bad("log", chain(&error)));
-            return;
-        }
-    };
-    let accepted = head
-        .ok_or_else(|| "the daemon shows no head".to_owned())
-        .and_then(|head| {
-            countersign_client::shown::ShownHead::try_from(head).map_err(|error| chain(&error))
-        })
-        .and_then(|head| heads.accept(&head).map_err(|error| chain(&error)));
-    findings.push(match accepted {
-        Ok(()) => good(
-            "log",
-            format!(
-                "{} entries, and it continues what you saw before",
-                heads
-                    .last()
-                    .map_or(0, countersign_shared::log::checkpoint::Checkpoint::size)
-            ),
-        ),
-        Err(error) => bad("log", error),
-    });
-}
-
 fn good(what: &'static str, says: String) -> Finding {
     Finding {
         what,
@@ -178,13 +152,13 @@ fn bad(what: &'static str, says: String) -> Finding {
     }
 }
 
-fn tell(findings: &[Finding], as_json: bool) -> Done {
+fn tell(findings: &[Finding], log: &Value, as_json: bool) -> Done {
     if as_json {
         let checks: Vec<_> = findings
             .iter()
             .map(|finding| json!({"check": finding.what, "ok": finding.is_well, "message": finding.says}))
             .collect();
-        output::json(&json!({"schema": 1, "checks": checks}));
+        output::json(&json!({"schema": 1, "checks": checks, "log": log}));
     } else {
         for finding in findings {
             let mark = if finding.is_well { "ok  " } else { "bad " };

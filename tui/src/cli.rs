@@ -18,6 +18,7 @@ mod exit;
 mod init;
 mod log;
 mod output;
+mod receipt;
 mod show;
 
 use exit::{Done, Trouble};
@@ -79,6 +80,8 @@ enum Command {
     Kill(decide::ActArguments),
     /// Read the log.
     Log(log::Arguments),
+    /// Write proofs that the entries of a request are in the log, to be checked offline.
+    Receipt(receipt::Arguments),
     /// Check the whole log: tree, signatures, and that it tells the same as the tables.
     Verify(VerifyArguments),
     /// Check this installation and say what to mend.
@@ -164,6 +167,7 @@ impl Command {
             | Self::Escalate(_)
             | Self::Revoke(_)
             | Self::Kill(_)
+            | Self::Receipt(_)
             | Self::Completions { .. }
             | Self::Man => false,
         }
@@ -238,6 +242,9 @@ fn run(arguments: Arguments) -> Done {
         }),
         Some(Command::Log(arguments)) => in_session(&find()?, async |session| {
             log::log(session, &arguments).await
+        }),
+        Some(Command::Receipt(arguments)) => in_session(&find()?, async |session| {
+            receipt::receipt(session, &arguments).await
         }),
         Some(Command::Verify(arguments)) => verify(home, &arguments),
         Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),

@@ -19,6 +19,7 @@ mod init;
 mod log;
 mod output;
 mod receipt;
+mod reviewer;
 mod show;
 
 use exit::{Done, Trouble};
@@ -43,7 +44,7 @@ struct Arguments {
     /// When the console uses colours; `NO_COLOR` in the environment means never by itself.
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
-    /// Your key, when it cannot be told which one is meant; for `init`, your public key.
+    /// Your key, when it cannot be told which one is meant; for `init` and `reviewer add`, a public key.
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
     #[command(subcommand)]
@@ -82,6 +83,9 @@ enum Command {
     Log(log::Arguments),
     /// Write proofs that the entries of a request are in the log, to be checked offline.
     Receipt(receipt::Arguments),
+    /// Edit the roster: who may decide.
+    #[command(subcommand)]
+    Reviewer(reviewer::Command),
     /// Check the whole log: tree, signatures, and that it tells the same as the tables.
     Verify(VerifyArguments),
     /// Check this installation and say what to mend.
@@ -156,7 +160,7 @@ impl Command {
             Self::Watch(arguments) => arguments.json,
             Self::Log(arguments) => arguments.json,
             Self::Verify(arguments) => arguments.json,
-            Self::Doctor { json } => *json,
+            Self::Reviewer(reviewer::Command::List { json }) | Self::Doctor { json } => *json,
             Self::Demo
             | Self::Init(_)
             | Self::Diff(_)
@@ -168,6 +172,7 @@ impl Command {
             | Self::Revoke(_)
             | Self::Kill(_)
             | Self::Receipt(_)
+            | Self::Reviewer(_)
             | Self::Completions { .. }
             | Self::Man => false,
         }
@@ -246,6 +251,9 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Receipt(arguments)) => in_session(&find()?, async |session| {
             receipt::receipt(session, &arguments).await
         }),
+        Some(Command::Reviewer(command)) => {
+            reviewer::reviewer(home.as_deref(), &command, key.as_deref())
+        }
         Some(Command::Verify(arguments)) => verify(home, &arguments),
         Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
         Some(Command::Completions { shell }) => {

@@ -97,6 +97,16 @@ pub enum HeadsError {
     },
 }
 
+impl HeadsError {
+    /// Tells whether a head is merely older than one that another call brought.
+    pub const fn is_behind(&self) -> bool {
+        matches!(
+            self,
+            Self::Fork(Fork::WentBack { .. } | Fork::OtherStart { .. })
+        )
+    }
+}
+
 /// The kept head of one log.
 #[derive(Debug)]
 pub struct Heads {

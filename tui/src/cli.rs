@@ -3,8 +3,6 @@
 //! Deciding verbs need the full id and at least 16 digits of the digest, so nothing is approved that
 //! was not looked at; "approve the next one" does not exist.
 
-use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use countersign_client::heads::Heads;
 use countersign_client::place::{self, Place};
 
+mod console;
 mod decide;
 mod doctor;
 mod exit;
@@ -25,7 +24,6 @@ mod show;
 use exit::{Done, Trouble};
 
 use crate::client::Client;
-use crate::console::runner::Options;
 use crate::siblings::sibling;
 
 /// Look at what agents ask for, and approve or deny it with your own key.
@@ -35,15 +33,8 @@ struct Arguments {
     /// The directory that holds everything; without it `COUNTERSIGN_HOME`, or the usual places.
     #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Only look; nothing can be decided.
-    #[arg(long)]
-    read_only: bool,
-    /// Use ASCII symbols only.
-    #[arg(long)]
-    ascii: bool,
-    /// When the console uses colours; `NO_COLOR` in the environment means never by itself.
-    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    color: Color,
+    #[command(flatten)]
+    console: console::Arguments,
     /// Your key, when it cannot be told which one is meant; for `init` and `reviewer add`, a public key.
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -103,31 +94,6 @@ enum Command {
     Man,
 }
 
-/// When the console uses colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Color {
-    /// Where the terminal can, and `NO_COLOR` is not set.
-    Auto,
-    /// Whatever the environment says.
-    Always,
-    /// Never: words and symbols say everything.
-    Never,
-}
-
-impl Color {
-    /// Decides. `variable` looks a variable of the environment up.
-    fn is_wanted(self, variable: impl Fn(&str) -> Option<OsString>) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => {
-                variable("NO_COLOR").is_none_or(|value| value.is_empty())
-                    && variable("TERM").is_none_or(|term| term != "dumb")
-            }
-        }
-    }
-}
-
 /// What is checked, and against what.
 #[derive(Debug, clap::Args)]
 struct VerifyArguments {
@@ -182,35 +148,16 @@ impl Command {
 fn run(arguments: Arguments) -> Done {
     let Arguments {
         home,
-        read_only,
-        ascii,
-        color,
+        console,
         key,
         command,
     } = arguments;
-    let options = Options {
-        read_only,
-        ascii,
-        color: color.is_wanted(|name| std::env::var_os(name)),
-    };
     let find = || Place::find(home.as_deref()).map_err(|error| Trouble::failure(&error));
     match command {
-        None => {
-            if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-                output::bytes(
-                    Arguments::command()
-                        .render_long_help()
-                        .to_string()
-                        .as_bytes(),
-                );
-                return Err(Trouble::usage("the console needs a terminal"));
-            }
-            let place = find()?;
-            console_runtime()?
-                .block_on(crate::link::run_console(place, key, options))
-                .map_err(|error| Trouble::failure(&error))
+        None => console.open(&find, key),
+        Some(Command::Demo) => {
+            crate::demo::run(console.options()).map_err(|error| Trouble::failure(&error))
         }
-        Some(Command::Demo) => crate::demo::run(options).map_err(|error| Trouble::failure(&error)),
         Some(Command::Init(arguments)) => init::init(home.as_deref(), &arguments, key.as_deref()),
         Some(Command::List(arguments)) => in_session(&find()?, async |session| {
             show::list(session, &arguments).await
@@ -257,20 +204,26 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Verify(arguments)) => verify(home, &arguments),
         Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
         Some(Command::Completions { shell }) => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut text);
-            output::bytes(&text);
+            completions(shell);
             Ok(())
         }
-        Some(Command::Man) => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Arguments::command())
-                .render(&mut text)
-                .map_err(|error| Trouble::failure(&error))?;
-            output::bytes(&text);
-            Ok(())
-        }
+        Some(Command::Man) => manual(),
     }
+}
+
+fn completions(shell: clap_complete::Shell) {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut text);
+    output::bytes(&text);
+}
+
+fn manual() -> Done {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Arguments::command())
+        .render(&mut text)
+        .map_err(|error| Trouble::failure(&error))?;
+    output::bytes(&text);
+    Ok(())
 }
 
 /// A connected command: the place, the connection, and the heads this user has kept.
@@ -298,15 +251,6 @@ fn in_session(place: &Place, command: impl AsyncFnOnce(Session) -> Done) -> Done
         })
         .await
     })
-}
-
-/// Returns a runtime in which drawing does not wait for the daemon's answers to be checked.
-fn console_runtime() -> Result<tokio::runtime::Runtime, Trouble> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Trouble::failure(&error))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
@@ -364,22 +308,6 @@ pub(crate) fn wall_time() -> countersign_shared::time::Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_flag_goes_before_the_environment_and_no_color_before_the_terminal() {
-        let with = |set: &'static [(&'static str, &'static str)]| {
-            move |name: &str| {
-                let found = set.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| OsString::from(value))
-            }
-        };
-        assert!(Color::Auto.is_wanted(with(&[("TERM", "xterm")])));
-        assert!(Color::Auto.is_wanted(with(&[("NO_COLOR", "")])));
-        assert!(!Color::Auto.is_wanted(with(&[("NO_COLOR", "1")])));
-        assert!(!Color::Auto.is_wanted(with(&[("TERM", "dumb")])));
-        assert!(Color::Always.is_wanted(with(&[("NO_COLOR", "1")])));
-        assert!(!Color::Never.is_wanted(with(&[])));
-    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -13,6 +13,7 @@ pub mod model;
 pub mod page;
 pub mod picture;
 pub mod prepare;
+pub mod ring;
 pub mod runner;
 pub mod safe_line;
 pub mod safety;

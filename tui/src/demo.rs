@@ -102,6 +102,7 @@ pub fn run(options: Options) -> Result<(), DemoError> {
         let extras = link::Extras {
             state: Some(kept),
             notices: Some(told),
+            open: None,
         };
         let done = link::run_with(place, hand, options, extras).await;
         drop(agents);

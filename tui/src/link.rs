@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use countersign_client::heads::{Heads, HeadsError};
 use countersign_client::place::{self, Place, PlaceError};
+use countersign_shared::id::RequestId;
 use countersign_shared::wire::pb;
 use tokio::sync::mpsc;
 
@@ -48,13 +49,18 @@ pub enum LinkError {
     Console(#[from] ConsoleError),
 }
 
-/// Runs the console until it is left.
+/// Runs the console until it is left; begins with a request if one is named.
 pub async fn run_console(
     place: Place,
     key: Option<PathBuf>,
     options: Options,
+    open: Option<RequestId>,
 ) -> Result<(), LinkError> {
-    run_with(place, Hand::Find(key), options, Extras::default()).await
+    let extras = Extras {
+        open,
+        ..Extras::default()
+    };
+    run_with(place, Hand::Find(key), options, extras).await
 }
 
 /// Where the key comes from.
@@ -71,6 +77,8 @@ pub enum Hand {
 pub struct Extras {
     /// Where heads and decisions are kept, instead of the usual place.
     pub state: Option<PathBuf>,
+    /// The request to begin with.
+    pub open: Option<RequestId>,
     /// Lines to show as they come.
     pub notices: Option<mpsc::Receiver<String>>,
 }
@@ -108,6 +116,7 @@ pub async fn run_with(
         pen: None,
         signer: None,
         is_forked: false,
+        open: extras.open,
         told: None,
     };
     let task = tokio::spawn(clerk.serve(asked));
@@ -149,6 +158,8 @@ struct Clerk {
     pen: Option<Pen>,
     signer: Option<Signer>,
     is_forked: bool,
+    /// The request to begin with, until it was asked for.
+    open: Option<RequestId>,
     /// The reason without a connection that was told last.
     told: Option<String>,
 }

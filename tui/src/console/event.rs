@@ -81,6 +81,8 @@ pub enum News {
         /// What was found, in one line.
         what: String,
     },
+    /// The console was started to show this request.
+    Open(RequestId),
     /// A request was loaded.
     Loaded(Box<Detail>),
     /// A request could not be loaded.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use super::event::{Effect, Event, News, Request};
 use super::model::Detail;
 use super::prepare::Prepared;
+use super::ring::Ring;
 use super::safety::Millis;
 use super::state::State;
 use super::terminal::{self, Guard};
@@ -55,6 +56,8 @@ pub struct Options {
     pub color: bool,
     /// Use ASCII symbols.
     pub ascii: bool,
+    /// How to call a reviewer who looks elsewhere.
+    pub ring: Ring,
 }
 
 /// The two ends that a client holds the others of.
@@ -80,7 +83,10 @@ pub async fn run(options: Options, link: Link) -> Result<Ended, ConsoleError> {
     terminal::give_back_on_panic();
     let guard = Guard::enter().map_err(ConsoleError::Terminal)?;
     let mut screen = terminal::screen().map_err(ConsoleError::Terminal)?;
-    let mut host = Host { guard: Some(guard) };
+    let mut host = Host {
+        guard: Some(guard),
+        ring: options.ring,
+    };
     let keys = read_keys();
     run_on(&mut screen, &mut host, keys, options, link).await
 }
@@ -97,12 +103,13 @@ pub trait Surroundings {
 #[derive(Debug)]
 struct Host {
     guard: Option<Guard>,
+    ring: Ring,
 }
 
 impl Surroundings for Host {
     fn ring(&mut self) {
         // A bell that cannot ring changes nothing.
-        let _rung = terminal::ring();
+        let _rung = terminal::ring(self.ring);
     }
 
     fn suspend(&mut self) -> io::Result<()> {

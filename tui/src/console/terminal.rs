@@ -18,6 +18,8 @@ use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
+use super::ring::Ring;
+
 /// What a frame is collected in before it is written at once.
 const BUFFER: usize = 64 << 10;
 
@@ -69,10 +71,11 @@ pub fn give_back_on_panic() {
     }));
 }
 
-/// Rings the bell. The only byte that is not part of a frame.
-pub fn ring() -> io::Result<()> {
+/// Rings. The only bytes that are not part of a frame; constants of ours.
+pub fn ring(ring: Ring) -> io::Result<()> {
+    let in_tmux = std::env::var_os("TMUX").is_some_and(|value| !value.is_empty());
     let mut out = io::stdout();
-    out.write_all(b"\x07")?;
+    out.write_all(&ring.bytes(in_tmux))?;
     out.flush()
 }
 

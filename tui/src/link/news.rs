@@ -1,7 +1,6 @@
 //! What the daemon says without being asked, as news for the console. Every head is verified to
 //! continue the kept one before it is told.
 
-use countersign_client::heads::HeadsError;
 use countersign_client::shown::{self, ShownHead};
 use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::text::Untrusted;
@@ -34,6 +33,9 @@ impl Clerk {
                         local,
                     })
                     .await?;
+                if let Some(id) = self.open.take() {
+                    self.news.send(News::Open(id)).await?;
+                }
             }
             Change::Head(head) => {
                 let accepted = ShownHead::try_from(head);
@@ -43,7 +45,7 @@ impl Clerk {
                             let size = self.heads.last().map_or(0, Checkpoint::size);
                             self.news.send(News::HeadAdvanced { size }).await?;
                         }
-                        Err(error) if is_behind(&error) => {}
+                        Err(error) if error.is_behind() => {}
                         Err(error) => self.alarm(&error).await?,
                     },
                     Err(error) => self.notice(&error).await?,
@@ -53,14 +55,4 @@ impl Clerk {
         }
         Ok(())
     }
-}
-
-/// Tells whether a head is merely older than one that another call of this console brought.
-fn is_behind(error: &HeadsError) -> bool {
-    use countersign_shared::log::keeper::Fork;
-
-    matches!(
-        error,
-        HeadsError::Fork(Fork::WentBack { .. } | Fork::OtherStart { .. })
-    )
 }

@@ -26,6 +26,7 @@ const OPTIONS: Options = Options {
     read_only: false,
     color: false,
     ascii: true,
+    ring: super::Ring::Off,
 };
 
 fn key(code: KeyCode) -> TerminalEvent {

@@ -2,7 +2,7 @@
 
 use countersign_shared::text::Printable;
 
-use super::super::event::{Effect, News};
+use super::super::event::{Effect, News, Request};
 use super::super::model::Row;
 use super::super::safety::{Input, Wire};
 use super::super::state::State;
@@ -39,6 +39,14 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
         News::Forked { what } => {
             state.fork = Some(Printable::from_ours(what));
             feed(state, Input::Forked)
+        }
+        News::Open(id) => {
+            // Somebody who looks at another request already is left alone.
+            if state.open.is_some() || state.opening.is_some() {
+                return Vec::new();
+            }
+            state.opening = Some(id);
+            vec![Effect::Ask(Request::Load(id))]
         }
         News::Loaded(detail) => {
             if state.opening == Some(detail.row.id) {

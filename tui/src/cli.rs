@@ -16,6 +16,7 @@ mod doctor;
 mod exit;
 mod init;
 mod log;
+mod notify;
 mod output;
 mod receipt;
 mod reviewer;
@@ -85,6 +86,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell of requests on the desktop, until it is ended.
+    Notify(notify::Arguments),
     /// Write shell completions.
     Completions {
         /// The shell.
@@ -139,6 +142,7 @@ impl Command {
             | Self::Kill(_)
             | Self::Receipt(_)
             | Self::Reviewer(_)
+            | Self::Notify(_)
             | Self::Completions { .. }
             | Self::Man => false,
         }
@@ -156,7 +160,7 @@ fn run(arguments: Arguments) -> Done {
     match command {
         None => console.open(&find, key),
         Some(Command::Demo) => {
-            crate::demo::run(console.options()).map_err(|error| Trouble::failure(&error))
+            crate::demo::run(console.options()?).map_err(|error| Trouble::failure(&error))
         }
         Some(Command::Init(arguments)) => init::init(home.as_deref(), &arguments, key.as_deref()),
         Some(Command::List(arguments)) => in_session(&find()?, async |session| {
@@ -203,6 +207,9 @@ fn run(arguments: Arguments) -> Done {
         }
         Some(Command::Verify(arguments)) => verify(home, &arguments),
         Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
+        Some(Command::Notify(arguments)) => {
+            notify::notify(home.as_deref(), &arguments, key.as_deref())
+        }
         Some(Command::Completions { shell }) => {
             completions(shell);
             Ok(())

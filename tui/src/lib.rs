@@ -6,6 +6,7 @@
 //! | [`account`], [`siblings`], [`cause`] | who runs this, the other programs beside it, what an error says |
 //! | [`console`] | the console, and the machine that keeps a slip of the hand from deciding |
 //! | [`link`] | the console's way to the daemon |
+//! | [`notify`] | telling of requests on the desktop |
 //! | [`client`] | one connection to the reviewers' socket |
 //! | [`review`] | one request, checked against the log before anybody looks at it |
 //! | [`demands`] | what a request demands of whoever approves it |
@@ -24,6 +25,7 @@ pub mod demands;
 pub mod demo;
 pub mod keys;
 pub mod link;
+pub mod notify;
 pub mod review;
 pub mod siblings;
 pub mod signing;

@@ -9,7 +9,7 @@ use countersign_client::place::Place;
 use countersign_shared::id::RequestId;
 
 use super::exit::{Done, Trouble};
-use super::output;
+use super::{notify, output};
 use crate::console::ring::Ring;
 use crate::console::runner::Options;
 
@@ -71,24 +71,29 @@ impl Arguments {
             output::bytes(command.render_long_help().to_string().as_bytes());
             return Err(Trouble::usage("the console needs a terminal"));
         }
-        let (place, options) = (find()?, self.options());
+        let (place, options) = (find()?, self.options()?);
         console_runtime()?
             .block_on(crate::link::run_console(place, key, options, self.open))
             .map_err(|error| Trouble::failure(&error))
     }
 
-    /// Returns the console's options.
-    pub(super) fn options(&self) -> Options {
-        Options {
+    /// Returns the console's options. `notify.toml` says how it rings.
+    pub(super) fn options(&self) -> Result<Options, Trouble> {
+        let ring = if self.quiet {
+            Ring::Off
+        } else {
+            // What is wrong with the file must not keep anybody from the console for long.
+            let hint = "mend it, or open the console with `--quiet`";
+            notify::read(None)
+                .map_err(|trouble| trouble.hint(hint))?
+                .ring
+        };
+        Ok(Options {
             read_only: self.read_only,
             ascii: self.ascii,
             color: self.color.is_wanted(|name| std::env::var_os(name)),
-            ring: if self.quiet {
-                Ring::Off
-            } else {
-                Ring::default()
-            },
-        }
+            ring,
+        })
     }
 }
 

@@ -44,6 +44,14 @@ pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, as_json: bool) -> 
         Err(error @ ConnectError::NotAllowed { .. }) => good("agents' socket", chain(&error)),
         Err(error) => bad("agents' socket", chain(&error)),
     });
+    // A reviewer without a desktop uses the console; so there is nothing to mend.
+    findings.push(good(
+        "notifications",
+        crate::notify::desktop::server().map_or_else(
+            |error| format!("{}; the console rings by itself", chain(&error)),
+            |server| format!("{server} answers; `countersign notify --test` shows a bubble"),
+        ),
+    ));
     runtime()?.block_on(async {
         log = connected(&place, key, &mut findings).await;
     });

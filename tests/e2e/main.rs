@@ -11,6 +11,7 @@
 mod asking;
 mod hostile;
 mod kills;
+mod notify;
 mod people;
 mod refusals;
 mod run;

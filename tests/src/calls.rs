@@ -58,6 +58,19 @@ impl Agent {
             .await
     }
 
+    /// Takes a request back.
+    ///
+    /// # Errors
+    ///
+    /// The daemon's status.
+    pub async fn withdraw(
+        &mut self,
+        request: pb::WithdrawRequest,
+    ) -> Result<pb::WithdrawResponse, Status> {
+        self.unary("/countersign.v1.AgentService/Withdraw", request)
+            .await
+    }
+
     /// Takes the one use.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! - [`home`] is an installation of its own for one test, with its daemon
 //! - [`system`] is one in system mode, with OS users of its own
 //! - [`line`] is a way to the daemon on which answers get lost
+//! - [`desktop`] is a private session bus with a notification server on it
 //! - [`terminal`] is a terminal that a program draws on and a test types into
 //! - [`wait`] waits for a condition instead of sleeping
 //!
@@ -28,6 +29,7 @@
 )]
 
 pub mod calls;
+pub mod desktop;
 pub mod floor;
 pub mod home;
 pub mod installation;

@@ -11,6 +11,7 @@
 //! | [`load`], [`judge`] | policies of files; what they say to a request |
 //! | [`rejudge`], [`eligible`] | what new rules do to it; who could approve it |
 //! | [`check`], [`cases`] | what is odd about policies; requests with what is expected of them |
+//! | [`starter`] | the policy one begins with |
 //! | [`explain`], [`replay`] | why a request is where it is; what would become of those of the past |
 
 pub mod annotations;
@@ -30,4 +31,5 @@ mod mentions;
 pub mod place;
 pub mod rejudge;
 pub mod replay;
+pub mod starter;
 mod text;

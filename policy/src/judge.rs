@@ -263,6 +263,7 @@ impl Policies {
                 "the catalogue does not say what kind of data it is",
             );
         }
+        all.sort();
         all
     }
 

@@ -143,6 +143,8 @@ fn open_starts_the_console_on_that_request_in_the_configured_terminal() {
         "{}",
         fs::read_to_string(journal(&home)).expect("a journal")
     );
+    // This server, as some do, leaves the bubble to the program.
+    desktop.wait_until_closed(bubble.id);
     let words = fs::read_to_string(&words).expect("what the terminal was given");
     let words: Vec<&str> = words.lines().collect();
     assert_eq!(words.first(), Some(&"-e"), "{words:?}");

@@ -113,7 +113,7 @@ pub async fn run(
                 Some(news) => notifier.hear(news, &mut heard).await,
                 None => break,
             },
-            Some(what) = done.recv() => notifier.done(what),
+            Some(what) = done.recv() => notifier.done(what).await,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -268,11 +268,8 @@ impl Notifier<'_> {
     }
 
     /// A person did something with a bubble.
-    fn done(&mut self, what: Done) {
-        let serial = match what {
-            Done::Open(serial) | Done::Closed(serial) => serial,
-        };
-        if !self.desktop.is_done(serial) {
+    async fn done(&mut self, what: Done) {
+        if !self.desktop.finish(what).await {
             return;
         }
         self.plan.dismissed();

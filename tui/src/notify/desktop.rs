@@ -113,9 +113,23 @@ impl Desktop {
         }
     }
 
-    /// Tells whether a number is that of the bubble that is shown, which is over with this.
-    pub fn is_done(&mut self, serial: u64) -> bool {
-        self.shown.take_if(|shown| shown.serial == serial).is_some()
+    /// Takes note of what a person did; tells whether it was done with the bubble that is shown,
+    /// which is over with this.
+    pub async fn finish(&mut self, done: Done) -> bool {
+        let (Done::Open(serial) | Done::Closed(serial)) = done;
+        if self
+            .shown
+            .as_ref()
+            .is_none_or(|shown| shown.serial != serial)
+        {
+            return false;
+        }
+        match done {
+            // Some servers leave a bubble standing whose button was pressed.
+            Done::Open(_) => self.close().await,
+            Done::Closed(_) => self.shown = None,
+        }
+        true
     }
 }
 

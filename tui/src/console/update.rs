@@ -201,7 +201,16 @@ fn in_detail(state: &mut State, command: Command) -> Vec<Effect> {
     match command {
         Command::Down => scroll(open, 1, height, width),
         Command::Up => scroll(open, -1, height, width),
-        Command::PageDown => scroll(open, page, height, width),
+        Command::PageDown => {
+            let before = open.place();
+            scroll(open, page, height, width);
+            // At its end it goes on with what was not seen yet, on whichever page that is.
+            if open.place() == before
+                && let Some(part) = unseen
+            {
+                act::go_to_part(open, part);
+            }
+        }
         Command::PageUp => scroll(open, page.saturating_neg(), height, width),
         Command::First => open.set_place(super::page::Place::default()),
         Command::Last => {

@@ -127,6 +127,36 @@ fn the_next_unseen_part_is_one_key_away() {
 }
 
 #[test]
+fn paging_alone_leads_through_every_page_that_has_to_be_seen() {
+    let mut desk = Desk::with((60, 15), vec![detail(6, Tier::Low, patch())]);
+    desk.play("l");
+    let mut pages = 0;
+    while !desk.standing().contains("ARMED") {
+        desk.play(" ");
+        pages += 1;
+        assert!(pages < 30, "{}", desk.screen());
+    }
+    assert_eq!(desk.standing(), "Diff of 6, ARMED");
+    // Then there is nowhere to go.
+    desk.play("   ");
+    assert_eq!(desk.standing(), "Diff of 6, ARMED");
+}
+
+#[test]
+fn a_console_that_was_started_for_a_request_opens_it_and_no_other_after() {
+    let mut desk = Desk::with((80, 24), three());
+    let ids: Vec<_> = three().iter().map(|detail| detail.row.id).collect();
+    desk.give(Event::News(News::Open(ids[1])));
+    desk.draw();
+    let opened = desk.state.open.as_ref().map(|open| open.row.id);
+    assert_eq!(opened, Some(ids[1]));
+    desk.give(Event::News(News::Open(ids[2])));
+    desk.draw();
+    let still = desk.state.open.as_ref().map(|open| open.row.id);
+    assert_eq!(still, opened);
+}
+
+#[test]
 fn hunks_and_files_are_walked_and_unchanged_rows_unfold() {
     let mut desk = Desk::with((80, 24), vec![detail(7, Tier::Low, patch())]);
     desk.play("l]");
@@ -330,6 +360,16 @@ fn an_arrival_rings_and_waits_beside_the_list() {
     );
     desk.play("R");
     assert_eq!(desk.standing(), "queue at 1");
+}
+
+#[test]
+fn on_a_narrow_screen_the_arrivals_are_told_whole() {
+    let mut desk = Desk::with((60, 15), three());
+    let row = detail(9, Tier::Critical, plain()).row;
+    desk.give(Event::News(News::Row(Box::new(row))));
+    let screen = desk.screen();
+    let bar = screen.lines().next().unwrap();
+    assert!(bar.trim_end().ends_with("1 new (R)"), "{bar}");
 }
 
 proptest::proptest! {

@@ -53,7 +53,7 @@ pub fn draw(state: &State, buffer: &mut Buffer, pane: Rect) {
         (glyphs.computed, named("program ", &row.requester.program)),
         (
             glyphs.computed,
-            Some(Printable::from_ours(row.digest.to_string())),
+            Some(Printable::from_ours(format!("digest {}", row.digest))),
         ),
         (
             glyphs.computed,

@@ -71,6 +71,7 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
 }
 
 fn bar(state: &State, buffer: &mut Buffer, row: Rect) {
+    let row = badge(state, buffer, row);
     let mut pen = Pen::new(buffer, state.theme, row);
     let between = state.theme.glyphs.between;
     pen.skip(1)
@@ -85,15 +86,30 @@ fn bar(state: &State, buffer: &mut Buffer, row: Rect) {
         pen.ours(between, Role::Dim)
             .text(&Printable::from_ours(text), Role::Warning);
     }
+}
+
+/// Draws how many arrivals wait to be merged, at the end of the bar; returns what is left of it.
+fn badge(state: &State, buffer: &mut Buffer, row: Rect) -> Rect {
     let arrivals = state.queue.arrivals();
-    if arrivals > 0 {
-        let text = Printable::from_ours(format!(" {arrivals} new (R to merge) "));
-        let width = u16::try_from(text.width())
-            .unwrap_or(u16::MAX)
-            .saturating_add(2);
-        pen.right(width)
-            .ours(state.theme.glyphs.arrivals, Role::Warning);
-        pen.text(&text, Role::Warning);
+    if arrivals == 0 {
+        return row;
+    }
+    let how = if row.width < 80 {
+        "(R)"
+    } else {
+        "(R to merge)"
+    };
+    let text = Printable::from_ours(format!(" {arrivals} new {how} "));
+    let width = u16::try_from(text.width())
+        .unwrap_or(u16::MAX)
+        .saturating_add(2);
+    let mut pen = Pen::new(buffer, state.theme, row);
+    pen.right(width)
+        .ours(state.theme.glyphs.arrivals, Role::Warning);
+    pen.text(&text, Role::Warning);
+    Rect {
+        width: row.width.saturating_sub(width),
+        ..row
     }
 }
 

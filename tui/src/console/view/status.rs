@@ -136,10 +136,6 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     {
         warn(Role::Warning, Printable::from_ours(lack.to_string()));
     }
-    if !open.row.waiter_present && open.row.standing == Standing::Pending {
-        let text = "nobody is waiting for the answer at the moment";
-        warn(Role::Warning, Printable::ours(text));
-    }
     if !prepared.displayable {
         let text = "SOME OF IT CANNOT BE DISPLAYED: it can be denied, but not approved";
         warn(Role::Alarm, Printable::ours(text));
@@ -167,6 +163,10 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
             )),
         };
         warn(Role::Warning, text);
+    }
+    if !open.row.waiter_present && open.row.standing == Standing::Pending {
+        let text = "nobody is waiting for the answer at the moment";
+        warn(Role::Warning, Printable::ours(text));
     }
     banners
 }

@@ -78,6 +78,29 @@ impl Asked {
         })
     }
 
+    /// Goes on with an earlier asking for the same action, whose ticket is kept.
+    ///
+    /// # Errors
+    /// When there is no such ticket, or its document does not hold `action`.
+    pub(crate) fn take_up(
+        session: &mut Session,
+        id: RequestId,
+        action: Vec<u8>,
+    ) -> Result<Self, Failure> {
+        let ticket = session.tickets().load(id)?;
+        let (document, openings) = session.tickets().document(id)?;
+        let origin = session.heads().origin().to_owned();
+        let agreed = Agreed::again(&ticket, &document, &openings, &action, &origin)
+            .map_err(|error| Failure::of(Exit::Verification, "document-differs", &error))?;
+        Ok(Self {
+            action,
+            agreed,
+            joined: ticket.shared,
+            ticket,
+            state: State::Pending,
+        })
+    }
+
     /// Returns the request.
     pub(crate) const fn id(&self) -> RequestId {
         self.agreed.id()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_shared::id::RequestId;
 
+pub use crate::hook::Dialect;
 pub use values::{Argument, ChangedFile, DataUseArgument, SecretArgument, SecretSource};
 
 /// Asks for an action before it happens, and runs only what was approved.
@@ -43,6 +44,8 @@ pub enum Command {
     Report(ReportOptions),
     /// Ask for a command, and run exactly what was approved
     Run(Box<RunOptions>),
+    /// Answer an agent's client that is about to use a tool
+    Hook(HookOptions),
 }
 
 impl Command {
@@ -54,7 +57,7 @@ impl Command {
             Self::Withdraw(options) => options.json,
             Self::Redeem(options) => options.json,
             Self::Report(options) => options.json,
-            Self::Run(_) => false,
+            Self::Run(_) | Self::Hook(_) => false,
         }
     }
 }
@@ -167,6 +170,27 @@ pub enum Outcome {
     Succeeded,
     /// Badly.
     Failed,
+}
+
+/// Answer an agent's client that is about to use a tool.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads the client's event as JSON from standard input. A decision is exit code 0 and the client's own
+JSON; any failure is empty standard output and exit code 2, which clients take for a no.")]
+pub struct HookOptions {
+    /// Whose event it is, and whose dialect the answer is in
+    #[arg(value_name = "CLIENT")]
+    pub client: Dialect,
+    /// The event, for a client that does not name it in what it writes
+    #[arg(long, value_name = "NAME")]
+    pub event: Option<String>,
+    /// Answer within this time, which must be shorter than the client's own limit
+    #[arg(long, value_name = "TIME", value_parser = values::span)]
+    pub limit: Option<Duration>,
+    /// Let a client without a terminal end and come back with the call, instead of denying it for
+    /// now; claude only, and only where nothing else permits the call
+    #[arg(long)]
+    pub defer: bool,
 }
 
 /// Ask for a command, and run exactly what was approved.

@@ -209,6 +209,16 @@ impl Client {
         )?)
     }
 
+    /// Leaves the request to itself.
+    pub async fn detach(&mut self, claim: &Claim) -> Result<(), ClientError> {
+        let request = pb::DetachRequest {
+            id: claim.id.to_string(),
+            ticket: claim.secret.reveal(),
+        };
+        soon(self.calls.detach(request)).await?;
+        Ok(())
+    }
+
     /// Takes the one use. With a `pid`, which can only be this process's own, the daemon looks
     /// whether it lives; 0 leaves it to the report and the longest run.
     pub async fn redeem(

@@ -12,6 +12,7 @@ use countersign_shared::mask::{self, MaskError, Openings};
 use serde_json::Value;
 
 use crate::client::Submitted;
+use crate::tickets::Ticket;
 
 /// Openings of no mask.
 const NO_OPENINGS: &[u8] = br#"{"openings":[],"v":1}"#;
@@ -63,6 +64,35 @@ impl Agreed {
             document,
             openings: Openings::read(openings).map_err(CompareError::Action)?,
             joined: submitted.joined,
+        };
+        agreed.holds(action)?;
+        Ok(agreed)
+    }
+
+    /// Checks the same for a document that was kept with its ticket, when the action is asked for
+    /// again. Claims may differ, as for who joins.
+    ///
+    /// # Errors
+    /// When anything differs.
+    pub(crate) fn again(
+        ticket: &Ticket,
+        document: &[u8],
+        openings: &[u8],
+        action: &[u8],
+        origin: &str,
+    ) -> Result<Self, CompareError> {
+        let document = Document::read(document).map_err(CompareError::Document)?;
+        is_same("request", &document.id(), &ticket.claim.id)?;
+        is_same("digest", &document.digest(), &ticket.digest)?;
+        is_same("log", &document.origin(), &origin)?;
+        let openings = match openings {
+            [] => NO_OPENINGS,
+            openings => openings,
+        };
+        let agreed = Self {
+            document,
+            openings: Openings::read(openings).map_err(CompareError::Action)?,
+            joined: true,
         };
         agreed.holds(action)?;
         Ok(agreed)

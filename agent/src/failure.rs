@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use countersign_client::heads::HeadsError;
 use countersign_client::place::PlaceError;
 
+use crate::calls::CallsError;
 use crate::client::ClientError;
 use crate::exit::Exit;
 
@@ -119,6 +120,12 @@ impl From<PlaceError> for Failure {
             | PlaceError::NotAbsolute { .. }
             | PlaceError::CurrentDirectory { .. } => failure,
         }
+    }
+}
+
+impl From<CallsError> for Failure {
+    fn from(error: CallsError) -> Self {
+        Self::of(Exit::Failure, "call-store", &error)
     }
 }
 

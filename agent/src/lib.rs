@@ -9,23 +9,27 @@
 //! | [`cli`] | the command line |
 //! | [`request`], [`ticketed`] | ask, then wait, withdraw, redeem and report from other processes |
 //! | [`run`] | ask for a command, and run exactly that |
+//! | [`hook`] | answer an agent's client that is about to use a tool |
 //! | [`asked`], [`telling`] | one asking from the submit to the one use: the core of all that acts |
 //! | [`session`], [`waiting`], [`status`] | the conversation, through restarts of the daemon |
 //! | [`client`], [`wire`] | the calls; socket and places are in `countersign-client` |
-//! | [`tickets`] | what is kept between processes |
+//! | [`tickets`], [`calls`] | what is kept between processes |
 //! | [`compare`], [`report`] | the document against what was asked; what became of the run |
 //! | [`failure`], [`exit`], [`output`] | what is said at the end |
-//! | [`clock`], [`signals`], [`inherited`], [`sealed`] | the kernel's side |
+//! | [`clock`], [`signals`], [`inherited`], [`sealed`], [`program`] | the kernel's side |
 
 mod asked;
+mod calls;
 pub mod cli;
 pub mod client;
 mod clock;
 pub mod compare;
 pub mod exit;
 pub mod failure;
+mod hook;
 mod inherited;
 mod output;
+mod program;
 pub mod report;
 mod request;
 mod run;
@@ -39,10 +43,12 @@ pub mod tickets;
 mod waiting;
 mod wire;
 
+use std::io::IsTerminal as _;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use countersign_shared::text::Printable;
 
 use cli::{Arguments, Command};
 use exit::Exit;
@@ -50,6 +56,22 @@ use failure::Failure;
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
+    match std::panic::catch_unwind(run_command) {
+        Ok(code) => code,
+        // The usual code of a panic means "go on" to clients that call hooks.
+        Err(_) if is_word("hook") => ExitCode::from(hook::FAILED),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Tells whether a word stands on the command line, before the command of `run`.
+fn is_word(word: &str) -> bool {
+    std::env::args_os()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == word)
+}
+
+fn run_command() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
@@ -60,9 +82,18 @@ pub fn main() -> ExitCode {
         | Command::Wait(_)
         | Command::Withdraw(_)
         | Command::Redeem(_)
-        | Command::Report(_) => None,
+        | Command::Report(_)
+        | Command::Hook(_) => None,
     };
-    let is_run = matches!(arguments.command, Command::Run(_));
+    let code_of = match arguments.command {
+        Command::Run(_) => |exit: Exit| exit.for_run(),
+        Command::Hook(_) => |_| hook::FAILED,
+        Command::Request(_)
+        | Command::Wait(_)
+        | Command::Withdraw(_)
+        | Command::Redeem(_)
+        | Command::Report(_) => |exit: Exit| exit.number(),
+    };
     let as_json = arguments.command.as_json();
     let result = inherited::close_on_exec(status_fd)
         .map_err(|errno| {
@@ -74,11 +105,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output::failure(&failure, as_json);
-            ExitCode::from(if is_run {
-                failure.exit.for_run()
-            } else {
-                failure.exit.number()
-            })
+            ExitCode::from(code_of(failure.exit))
         }
     }
 }
@@ -104,16 +131,19 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
         Command::Redeem(options) => Ok(ticketed::redeem(home, options).await?.number()),
         Command::Report(options) => Ok(ticketed::report(home, options).await?.number()),
         Command::Run(options) => run::perform(home, options, status).await,
+        Command::Hook(options) => hook::perform(home, options).await,
     }
 }
 
 /// Prints what clap has to say and returns its exit code, which `run` moves out of the child's way.
 fn explain(error: &clap::Error) -> ExitCode {
+    if is_word("hook") && !std::io::stdin().is_terminal() {
+        // A client waits for a decision, and would take help on stdout for none.
+        output::message(&Printable::from_ours(error.to_string()));
+        return ExitCode::from(hook::FAILED);
+    }
     drop(error.print());
-    let is_run = std::env::args_os()
-        .take_while(|argument| argument != "--")
-        .any(|argument| argument == "run");
-    ExitCode::from(match (error.exit_code(), is_run) {
+    ExitCode::from(match (error.exit_code(), is_word("run")) {
         (0, _) => Exit::Ok.number(),
         (_, true) => Exit::Usage.for_run(),
         (_, false) => Exit::Usage.number(),

@@ -13,7 +13,6 @@ mod capture;
 mod execute;
 mod input;
 mod outcome;
-mod program;
 mod see_through;
 mod tee;
 

@@ -184,6 +184,30 @@ impl Session {
         self.note(answer)
     }
 
+    /// Leaves a request to itself, so that it no longer ends with its last waiter.
+    pub(crate) async fn detach(
+        &mut self,
+        claim: &Claim,
+        patience: Duration,
+    ) -> Result<(), ClientError> {
+        let mut patience = Patience::new(patience);
+        loop {
+            match self.detach_once(claim).await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    if !patience.allows(&error).await {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn detach_once(&mut self, claim: &Claim) -> Result<(), ClientError> {
+        let answer = self.client().await?.detach(claim).await;
+        self.note(answer)
+    }
+
     /// Takes the one use. With `stays`, the daemon looks whether this process lives.
     ///
     /// The answer is not checked yet. A lost connection leaves open whether the use was taken.

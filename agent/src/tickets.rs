@@ -267,6 +267,14 @@ impl Tickets {
             })
     }
 
+    /// Returns the document of a request and the openings of its masks.
+    ///
+    /// # Errors
+    /// When they are not there, or cannot be read.
+    pub fn document(&self, id: RequestId) -> Result<(Vec<u8>, Vec<u8>), TicketError> {
+        Ok((self.read(id, DOCUMENT)?, self.read(id, OPENINGS)?))
+    }
+
     /// Tells whether another process may take, or have taken, the use of a request.
     ///
     /// A ticket that is not there, or cannot be read, does not tell that nobody else has it.

@@ -18,8 +18,8 @@ use countersign_shared::limits::Limits;
 use rustix::fs::{Mode, OFlags};
 
 use super::input::InputError;
-use super::program::{Program, ProgramError};
 use crate::cli::RunOptions;
+use crate::program::{Program, ProgramError};
 
 /// The variables that are passed on without being named.
 const PASSED_ON: [&str; 8] = [

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::capture::CaptureError;
 use super::input::InputError;
-use super::program::ProgramError;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::program::ProgramError;
 use crate::report::Finished;
 use crate::tickets::Ticket;
 

@@ -1,0 +1,137 @@
+//! What became of a call that was allowed, as its client tells it, for the log.
+//!
+//! Nothing is decided here. A call that nobody was asked about is passed over in silence: other hooks
+//! and other clients' calls are no business of ours.
+
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_shared::digest::Digest;
+use countersign_shared::machine::State;
+
+use super::call::{End, ToolCall};
+use super::parent::Parent;
+use crate::calls::{Calls, Left, Shelf};
+use crate::client::ClientError;
+use crate::exit::Exit;
+use crate::failure::{Failure, chain};
+use crate::report::{Finished, Report};
+use crate::session::Session;
+use crate::telling::{forget, keep_report, report, warn};
+use crate::tickets::Stage;
+
+/// How long telling waits for a daemon that does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tells the daemon how the call ended.
+///
+/// # Errors
+/// When it cannot be told; the report is kept for `countersign-agent report`.
+pub(super) async fn tell(
+    call: &ToolCall,
+    end: &End,
+    parent: &Parent,
+    open: impl FnOnce() -> Result<Session, Failure>,
+    calls: &Calls,
+) -> Result<(), Failure> {
+    let key = call
+        .key()
+        .map_err(|error| Failure::of(Exit::Failure, "internal", &error))?;
+    let Some(note) = calls.take(Shelf::Redeemed, &key, &call.session)? else {
+        return Ok(());
+    };
+    let mut session = open()?;
+    let ticket = session.tickets().load(note.id)?;
+    let last = match end {
+        End::NotRun { because } => Report::NotRun {
+            because: (*because).to_owned(),
+        },
+        End::Ran {
+            outcome,
+            exit,
+            duration_ms,
+        } => {
+            let outcome = if *outcome == "succeeded" && !is_left(&note.left) {
+                warn("what is on disk is not what was approved; the call is reported as failed");
+                "failed"
+            } else {
+                outcome
+            };
+            Report::Finished(Finished {
+                outcome,
+                exit: *exit,
+                signal: None,
+                stdout: None,
+                stderr: None,
+                duration: duration_ms.map_or(Duration::ZERO, Duration::from_millis),
+            })
+        }
+    };
+    if matches!(last, Report::Finished(_)) && ticket.stage != Stage::Started {
+        let started = Report::Started { pid: parent.pid() };
+        match report(&mut session, &ticket, &started, PATIENCE).await {
+            // Refused: it is known already, or a late report does not need it.
+            Ok(_) | Err(ClientError::Refused(_)) => {}
+            Err(error) => {
+                keep_report(&session, &ticket, &last);
+                return Err(not_told(&error));
+            }
+        }
+    }
+    match report(&mut session, &ticket, &last, PATIENCE).await {
+        Ok(State::Redeemed | State::Running) => Ok(()),
+        Ok(_) => {
+            forget(&session, &ticket);
+            Ok(())
+        }
+        Err(error) => {
+            keep_report(&session, &ticket, &last);
+            Err(not_told(&error))
+        }
+    }
+}
+
+/// Tells whether files are as the approved call leaves them.
+fn is_left(left: &[Left]) -> bool {
+    left.iter().all(|left| {
+        let path = Path::new(&left.path);
+        match (&left.digest, std::fs::read(path)) {
+            (Some(digest), Ok(bytes)) => Digest::of(&bytes) == *digest,
+            (None, Err(error)) => error.kind() == std::io::ErrorKind::NotFound,
+            (Some(_), Err(_)) | (None, Ok(_)) => false,
+        }
+    })
+}
+
+fn not_told(error: &ClientError) -> Failure {
+    Failure::new(
+        Exit::Unreachable,
+        "not-reported",
+        format!("how the call ended could not be reported: {}", chain(error)),
+    )
+    .hint("it is kept for `countersign-agent report ID`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_not_as_approved_are_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let left = |digest| {
+            [Left {
+                path: path.to_str().unwrap().to_owned(),
+                digest,
+            }]
+        };
+        assert!(is_left(&[]));
+        assert!(is_left(&left(None)));
+        assert!(!is_left(&left(Some(Digest::of(b"one")))));
+        std::fs::write(&path, "one").unwrap();
+        assert!(is_left(&left(Some(Digest::of(b"one")))));
+        assert!(!is_left(&left(Some(Digest::of(b"two")))));
+        assert!(!is_left(&left(None)));
+    }
+}

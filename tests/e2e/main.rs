@@ -9,6 +9,7 @@
 )]
 
 mod asking;
+mod hooks;
 mod hostile;
 mod kills;
 mod notify;

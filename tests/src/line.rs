@@ -24,6 +24,7 @@ pub struct Line {
 
 #[derive(Debug, Default)]
 struct State {
+    connections: usize,
     swallows: bool,
     swallowed: Vec<UnixStream>,
 }
@@ -60,6 +61,11 @@ impl Line {
         &self.home
     }
 
+    /// Returns how many connections were made.
+    pub fn connections(&self) -> usize {
+        self.state().connections
+    }
+
     /// Loses every answer on connections that are made from now on.
     pub fn swallow(&self) {
         self.state().swallows = true;
@@ -83,6 +89,7 @@ impl Line {
 fn pass_on(caller: UnixStream, daemon: UnixStream, state: &Mutex<State>) {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     let swallows = state.swallows;
+    state.connections += 1;
     if swallows {
         state.swallowed.extend(
             [&caller, &daemon]

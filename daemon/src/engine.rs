@@ -32,6 +32,8 @@ mod index;
 mod live;
 mod queue;
 mod reads;
+mod refusing;
+mod reserve;
 mod submitting;
 mod sweep;
 #[cfg(test)]
@@ -50,6 +52,7 @@ use batch::{Changed, New, Scene, Step};
 use index::Index;
 use live::Live;
 use queue::{Entrance, Exit, Lane, NotTaken, Room, queue};
+use reserve::Reserve;
 
 /// How many calls may wait for the engine before callers are told that it is busy.
 const QUEUE: Room = Room {
@@ -151,6 +154,8 @@ pub struct Engine {
     draining: bool,
     /// Whether the last batch could not be made durable.
     down: bool,
+    /// Room for a "no" on a full disk.
+    reserve: Reserve,
     /// The boot time of the last look at the deadlines, in milliseconds.
     swept_ms: u64,
 }
@@ -226,6 +231,14 @@ impl Engine {
             }
         }
         batches.push(writes);
+        if batches.iter().any(|calls| !calls.is_empty()) && self.reserve.is_spent() {
+            // The room that is left is for what takes permission away.
+            for calls in &mut batches {
+                let (noes, others) = std::mem::take(calls).into_iter().partition(Call::is_a_no);
+                *calls = noes;
+                Vec::into_iter(others).for_each(Call::refuse);
+            }
+        }
         for calls in batches.into_iter().filter(|calls| !calls.is_empty()) {
             self.commit(|engine, batch, scene| {
                 calls
@@ -270,6 +283,9 @@ impl Engine {
                 true
             }
             Err(error) => {
+                if error.is_full() {
+                    self.reserve.release();
+                }
                 if !std::mem::replace(&mut self.down, true) {
                     tracing::error!(error = %Chain(&error), "the log is unavailable");
                 }

@@ -11,7 +11,7 @@ use crate::engine::{Call, Handle, Reply};
 use crate::identity::Peer;
 use crate::rules::Rules;
 use crate::secrets::Secrets;
-use crate::socket::{CallLimits, ConnectionCap, Sockets, incoming, server};
+use crate::socket::{CallLimits, ConnectionCap, Refusals, Sockets, incoming, server};
 
 mod agent;
 mod encode;
@@ -135,6 +135,12 @@ pub(crate) async fn serve(
     sockets: Sockets,
     stop: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
+    let refusals = |engine: &Handle| {
+        let engine = engine.clone();
+        Refusals::new(move |uid, code| engine.tell(Call::Count { uid, code }))
+    };
+    let of_agents = refusals(&desk.agents);
+    let of_reviewers = refusals(&desk.engine);
     let agents = {
         let (health, reflection) = (
             health::<AgentServiceServer<agent::Agents>>().await,
@@ -145,12 +151,12 @@ pub(crate) async fn serve(
         })
         .max_decoding_message_size(FROM_AGENTS)
         .max_encoding_message_size(TO_PEERS);
-        server(CallLimits::default())
+        server(CallLimits::default(), of_agents.clone())
             .add_service(service)
             .add_service(health)
             .add_service(reflection)
             .serve_with_incoming_shutdown(
-                incoming(sockets.agent, ConnectionCap::default()),
+                incoming(sockets.agent, ConnectionCap::default(), of_agents),
                 stopped(stop.clone()),
             )
     };
@@ -162,12 +168,12 @@ pub(crate) async fn serve(
         let service = ReviewServiceServer::new(review::Reviewers { desk })
             .max_decoding_message_size(FROM_REVIEWERS)
             .max_encoding_message_size(TO_PEERS);
-        server(CallLimits::default())
+        server(CallLimits::default(), of_reviewers.clone())
             .add_service(service)
             .add_service(health)
             .add_service(reflection)
             .serve_with_incoming_shutdown(
-                incoming(sockets.review, ConnectionCap::default()),
+                incoming(sockets.review, ConnectionCap::default(), of_reviewers),
                 stopped(stop),
             )
     };

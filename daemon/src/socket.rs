@@ -23,11 +23,13 @@ mod budget;
 mod incoming;
 mod limits;
 mod lock;
+mod refusals;
 mod stream;
 
 pub use incoming::incoming;
 pub use limits::{CallLimits, ConnectionCap, LimitCalls, server};
 pub use lock::{Lock, LockError};
+pub use refusals::Refusals;
 pub use stream::PeerStream;
 
 /// How many connections the kernel keeps waiting to be accepted.

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use super::index::HOUR;
 use super::submitting::before;
 use super::{
-    CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Rules, Store,
+    CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Reserve, Rules, Store,
     daemon_actor,
 };
 use crate::store::StoreError;
@@ -108,6 +108,7 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         last,
         draining: false,
         down: false,
+        reserve: Reserve::beside(path),
         swept_ms: 0,
     };
     engine.load()?;

@@ -56,7 +56,12 @@ impl Engine {
                 }
             }
         }
-        let counts = self.counts_are_due(&now);
+        // What the reserve holds is for ends.
+        let only_noes = self.reserve.is_spent();
+        if only_noes {
+            due.retain(|(_, event)| !matches!(event, Event::Escalated { .. }));
+        }
+        let counts = !only_noes && self.counts_are_due(&now);
         if due.is_empty() && !counts {
             return;
         }

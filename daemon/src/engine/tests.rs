@@ -16,6 +16,7 @@ mod emergencies;
 mod executing;
 mod faults;
 mod floods;
+mod full_disk;
 mod joining;
 mod judging;
 mod limits;

@@ -38,15 +38,6 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    /// Refuses, and counts the refusal for the summary entry (R7).
-    fn refuse(&self, peer: &Peer, code: &'static str, status: Status) -> Status {
-        self.desk.agents.tell(Call::Count {
-            uid: peer.uid(),
-            code,
-        });
-        status
-    }
-
     async fn submit(
         &self,
         peer: &Arc<Peer>,
@@ -138,17 +129,9 @@ impl AgentService for Agents {
         request: Request<pb::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let peer = super::peer(&request)?;
-        let done = self.submit(&peer, request.into_inner()).await;
-        done.map(Response::new).map_err(|error| {
-            let code = error.code();
-            if code == tonic::Code::InvalidArgument {
-                self.refuse(&peer, "malformed", error)
-            } else if code == tonic::Code::ResourceExhausted {
-                self.refuse(&peer, "over-limit", error)
-            } else {
-                error
-            }
-        })
+        self.submit(&peer, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     type WaitStream = ReceiverStream<Result<pb::WaitResponse, Status>>;

@@ -13,6 +13,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::limits::ConnectionCap;
+use super::refusals::Refusals;
 use super::stream::PeerStream;
 use crate::identity::{Credentials, Peer};
 
@@ -33,6 +34,7 @@ const READY: usize = 64;
 pub fn incoming(
     listener: UnixListener,
     cap: ConnectionCap,
+    refusals: Refusals,
 ) -> impl Stream<Item = io::Result<PeerStream>> + Send + Unpin + 'static {
     let (sender, receiver) = mpsc::channel(READY);
     tokio::spawn(async move {
@@ -42,7 +44,7 @@ pub fn incoming(
                 () = sender.closed() => return,
             };
             match accepted {
-                Ok((stream, _)) => admit(stream, &cap, &sender),
+                Ok((stream, _)) => admit(stream, &cap, &refusals, &sender),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
@@ -54,7 +56,12 @@ pub fn incoming(
 }
 
 /// Takes the kernel's word at once and leaves the rest to a task of its own.
-fn admit(stream: UnixStream, cap: &ConnectionCap, sender: &mpsc::Sender<io::Result<PeerStream>>) {
+fn admit(
+    stream: UnixStream,
+    cap: &ConnectionCap,
+    refusals: &Refusals,
+    sender: &mpsc::Sender<io::Result<PeerStream>>,
+) {
     let credentials = match Credentials::of(&stream) {
         Ok(credentials) => credentials,
         Err(error) => {
@@ -67,10 +74,11 @@ fn admit(stream: UnixStream, cap: &ConnectionCap, sender: &mpsc::Sender<io::Resu
     if let Err(found) = share.take(1) {
         let limit = cap.limit();
         tracing::warn!(uid, limit, found, "refused a connection beyond the limit");
+        refusals.count(uid, "too-many-connections");
         tokio::spawn(turn_away(stream, limit));
         return;
     }
-    let sender = sender.clone();
+    let (sender, refusals) = (sender.clone(), refusals.clone());
     tokio::spawn(async move {
         let identified = tokio::task::spawn_blocking(move || Peer::identify(credentials));
         match tokio::time::timeout(IDENTIFY_TIME, identified).await {
@@ -79,9 +87,15 @@ fn admit(stream: UnixStream, cap: &ConnectionCap, sender: &mpsc::Sender<io::Resu
                 // The server is gone, and the connection with it.
                 let _closed = sender.send(Ok(stream)).await;
             }
-            Ok(Ok(Err(error))) => tracing::warn!(uid, %error, "refused a connection"),
+            Ok(Ok(Err(error))) => {
+                refusals.count(uid, "caller-unknown");
+                tracing::warn!(uid, %error, "refused a connection");
+            }
             Ok(Err(error)) => tracing::error!(uid, %error, "identifying a caller failed"),
-            Err(_) => tracing::warn!(uid, "refused a connection: identifying it took too long"),
+            Err(_) => {
+                refusals.count(uid, "caller-unknown");
+                tracing::warn!(uid, "refused a connection: identifying it took too long");
+            }
         }
     });
 }

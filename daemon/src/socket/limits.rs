@@ -19,6 +19,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::layer::util::{Identity, Stack};
 
 use super::budget::{Budget, Share};
+use super::refusals::Refusals;
 use crate::identity::Peer;
 
 /// Streams announced to clients. What matters is refused by [`LimitCalls`], so this is only the
@@ -91,7 +92,7 @@ impl Default for CallLimits {
 }
 
 /// Returns a server that survives bursts and stalls, with the limits laid around its services.
-pub fn server(limits: CallLimits) -> Server<Stack<LimitCalls, Identity>> {
+pub fn server(limits: CallLimits, refusals: Refusals) -> Server<Stack<LimitCalls, Identity>> {
     Server::builder()
         .initial_connection_window_size(CONNECTION_WINDOW)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -101,7 +102,7 @@ pub fn server(limits: CallLimits) -> Server<Stack<LimitCalls, Identity>> {
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .http2_max_header_list_size(HEADERS)
-        .layer(LimitCalls::new(limits))
+        .layer(LimitCalls::new(limits, refusals))
 }
 
 /// The layer that answers what is too much.
@@ -110,27 +111,34 @@ pub struct LimitCalls {
     calls: Budget,
     bytes: Budget,
     message_time: Duration,
+    refusals: Refusals,
 }
 
 impl LimitCalls {
     /// Makes the layer; its clones count together.
-    pub fn new(limits: CallLimits) -> Self {
+    pub fn new(limits: CallLimits, refusals: Refusals) -> Self {
         Self {
             calls: Budget::new(limits.calls),
             bytes: Budget::new(limits.bytes),
             message_time: limits.message_time,
+            refusals,
         }
     }
 
-    /// Lets a call in, with the share it holds until it is answered, or says why not.
-    fn admit(&self, request: &mut http::Request<Body>) -> Result<Share, Status> {
+    /// Lets a call in, with the user and the share it holds until it is answered, or says why not.
+    fn admit(
+        &self,
+        request: &mut http::Request<Body>,
+    ) -> Result<(u32, Share), (Option<u32>, Status)> {
         let uid = match request.extensions().get::<Arc<Peer>>() {
             Some(peer) => peer.uid(),
-            None => return Err(Status::internal("the caller is not identified")),
+            None => return Err((None, Status::internal("the caller is not identified"))),
         };
         let mut call = self.calls.share(uid);
-        call.take(1)
-            .map_err(|found| too_much("calls-per-user", self.calls.ceiling(), found))?;
+        call.take(1).map_err(|found| {
+            let status = too_much("calls-per-user", self.calls.ceiling(), found);
+            (Some(uid), status)
+        })?;
         let body = std::mem::take(request.body_mut());
         *request.body_mut() = Body::new(Intake {
             body,
@@ -138,7 +146,7 @@ impl LimitCalls {
             limit: self.bytes.ceiling(),
             deadline: Box::pin(tokio::time::sleep(self.message_time)),
         });
-        Ok(call)
+        Ok((uid, call))
     }
 }
 
@@ -195,11 +203,20 @@ where
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let call = match self.limit.admit(&mut request) {
             Ok(call) => call,
-            Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
+            Err((uid, status)) => {
+                let response = status.into_http();
+                if let Some(uid) = uid {
+                    self.limit.refusals.look(uid, &response);
+                }
+                return Box::pin(std::future::ready(Ok(response)));
+            }
         };
         let answer = self.inner.call(request);
+        let refusals = self.limit.refusals.clone();
         Box::pin(async move {
+            let (uid, call) = call;
             let response = answer.await?;
+            refusals.look(uid, &response);
             // A stream of answers is a call until its end.
             Ok(response.map(|body| Body::new(Answer { body, _call: call })))
         })

@@ -156,7 +156,11 @@ async fn connections_arrive_identified_and_the_one_too_many_is_told_so() {
     let place = place(Mode::User);
     let sockets = Sockets::bind(&place.home, None, &place.lock).unwrap();
     let path = place.home.layout().agent_socket();
-    let mut stream = incoming(sockets.agent, ConnectionCap::new(1));
+    let mut stream = incoming(
+        sockets.agent,
+        ConnectionCap::new(1),
+        Refusals::new(|_, _| ()),
+    );
     let _client = connect(&path).await;
     let first = stream.next().await.unwrap().unwrap();
     assert_eq!(first.peer().uid(), us());

@@ -69,6 +69,23 @@ pub struct RawRequest {
 }
 
 impl StoreError {
+    /// Tells whether there was no room to write. A write that fails for want of room in the middle
+    /// of a batch takes the transaction along.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Sql { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+            ),
+            Self::NoTransaction => true,
+            Self::Damaged { .. }
+            | Self::Row { .. }
+            | Self::File { .. }
+            | Self::Newer { .. }
+            | Self::Conflict { .. } => false,
+        }
+    }
+
     /// Tells whether the database itself is damaged, rather than out of reach.
     pub fn is_damage(&self) -> bool {
         match self {

@@ -1,4 +1,5 @@
 use std::pin::pin;
+use std::sync::Mutex;
 
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -12,6 +13,7 @@ use crate::socket::{ConnectionCap, incoming};
 struct Served {
     _directory: tempfile::TempDir,
     uri: String,
+    refused: Arc<Mutex<Vec<(u32, &'static str)>>>,
 }
 
 /// Serves the health service alone, behind the limits.
@@ -20,19 +22,36 @@ fn serve(limits: CallLimits, cap: ConnectionCap) -> Served {
     let path = directory.path().join("s");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let (_reporter, health) = tonic_health::server::health_reporter();
+    let refused = Arc::new(Mutex::new(Vec::new()));
+    let counted = Arc::clone(&refused);
+    let refusals = Refusals::new(move |uid, kind| counted.lock().unwrap().push((uid, kind)));
     tokio::spawn(async move {
-        server(limits)
+        server(limits, refusals.clone())
             .add_service(health)
-            .serve_with_incoming(incoming(listener, cap))
+            .serve_with_incoming(incoming(listener, cap, refusals))
             .await
     });
     Served {
         uri: format!("unix:{}", path.display()),
         _directory: directory,
+        refused,
     }
 }
 
 impl Served {
+    /// The kinds of what was refused, all of this user.
+    fn refused(&self) -> Vec<&'static str> {
+        let me = rustix::process::geteuid().as_raw();
+        let refused = self.refused.lock().unwrap();
+        refused
+            .iter()
+            .map(|(uid, kind)| {
+                assert_eq!(*uid, me);
+                *kind
+            })
+            .collect()
+    }
+
     async fn channel(&self) -> Channel {
         Endpoint::try_from(self.uri.clone())
             .unwrap()
@@ -64,6 +83,7 @@ async fn the_call_too_many_is_answered_at_once_and_there_is_room_again_after() {
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.reason, "calls-per-user");
     assert_eq!(info.metadata["limit"], "1");
+    assert_eq!(served.refused(), ["over-limit"]);
     drop(watch);
     let room = async { while other.check(everything()).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(10), room)
@@ -87,7 +107,21 @@ async fn a_client_with_too_many_connections_learns_why() {
         matches!(status.code(), Code::ResourceExhausted | Code::Unavailable),
         "{status}"
     );
+    assert_eq!(served.refused().first(), Some(&"too-many-connections"));
     first.check(everything()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_its_service_refuses_is_counted_by_its_kind() {
+    let served = serve(CallLimits::default(), ConnectionCap::default());
+    let mut client = HealthClient::new(served.channel().await);
+    client.check(everything()).await.unwrap();
+    let unknown = HealthCheckRequest {
+        service: "nobody.Serves".to_owned(),
+    };
+    let status = client.check(unknown).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(served.refused(), ["not-found"]);
 }
 
 #[tokio::test]
@@ -160,6 +194,7 @@ async fn a_message_that_stalls_is_ended_and_holds_up_nobody() {
     let (status, meanwhile) = tokio::join!(stalled, other.check(everything()));
     meanwhile.unwrap();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert_eq!(served.refused(), ["too-slow"]);
 }
 
 #[tokio::test]
@@ -174,6 +209,7 @@ async fn messages_on_their_way_in_hold_a_bounded_number_of_bytes() {
     message.resize(200, 1);
     let status = stalled_call(&mut channel, message).await;
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert_eq!(served.refused(), ["over-limit"]);
     HealthClient::new(channel)
         .check(everything())
         .await

@@ -361,6 +361,7 @@ impl Fixture {
                 executor,
                 digest,
                 until,
+                by: None,
             },
         );
         self.later(10);
@@ -461,6 +462,7 @@ impl Fixture {
             previous: self.in_force,
             members: self.members.clone(),
             allowed_signers: roster.allowed_signers(),
+            break_glass: self.members.iter().map(|it| it.name.clone()).collect(),
             at: self.now().wall,
         }
     }
@@ -580,5 +582,7 @@ fn requirement(ask: Ask<'_>) -> Requirement {
         run_by: RunBy::Agent,
         self_attest: false,
         advice: Vec::new(),
+        why: Vec::new(),
+        escalate: Vec::new(),
     }
 }

@@ -434,7 +434,7 @@ impl Loading {
             let called = terms.escalate.iter().map(Escalation::to);
             let asked = asked.into_iter().map(String::as_str);
             let mut groups: Vec<&str> = asked.chain(called).collect();
-            groups.sort();
+            groups.sort_unstable();
             groups.dedup();
             let unknown: Vec<&&str> = groups
                 .iter()

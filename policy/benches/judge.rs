@@ -1,7 +1,8 @@
 //! Judging a request with 100 policies, beside the bare question to Cedar, in one run.
 //!
 //! The bare question has its request and its entities ready; judging builds both from the facts as
-//! they stand in a document, and reads the requirement off the policies that matched.
+//! they stand in a document, and reads the requirement off the policies that matched. Then 100,000
+//! requests of the past are judged again, over two threads.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,7 +21,9 @@ use countersign_policy::catalogue::Catalogue;
 use countersign_policy::facts::{Agent, Facts, Principal, Recent, Surroundings};
 use countersign_policy::kinds::Kinds;
 use countersign_policy::load::{Lack, People, Policies, PolicyFile, SCHEMA, Sources};
+use countersign_policy::replay::Past;
 use countersign_shared::home::Mode;
+use countersign_shared::machine::PolicyOutcome;
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
 };
@@ -28,6 +31,9 @@ use serde_json::{Value, json};
 
 /// Rounds; each asks both once, so that both see the same machine.
 const ROUNDS: usize = 4000;
+
+/// Requests of the past.
+const PAST: usize = 100_000;
 
 const TARGETS: &str = "[[target]]\nkind = \"cluster\"\nname = \"eu-1\"\nenvironment = \"prod\"\n\
     [[target]]\nkind = \"database\"\nname = \"orders\"\nclassification = \"pii\"\nparent = \"cluster/eu-1\"\n";
@@ -69,6 +75,29 @@ fn main() {
     let ratio = judged.0.as_secs_f64() / floor.0.as_secs_f64();
     let word = if ratio <= 2.0 { "held" } else { "MISSED" };
     println!("p50 of judge over p50 of the bare question: {ratio:.2}x, the bar is 2x: {word}");
+    replay(&ours, &facts.to_value(), &action);
+}
+
+/// Judges as many requests as a busy installation has in a year.
+fn replay(policies: &Policies, facts: &Value, action: &Value) {
+    let requirement = policies.default_requirement();
+    let past = (0..PAST).map(|number| Past {
+        id: format!("req_{number}"),
+        outcome: PolicyOutcome::Hold,
+        requirement: requirement.clone(),
+        facts: facts.clone(),
+        action: action.clone(),
+    });
+    let mut replayed = None;
+    let took = time(|| replayed = Some(policies.replay(past, 2, 10)));
+    let replayed = replayed.unwrap();
+    assert_eq!((replayed.requests, replayed.changes.len()), (PAST, 10));
+    let word = if took <= Duration::from_secs(60) {
+        "held"
+    } else {
+        "MISSED"
+    };
+    println!("replay of {PAST} requests over 2 threads: {took:.1?}, the bar is 60 s: {word}");
 }
 
 /// Policies of which a few speak about the request, as in a grown installation.

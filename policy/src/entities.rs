@@ -1,8 +1,9 @@
 //! What Cedar is told of principals and targets.
 //!
 //! Everything that does not depend on the request is built once: the actions with their groups,
-//! and each target of the catalogue with all that stands above it. A request adds its principal,
-//! and its target where nobody listed it.
+//! and each target of the catalogue with all that stands above it. A request takes its own action,
+//! its target and its principal, and what conditions name: Cedar walks through whatever it is
+//! given, so it is given no more than it can be asked about.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::str::FromStr as _;
@@ -20,8 +21,8 @@ use crate::kinds::{Kinds, UNDECLARED};
 /// The entities of one set of policies.
 #[derive(Debug)]
 pub(crate) struct Entities {
-    /// The actions, and the targets that policies name.
-    base: Known,
+    /// Each action, with what conditions name.
+    actions: BTreeMap<String, Known>,
     /// Each listed target with those above it.
     listed: BTreeMap<Key, Vec<Entity>>,
     agent: EntityTypeName,
@@ -48,7 +49,7 @@ impl Entities {
     ) -> Result<Self, String> {
         let named = |name: &str| EntityTypeName::from_str(name).map_err(|it| it.to_string());
         let mut this = Self {
-            base: schema.action_entities().map_err(|it| it.to_string())?,
+            actions: BTreeMap::new(),
             listed: BTreeMap::new(),
             agent: named("Agent")?,
             person: named("Person")?,
@@ -70,23 +71,29 @@ impl Entities {
             }
             entities
         };
-        let literals: HashSet<EntityUid> = set
-            .policies()
-            .flat_map(cedar_policy::Policy::entity_literals)
-            .collect();
-        let mut named_by_policies = Vec::new();
-        for key in all.keys() {
-            if literals.contains(&this.target(key)) {
-                named_by_policies.extend(chain(key));
-            }
+        let known = schema.action_entities().map_err(|it| it.to_string())?;
+        let mut named_by_conditions: Vec<Entity> = Vec::new();
+        let literals = literals(set)?;
+        for key in all
+            .keys()
+            .filter(|key| literals.contains(&this.target(key)))
+        {
+            named_by_conditions.extend(chain(key));
         }
-        this.base = std::mem::replace(&mut this.base, Known::empty())
-            .upsert_entities(named_by_policies, Some(schema))
-            .map_err(|error| error.to_string())?;
+        if literals.iter().any(|uid| *uid.type_name() == this.action) {
+            named_by_conditions.extend(known.iter().cloned());
+        }
+        for action in known.iter() {
+            let mut entities = named_by_conditions.clone();
+            entities.push(action.clone());
+            let entities = Known::empty().upsert_entities(entities, Some(schema));
+            let name = action.uid().id().unescaped().to_owned();
+            this.actions
+                .insert(name, entities.map_err(|error| error.to_string())?);
+        }
         this.listed = all.keys().map(|key| (key.clone(), chain(key))).collect();
         // Whatever of the catalogue does not fit the schema is found here and not at a request.
-        this.base
-            .clone()
+        Known::empty()
             .upsert_entities(all.into_values(), Some(schema))
             .map_err(|error| error.to_string())?;
         Ok(this)
@@ -114,8 +121,10 @@ impl Entities {
             action: EntityUid::from_type_name_and_id(self.action.clone(), EntityId::new(action)),
             resource: self.target(key),
             entities: self
-                .base
-                .clone()
+                .actions
+                .get(action)
+                .cloned()
+                .ok_or_else(|| format!("the schema has no action `{}`", action.escape_debug()))?
                 .upsert_entities(more, Some(schema))
                 .map_err(|error| error.to_string())?,
         })
@@ -171,6 +180,28 @@ impl Entities {
         let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(name));
         Entity::new(uid, pairs, parents).map_err(|error| error.to_string())
     }
+}
+
+/// Returns the entities that conditions name. What a scope names is only compared with.
+fn literals(set: &PolicySet) -> Result<HashSet<EntityUid>, String> {
+    let mut found = HashSet::new();
+    for policy in set.policies() {
+        let json = policy.to_json().map_err(|error| error.to_string())?;
+        let mut values: Vec<&Value> = json.get("conditions").into_iter().collect();
+        while let Some(value) = values.pop() {
+            if let Some(entity) = value.get("__entity") {
+                let uid =
+                    EntityUid::from_json(entity.clone()).map_err(|error| error.to_string())?;
+                found.insert(uid);
+            }
+            match value {
+                Value::Array(items) => values.extend(items),
+                Value::Object(members) => values.extend(members.values()),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Returns how policies name an agent: its user, and the place its user cannot choose.

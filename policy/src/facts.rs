@@ -163,7 +163,11 @@ impl Facts {
         let class = match kind {
             "exec.run" => exec::look(action, around, &mut draft),
             "file.read" | "file.write" => files::look(action, around, &mut draft),
-            "sql.exec" => sql::look(text(action, "/arguments/statement"), &mut draft),
+            "sql.exec" => {
+                // A masked value is a literal's, and holds no quote.
+                let statement = action.pointer("/arguments/statement").and_then(seen);
+                sql::look(&statement.unwrap_or_default(), &mut draft)
+            }
             "http.request" => http::look(action, &mut draft),
             "mcp.call" => mcp(action, &mut draft),
             other => reversibility::of_kind(other).or_else(|| kinds.reversibility(other)),

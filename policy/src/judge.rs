@@ -6,7 +6,8 @@
 //! not see: then the request is held, at tier high or above.
 
 use cedar_policy::{Context, Decision, Request};
-use countersign_shared::requirement::{RequiredReview, Requirement, RunBy, Tier};
+use countersign_shared::machine::PolicyOutcome;
+use countersign_shared::requirement::{Requirement, Tier};
 use countersign_shared::text::{Printable, Untrusted};
 use serde_json::{Map, Value};
 
@@ -16,6 +17,7 @@ use crate::entities::{Cast, expression};
 use crate::facts::{Facts, Reversibility};
 use crate::load::{Policies, Rule};
 
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -88,6 +90,26 @@ impl Judgement {
             Self::Refused(_) => None,
             Self::Nobody(permitted) => Some(&permitted.requirement),
             Self::Held(held) => Some(&held.requirement),
+        }
+    }
+
+    /// Returns what the request machine is told.
+    pub const fn outcome(&self) -> PolicyOutcome {
+        match self {
+            Self::Refused(_) => PolicyOutcome::Refuse,
+            Self::Nobody(_) => PolicyOutcome::Permit,
+            Self::Held(_) => PolicyOutcome::Hold,
+        }
+    }
+
+    /// Returns why, for the requester to read.
+    pub fn because(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.because.clone(),
+            Self::Nobody(permitted) => {
+                format!("nobody is asked ({})", permitted.policies.join(", "))
+            }
+            Self::Held(held) => held.requirement.why.join("; "),
         }
     }
 
@@ -293,7 +315,7 @@ impl Policies {
             });
         }
         let unknown = self.unknown_of(facts, key);
-        let raised = raises(facts, &unknown);
+        let mut raised = raises(facts, &unknown);
         let policies = ids(&evaluation.permits);
         let people: Vec<(&Rule, &Terms)> = terms(&evaluation.permits)
             .filter(|(_, terms)| terms.ask != Ask::Nobody)
@@ -302,7 +324,10 @@ impl Policies {
             .filter(|(_, terms)| terms.ask == Ask::Nobody)
             .collect();
         let mut requirement = self.asked(facts.kind(), &people);
-        let mut raised = raised;
+        if policies.is_empty() {
+            let tier = requirement.tier;
+            requirement.why = vec![format!("no policy speaks about it: the default is {tier}")];
+        }
         if people.is_empty() && !nobody.is_empty() {
             for (rule, _) in &nobody {
                 raised.extend(blind(rule, &unknown));
@@ -329,102 +354,6 @@ impl Policies {
             policies,
         })
     }
-
-    /// Returns what the permits that ask people ask for together; without one, the default.
-    fn asked(&self, kind: &str, people: &[(&Rule, &Terms)]) -> Requirement {
-        let mut joined: Option<Requirement> = None;
-        for (rule, terms) in people {
-            let one = self.of_permit(kind, rule, terms);
-            joined = Some(match joined {
-                None => one,
-                Some(sum) => join_tiers(&sum, &one),
-            });
-        }
-        joined.unwrap_or_else(|| {
-            let mut default = self.default.clone();
-            if default.why.is_empty() {
-                let why = format!("no policy speaks about it: the default is {}", default.tier);
-                default.why = vec![why];
-            }
-            default
-        })
-    }
-
-    /// Returns what one permit asks for, alone.
-    pub(crate) fn of_permit(&self, kind: &str, rule: &Rule, terms: &Terms) -> Requirement {
-        let default = &self.default;
-        let tier = terms.tier.unwrap_or(default.tier).max(default.tier);
-        let run_by = terms.run_by.unwrap_or_else(|| {
-            if tier == Tier::Critical && self.kinds.can_be_run_by_daemon(kind) {
-                RunBy::Daemon
-            } else {
-                default.run_by
-            }
-        });
-        Requirement {
-            reviews: match &terms.ask {
-                Ask::Nobody => Vec::new(),
-                Ask::People(seats) => vec![RequiredReview {
-                    policy: rule.id.clone(),
-                    seats: seats.clone(),
-                }],
-            },
-            tier,
-            assurance: terms
-                .assurance
-                .unwrap_or(default.assurance)
-                .max(default.assurance),
-            reason_required: terms.reason_required || default.reason_required,
-            ttl_s: terms.ttl_s.unwrap_or(default.ttl_s),
-            grant_s: terms.grant_s.unwrap_or(default.grant_s),
-            max_run_s: terms.max_run_s.unwrap_or(default.max_run_s),
-            run_by,
-            self_attest: terms.self_attest,
-            advice: terms.advice.iter().cloned().collect(),
-            why: vec![match &terms.because {
-                Some(because) => format!("{because} (policy `{}`)", rule.id),
-                None => format!("policy `{}`", rule.id),
-            }],
-            escalate: terms.escalate.clone(),
-        }
-    }
-
-    /// Returns what holds of a request that nobody is asked about.
-    fn unasked(&self, nobody: &[(&Rule, &Terms)]) -> Requirement {
-        let shortest = |of: fn(&Terms) -> Option<u32>, default: u32| {
-            nobody
-                .iter()
-                .map(|(_, terms)| of(terms).unwrap_or(default))
-                .min()
-                .unwrap_or(default)
-        };
-        let run_by = nobody.iter().filter_map(|(_, terms)| terms.run_by).max();
-        Requirement {
-            reviews: Vec::new(),
-            tier: Tier::Low,
-            assurance: self.default.assurance,
-            reason_required: false,
-            ttl_s: self.default.ttl_s,
-            grant_s: shortest(|terms| terms.grant_s, self.default.grant_s),
-            max_run_s: shortest(|terms| terms.max_run_s, self.default.max_run_s),
-            run_by: run_by.unwrap_or(self.default.run_by),
-            self_attest: false,
-            advice: Vec::new(),
-            why: Vec::new(),
-            escalate: Vec::new(),
-        }
-    }
-}
-
-/// Joins two requirements; of the reasons, those of the tier that binds stay.
-fn join_tiers(one: &Requirement, other: &Requirement) -> Requirement {
-    let mut joined = one.join(other);
-    match one.tier.cmp(&other.tier) {
-        std::cmp::Ordering::Less => joined.why.clone_from(&other.why),
-        std::cmp::Ordering::Greater => joined.why.clone_from(&one.why),
-        std::cmp::Ordering::Equal => {}
-    }
-    joined
 }
 
 /// Returns what raises a request to tier high by itself.

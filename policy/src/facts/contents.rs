@@ -12,6 +12,9 @@ use super::{Draft, seen, text};
 const LONG_SPACES: usize = 64;
 const LONG_LINE: usize = 2_000;
 
+/// An argument that is longer, in bytes, is not compared with as a whole.
+const LONGEST_ARGUMENT: usize = 1024;
+
 /// What a walk through an action found.
 #[derive(Default)]
 struct Walk {
@@ -80,18 +83,23 @@ fn names(findings: &Findings) -> Vec<&'static str> {
     .collect()
 }
 
-/// Writes the members of `arguments` that are one text, integer or truth value as `name=value`.
+/// Writes the members of `arguments` that are one short value as `name=value`. Where there are
+/// others, a policy does not see all of them, and that is a fact.
 fn arguments(action: &Value, draft: &mut Draft) {
     let members = action.get("arguments").and_then(Value::as_object);
-    let pairs: Vec<String> = members
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| match value {
-            Value::String(_) | Value::Object(_) => seen(value).map(|text| format!("{name}={text}")),
-            Value::Bool(_) | Value::Number(_) => Some(format!("{name}={value}")),
+    let mut pairs = Vec::new();
+    for (name, value) in members.into_iter().flatten() {
+        let text = match value {
+            Value::String(_) | Value::Object(_) => seen(value),
+            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
             Value::Null | Value::Array(_) => None,
-        })
-        .collect();
+        };
+        match text.filter(|text| text.len() <= LONGEST_ARGUMENT) {
+            Some(text) => pairs.push(format!("{name}={text}")),
+            None if value.is_null() => {}
+            None => draft.unknown("arguments", "not all of them are one short value"),
+        }
+    }
     draft.set_all("arguments", pairs.iter().map(String::as_str));
 }
 

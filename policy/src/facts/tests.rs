@@ -81,6 +81,34 @@ fn a_statement_inside_another_one_counts() {
 }
 
 #[test]
+fn a_masked_literal_leaves_a_statement_readable() {
+    let mask = json!({"$mask": {"class": "password", "length": 7, "tag": "00000000"}});
+    let facts = facts(&json!({
+        "kind": "sql.exec",
+        "arguments": {"statement": {"$parts": ["SELECT * FROM t WHERE p = '", mask, "'"]}},
+    }));
+    set(&facts, "statements", &["select"]);
+    let outside = self::facts(&json!({
+        "kind": "sql.exec",
+        "arguments": {"statement": {"$parts": ["SELECT * FROM ", mask]}},
+    }));
+    assert!(outside.unknown().contains_key("context.statements"));
+}
+
+#[test]
+fn arguments_that_a_policy_does_not_see_whole_are_not_known() {
+    let facts =
+        facts(&json!({"kind": "infra.apply", "arguments": {"force": true, "n": 7, "no": null}}));
+    set(&facts, "arguments", &["force=true", "n=7"]);
+    assert!(!facts.unknown().contains_key("context.arguments"));
+    for hidden in [json!([true]), json!({"a": 1}), json!("x".repeat(2000))] {
+        let facts = self::facts(&json!({"kind": "infra.apply", "arguments": {"force": hidden}}));
+        set(&facts, "arguments", &[]);
+        assert!(facts.unknown().contains_key("context.arguments"));
+    }
+}
+
+#[test]
 fn a_table_is_named_by_every_statement_that_touches_it() {
     for text in [
         "DROP TABLE Orders",

@@ -1,3 +1,4 @@
+use countersign_shared::requirement::RunBy;
 use serde_json::json;
 
 use super::*;
@@ -7,6 +8,7 @@ const READ: &str = "@id(\"reads\") @review(\"nobody\")\n\
     permit (principal, action == Action::\"sql.exec\", resource)\n\
     when { context.reversibility == \"read-only\" };\n";
 
+/// Judges an action, and once more from what would stand in its document.
 fn judge(text: &str, action: &Value) -> Judgement {
     let policies = load(text).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let facts = facts(&policies, action);
@@ -59,6 +61,9 @@ fn nobody_is_asked_where_a_permit_says_so_and_everything_was_seen() {
         panic!("{judgement:#?}")
     };
     assert_eq!(permitted.policies, ["reads"]);
+    let judgement = Judgement::Nobody(permitted.clone());
+    assert_eq!(judgement.outcome(), PolicyOutcome::Permit);
+    assert_eq!(judgement.because(), "nobody is asked (reads)");
     assert!(permitted.requirement.reviews.is_empty());
 }
 
@@ -356,4 +361,27 @@ fn facts_that_are_not_of_the_schema_refuse() {
     less["computed"].as_object_mut().unwrap().remove("parsed");
     assert_eq!(policies.judge_document(&less, &action).word(), "refused");
     assert_eq!(policies.judge_document(&good, &json!({})).word(), "refused");
+}
+
+#[test]
+fn a_condition_may_ask_about_any_entity_that_there_is() {
+    for condition in [
+        "Target::\"database/orders\".environment == \"prod\"",
+        "Target::\"database/orders\" in Target::\"cluster/eu-1\"",
+        "Action::\"file.read\" in Action::\"reading\"",
+        "action in Action::\"writing\"",
+        "[Action::\"sql.exec\"].contains(action)",
+        "resource != Target::\"database/orders\"",
+    ] {
+        let text = permit("a", "@review(\"nobody\")", condition);
+        let judgement = judge(&text, &sql("scratch", "SELECT 1"));
+        assert_eq!(judgement.word(), "nobody", "{condition}: {judgement:#?}");
+    }
+    // An entity nobody listed has no attributes: that is an error, and an error refuses.
+    let text = permit(
+        "a",
+        "@review(\"nobody\")",
+        "Target::\"a/b\".environment == \"prod\"",
+    );
+    assert_eq!(judge(&text, &sql("scratch", "SELECT 1")).word(), "refused");
 }

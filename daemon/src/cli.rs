@@ -10,7 +10,6 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use countersign_shared::home::{Environment, Layout, Mode};
 use countersign_shared::log::checkpoint;
-use countersign_shared::log::entry::Separation;
 use countersign_shared::log::keeper::HeadKeeper;
 use countersign_shared::log::note::{SignerKey, VerifierKey};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,10 +21,10 @@ use crate::engine::{Call, Engine, Settings};
 use crate::home::{self, Home};
 use crate::identity::Accounts;
 use crate::init;
+use crate::reload;
 use crate::rpc::{self, Desk};
 use crate::rules::Rules;
 use crate::secrets::Secrets;
-use crate::separation;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 use crate::verify::{self, Trust};
 
@@ -210,21 +209,16 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let lock = Lock::take(home.layout())?;
     let clock = Clock::machine()?;
     let rules = Rules::load(home.layout(), &config)?;
-    check_separation(&home, &config, &rules)?;
+    reload::check_separation(&home, &config, &rules)?;
     let seed = home.log_key()?;
     let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
     let secrets = Secrets::new(*home.mask_key()?);
     let vkey = key.verifier().to_string();
-    let separation = match config.mode {
-        Mode::User => Separation::None,
-        Mode::System => Separation::Uid,
-    };
     let settings = Settings {
         origin: config.origin.clone(),
         key,
         clock: clock.clone(),
         rules: rules.clone(),
-        separation,
         accept_clock: arguments.accept_clock,
     };
     let engine = Engine::start(&home.layout().database(), settings)?;
@@ -297,12 +291,15 @@ async fn serve(home: &Home, config: &Config, lock: &Lock, desk: Arc<Desk>) -> an
         reviewers = %home.layout().review_socket().display(),
         "ready"
     );
+    rpc::watch_again(&desk)
+        .await
+        .context("cannot ask what is running")?;
     let server = tokio::spawn(rpc::serve(Arc::clone(&desk), sockets, stopped));
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = reload.recv() => reload_rules(home, &desk).await,
+            _ = reload.recv() => reload::reload(home, config, &desk).await,
             () = desk.engine().ended() => bail!("the engine failed; nothing is permitted without it"),
         }
     }
@@ -317,26 +314,6 @@ async fn serve(home: &Home, config: &Config, lock: &Lock, desk: Arc<Desk>) -> an
         .await
         .ok();
     Ok(())
-}
-
-/// In system mode, refuses an installation in which agents, reviewers and daemon are not apart.
-fn check_separation(home: &Home, config: &Config, rules: &Rules) -> anyhow::Result<()> {
-    match config.mode {
-        Mode::User => Ok(()),
-        Mode::System => {
-            let reviewers = rules
-                .roster
-                .iter()
-                .map(countersign_shared::roster::Member::user);
-            let daemon = rustix::process::geteuid().as_raw();
-            Ok(separation::check(
-                home.layout(),
-                &config.groups,
-                daemon,
-                reviewers,
-            )?)
-        }
-    }
 }
 
 /// Puts the log's public key beside the sockets, where agents can read it: they check every head
@@ -362,37 +339,4 @@ fn socket_groups(config: &Config) -> anyhow::Result<SocketGroups> {
         agents: gid(&config.groups.agents)?,
         reviewers: gid(&config.groups.reviewers)?,
     })
-}
-
-/// Reads the operator's files anew. A mistake in them changes nothing; that they leave nobody to
-/// approve is none, and removes people and keys at once.
-async fn reload_rules(home: &Home, desk: &Desk) {
-    let loaded = Config::load(home.layout())
-        .map_err(anyhow::Error::from)
-        .and_then(|config| {
-            let rules = Rules::reload(home.layout(), &config)?;
-            if rules.mode != desk.rules().mode {
-                bail!("`mode` changes only with a new start of the daemon");
-            }
-            check_separation(home, &config, &rules)?;
-            Ok(rules)
-        });
-    let rules = match loaded {
-        Ok(rules) => Arc::new(rules),
-        Err(error) => {
-            tracing::error!("the old rules stay in force: {error:#}");
-            return;
-        }
-    };
-    match desk
-        .engine()
-        .ask(|reply| Call::Rules(Arc::clone(&rules), reply))
-        .await
-    {
-        Ok(()) => {
-            tracing::info!(rules = %rules.digest, "these rules are in force");
-            desk.set_rules(rules);
-        }
-        Err(error) => tracing::error!("the old rules stay in force: {error:#}"),
-    }
 }

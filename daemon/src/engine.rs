@@ -28,6 +28,7 @@ mod card;
 mod deciding;
 mod error;
 mod executing;
+mod heads;
 mod index;
 mod live;
 mod queue;
@@ -154,6 +155,10 @@ pub struct Engine {
     draining: bool,
     /// Whether the last batch could not be made durable.
     down: bool,
+    /// The last head that the journal was told.
+    told: heads::Told,
+    /// Whether the open batch wrote something of which no entry tells.
+    unlogged: bool,
     /// Room for a "no" on a full disk.
     reserve: Reserve,
     /// The boot time of the last look at the deadlines, in milliseconds.
@@ -204,6 +209,7 @@ impl Engine {
             if self.sweep_is_due() {
                 self.sweep();
             }
+            self.tell_head(false);
         }
     }
 
@@ -261,7 +267,10 @@ impl Engine {
         // Without a transaction every step is refused by the store.
         let answers = steps(self, &mut batch, &scene);
         let written = begun.and_then(|()| {
-            if batch.tail.size() == self.tail.size() && self.store.in_batch() {
+            let nothing = !std::mem::take(&mut self.unlogged)
+                && batch.tail.size() == self.tail.size()
+                && self.store.in_batch();
+            if nothing {
                 // Every event is an entry: without one there is nothing to make durable.
                 return Ok(None);
             }
@@ -421,6 +430,7 @@ impl Engine {
                 answer(reply, durable);
             })]
         });
+        self.tell_head(true);
     }
 
     /// Reads the clocks. The wall time is never behind the last entry.

@@ -23,6 +23,7 @@ pub mod identity;
 pub mod init;
 pub mod intake;
 pub mod judge;
+mod reload;
 mod rpc;
 pub mod rules;
 pub mod secrets;

@@ -1,5 +1,6 @@
 //! The two services over the two sockets. Wire messages end here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_shared::wire::DESCRIPTORS;
@@ -17,6 +18,7 @@ mod agent;
 mod encode;
 mod online;
 mod review;
+mod runs;
 mod status;
 
 /// The generated service stubs.
@@ -30,6 +32,8 @@ mod wire {
     )]
     include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
 }
+
+pub(crate) use runs::watch_again;
 
 use online::Online;
 use wire::agent_service_server::AgentServiceServer;
@@ -57,6 +61,10 @@ pub(crate) struct Desk {
     vkey: String,
     rules: RwLock<Arc<Rules>>,
     reviewers_online: Online,
+    held_by_reviewers: AtomicU64,
+    held_by_agents: AtomicU64,
+    /// Why the operator's files of now are not in force, if they are not.
+    refused_rules: RwLock<Option<String>>,
 }
 
 impl Desk {
@@ -78,6 +86,9 @@ impl Desk {
             vkey,
             rules: RwLock::new(Arc::new(rules)),
             reviewers_online: Online::default(),
+            held_by_reviewers: AtomicU64::new(0),
+            held_by_agents: AtomicU64::new(0),
+            refused_rules: RwLock::default(),
         }
     }
 
@@ -97,6 +108,16 @@ impl Desk {
             .map_err(|error| status::engine(&error))
     }
 
+    /// Remembers the size of a head that a reviewer's program says it holds.
+    fn reviewer_holds(&self, size: u64) {
+        self.held_by_reviewers.fetch_max(size, Ordering::Relaxed);
+    }
+
+    /// Remembers the size of a head that an agent's program says it holds.
+    fn agent_holds(&self, size: u64) {
+        self.held_by_agents.fetch_max(size, Ordering::Relaxed);
+    }
+
     /// Returns the way to the engine.
     pub(crate) fn engine(&self) -> &Handle {
         &self.engine
@@ -110,6 +131,20 @@ impl Desk {
     /// Returns the rules in force.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns why the operator's files of now are not in force, if they are not.
+    fn refused_rules(&self) -> Option<String> {
+        let refused = self.refused_rules.read();
+        refused.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers why the operator's files were not taken, or that they were.
+    pub(crate) fn set_refused_rules(&self, why: Option<String>) {
+        *self
+            .refused_rules
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Replaces the rules, once the engine has put them in force.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use countersign_shared::digest::Digest;
 use countersign_shared::json;
 use countersign_shared::limits::Limits;
+use countersign_shared::log::entry::Separation;
 use countersign_shared::machine::{Mode, RulesChanged};
-use countersign_shared::requirement::{Member, Requirement};
-use countersign_shared::roster::Roster;
+use countersign_shared::requirement::{Assurance, Member, Requirement};
+use countersign_shared::roster::{EnrolledKey, Roster};
 use countersign_shared::time::Timestamp;
 use serde_json::json;
 
@@ -77,6 +78,27 @@ impl Rules {
         self.members.iter().find(|member| member.uid == uid)
     }
 
+    /// Tells how far agents, people and daemon are kept apart under these rules. With one OS user for
+    /// all, a key that takes a touch does it: every key of the roster is one, and nothing less is
+    /// enough by the default requirement.
+    pub fn separation(&self) -> Separation {
+        match self.mode {
+            Mode::System => Separation::Uid,
+            Mode::User => {
+                let all_touched = self.roster.iter().all(|person| {
+                    let keys = person.keys();
+                    !keys.is_empty() && keys.iter().all(EnrolledKey::is_security_key)
+                });
+                let nothing_less = self.default_requirement.assurance >= Assurance::Touch;
+                if all_touched && nothing_less && !self.roster.is_empty() {
+                    Separation::Key
+                } else {
+                    Separation::None
+                }
+            }
+        }
+    }
+
     /// Tells whether these rules ask for nothing beyond a requirement that was signed under others.
     pub fn ask_no_more_than(&self, signed: &Requirement) -> bool {
         let now = &self.default_requirement;
@@ -107,5 +129,70 @@ impl Rules {
             break_glass: self.break_glass.clone(),
             at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_shared::requirement::{RequiredReview, RunBy, Tier};
+    use countersign_shared::roster::Person;
+    use ssh_key::PublicKey;
+    use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
+
+    use super::*;
+
+    fn key(seed: u8, in_a_token: bool) -> String {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        let public = Ed25519PublicKey(secret.verifying_key().to_bytes());
+        let data = if in_a_token {
+            KeyData::SkEd25519(SkEd25519::new(public, "ssh:"))
+        } else {
+            KeyData::Ed25519(public)
+        };
+        PublicKey::from(data).to_openssh().unwrap()
+    }
+
+    fn rules(mode: Mode, keys: &[String], assurance: Assurance) -> Rules {
+        let person = Person {
+            name: "ana".to_owned(),
+            user: "ana".to_owned(),
+            groups: Vec::new(),
+            keys: keys.to_vec(),
+        };
+        let requirement = Requirement {
+            reviews: vec![RequiredReview {
+                policy: "default".to_owned(),
+                seats: "1 of anyone".parse().unwrap(),
+            }],
+            tier: Tier::Medium,
+            assurance,
+            reason_required: false,
+            ttl_s: 1,
+            grant_s: 1,
+            max_run_s: 1,
+            run_by: RunBy::Agent,
+            self_attest: true,
+            advice: Vec::new(),
+            escalate: None,
+        };
+        let roster = Roster::from_people(vec![person]).unwrap();
+        let limits = Limits::default();
+        Rules::new(mode, roster, Vec::new(), requirement, limits, &json!({})).unwrap()
+    }
+
+    #[test]
+    fn only_keys_that_take_a_touch_keep_the_sides_of_one_user_apart() {
+        let (token, other, file) = (key(1, true), key(2, true), key(3, false));
+        let user = |keys: &[&String], assurance| {
+            let keys: Vec<String> = keys.iter().map(|key| (*key).clone()).collect();
+            rules(Mode::User, &keys, assurance).separation()
+        };
+        assert_eq!(user(&[&token, &other], Assurance::Touch), Separation::Key);
+        assert_eq!(user(&[&token], Assurance::Pin), Separation::Key);
+        assert_eq!(user(&[&token], Assurance::Unlocked), Separation::None);
+        assert_eq!(user(&[&token, &file], Assurance::Touch), Separation::None);
+        assert_eq!(user(&[&file], Assurance::Touch), Separation::None);
+        let system = rules(Mode::System, &[file], Assurance::File);
+        assert_eq!(system.separation(), Separation::Uid);
     }
 }

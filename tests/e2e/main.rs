@@ -15,6 +15,7 @@ mod kills;
 mod notify;
 mod people;
 mod refusals;
+mod reload;
 mod run;
 mod shared;
 mod story;

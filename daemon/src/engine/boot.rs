@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use countersign_shared::document::Document;
 use countersign_shared::log::checkpoint;
-use countersign_shared::log::entry::{LogEvent, Separation};
+use countersign_shared::log::entry::LogEvent;
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::log::tree::Frontier;
 use countersign_shared::time::Timestamp;
@@ -32,8 +32,6 @@ pub struct Settings {
     pub clock: Clock,
     /// The rules.
     pub rules: Rules,
-    /// How far the sides are kept apart.
-    pub separation: Separation,
     /// The reason for accepting a wall clock that is behind the log, if somebody accepts it.
     pub accept_clock: Option<String>,
 }
@@ -86,17 +84,16 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         key,
         clock,
         rules,
-        separation,
         accept_clock,
     } = settings;
     let mut engine = Engine {
         store,
         clock,
-        rules: Arc::new(rules),
         key,
         tail: LogTail::new(origin, frontier),
         note,
-        separation,
+        separation: rules.separation(),
+        rules: Arc::new(rules),
         live: HashMap::new(),
         index: Index::default(),
         staged: HashMap::new(),
@@ -108,6 +105,8 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         last,
         draining: false,
         down: false,
+        told: super::heads::Told::default(),
+        unlogged: false,
         reserve: Reserve::beside(path),
         swept_ms: 0,
     };
@@ -188,8 +187,7 @@ impl Engine {
             let entry = store.entry_behind(id, row.request.state())?;
             let card = Card::of(&document);
             let mut open = Live::new(row.request, entry, card, row.intake, &now, grace);
-            // Nobody wrote down who joined before.
-            open.is_shared = true;
+            open.is_shared = store.is_joined(id)?;
             index.learn(id, &open);
             live.insert(id, open);
             Ok(())
@@ -225,6 +223,7 @@ impl Engine {
                     }
                     Some(_) => {}
                 }
+                engine.store.forget_joined()?;
                 let started = LogEvent::DaemonStarted { software };
                 step.note(&mut engine.store, scene, daemon_actor(), started)?;
                 Ok(())

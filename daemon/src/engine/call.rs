@@ -277,6 +277,10 @@ pub enum Call {
         /// Where the answer goes.
         reply: Reply<Vec<Arc<View>>>,
     },
+    /// Reads which redeemed requests are run by a process that is to be watched.
+    Runs(Reply<Vec<(RequestId, Redeemer)>>),
+    /// Records that the operator's files were not taken.
+    RulesRefused(String, Reply<()>),
     /// Reads what people still owe.
     Owed(Reply<Owed>),
     /// Reads all open requests and follows the changes.
@@ -338,12 +342,14 @@ impl Call {
             | Self::Release(..)
             | Self::BreakGlass(..)
             | Self::Act(..)
+            | Self::RulesRefused(..)
             | Self::Rules(..) => true,
             Self::Follow(..)
             | Self::Leave(..)
             | Self::Get(..)
             | Self::List { .. }
             | Self::Owed(_)
+            | Self::Runs(_)
             | Self::Watch(_)
             | Self::ReadLog { .. }
             | Self::Head(..)

@@ -2,7 +2,7 @@
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
-use countersign_shared::log::entry::{Body, Entry};
+use countersign_shared::log::entry::{Body, Entry, LogEvent};
 use countersign_shared::machine::{Act, Event, Refused, State};
 use countersign_shared::statement;
 
@@ -143,6 +143,20 @@ impl Engine {
         let state = self.copy(step, id)?.state();
         tracing::warn!(%id, by = actor.id, "the glass was broken; another person has to review it");
         Ok((id, at, state, None))
+    }
+
+    /// Writes that the operator's files were read and not taken.
+    pub(super) fn note_refused_rules(
+        &mut self,
+        batch: &mut Step,
+        scene: &Scene,
+        problem: String,
+    ) -> Result<(), EngineError> {
+        self.step(batch, scene, |engine, step| {
+            let event = LogEvent::RulesRefused { problem };
+            step.note(&mut engine.store, scene, daemon_actor(), event)?;
+            Ok(())
+        })
     }
 
     /// Puts other rules in force: one entry, applied to every request that has not ended.

@@ -4,11 +4,27 @@
 //! one of them must not say of another's run that it never was. What became of a run that nobody
 //! can follow any more may be told late by any holder of the ticket; it is then called so.
 
+use countersign_shared::id::RequestId;
 use countersign_shared::machine::{Phase, Redeemer, Request};
 use countersign_shared::time::Moment;
 
-use super::EngineError;
 use super::call::Reporter;
+use super::{Engine, EngineError};
+
+impl Engine {
+    /// Returns what is run by a process that said it stays, so that a start watches it again.
+    pub(super) fn runs(&self) -> Vec<(RequestId, Redeemer)> {
+        let boot = self.now().boot;
+        self.live
+            .iter()
+            .filter_map(|(id, live)| {
+                let redemption = live.request.redemption()?;
+                let by = redemption.by.filter(|by| by.stays)?;
+                (redemption.at.boot == boot).then_some((*id, by))
+            })
+            .collect()
+    }
+}
 
 /// Refuses a report from somebody who did not take the one use.
 pub(super) fn check_reporter(

@@ -29,6 +29,7 @@ impl Engine {
             Call::Leave(id, waiter) => self.leave(id, waiter),
             Call::Get(id, reply) => answer(reply, self.get(&id)),
             Call::List { all, limit, reply } => answer(reply, self.list(all, limit)),
+            Call::Runs(reply) => answer(reply, Ok(self.runs())),
             Call::Owed(reply) => answer(reply, self.owed()),
             Call::Watch(reply) => {
                 let changes = self.changes.subscribe();
@@ -69,6 +70,7 @@ impl Engine {
             | Call::BreakGlass(..)
             | Call::Act(..)
             | Call::Rules(..)
+            | Call::RulesRefused(..)
             | Call::Stop(_) => tracing::error!("a call that writes was read"),
         }
     }

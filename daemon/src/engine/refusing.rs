@@ -13,6 +13,7 @@ impl Call {
             | Self::Report(..)
             | Self::ExecutorGone(_)
             // Rules may take people and keys out; what they would let in needs an approval.
+            | Self::RulesRefused(..)
             | Self::Rules(..) => true,
             Self::Decide(_, verdict, _) => match verdict.decision.verdict {
                 Verdict::Deny => true,
@@ -34,6 +35,7 @@ impl Call {
             | Self::Get(..)
             | Self::List { .. }
             | Self::Owed(_)
+            | Self::Runs(_)
             | Self::Watch(_)
             | Self::ReadLog { .. }
             | Self::Head(..)
@@ -58,6 +60,7 @@ impl Call {
             Self::Get(_, reply) => no(reply),
             Self::List { reply, .. } => no(reply),
             Self::Owed(reply) => no(reply),
+            Self::Runs(reply) => no(reply),
             Self::Watch(reply) => no(reply),
             Self::ReadLog { reply, .. } => no(reply),
             Self::Head(_, reply) => no(reply),
@@ -67,6 +70,7 @@ impl Call {
             | Self::Open(_, _, _, reply)
             | Self::Release(_, _, reply)
             | Self::Rules(_, reply)
+            | Self::RulesRefused(_, reply)
             | Self::Stop(reply) => no(reply),
             Self::Leave(..) | Self::ExecutorGone(_) | Self::Count { .. } => {}
         }

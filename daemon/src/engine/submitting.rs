@@ -44,7 +44,7 @@ impl Engine {
         }
         if let Some((id, standing)) = self.joinable(&draft) {
             let document = self.row(id)?.document.into();
-            self.share(id);
+            self.share(id)?;
             return Ok((id, document, standing, true));
         }
         self.check_quotas(scene, &draft)?;
@@ -131,16 +131,23 @@ impl Engine {
         Some((id, live::standing(request, entry)))
     }
 
-    /// Remembers that another asking joined. If its batch fails, this errs on the side of those
-    /// who still wait.
-    fn share(&mut self, id: RequestId) {
-        if let Some(live) = self.live.get_mut(&id) {
-            live.is_shared = true;
+    /// Remembers that another asking joined, over a start of the daemon as well. If its batch fails,
+    /// this errs on the side of those who still wait.
+    fn share(&mut self, id: RequestId) -> Result<(), EngineError> {
+        let is_shared = if let Some(live) = self.live.get_mut(&id) {
+            &mut live.is_shared
         } else if let Some(staged) = self.staged.get_mut(&id)
             && let Some(new) = &mut staged.new
         {
-            new.is_shared = true;
+            &mut new.is_shared
+        } else {
+            return Ok(());
+        };
+        if !std::mem::replace(is_shared, true) {
+            self.store.note_joined(id)?;
+            self.unlogged = true;
         }
+        Ok(())
     }
 
     /// Counts who waits for people as the open batch has it: all, and those of a user.

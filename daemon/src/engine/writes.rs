@@ -92,9 +92,14 @@ impl Engine {
                     engine.replace_rules(step, scene, &rules, previous)
                 });
                 held(reply, done, move |engine, ()| {
+                    engine.separation = rules.separation();
                     engine.rules = rules;
                     Ok(())
                 })
+            }
+            Call::RulesRefused(problem, reply) => {
+                let done = self.note_refused_rules(batch, scene, problem);
+                held(reply, done, |_, ()| Ok(()))
             }
             // `Call::writes` says which calls come here; the others are answered by `read`.
             call @ (Call::Follow(..)
@@ -102,6 +107,7 @@ impl Engine {
             | Call::Get(..)
             | Call::List { .. }
             | Call::Owed(_)
+            | Call::Runs(_)
             | Call::Watch(_)
             | Call::ReadLog { .. }
             | Call::Head(..)
@@ -174,6 +180,7 @@ impl Engine {
             | Call::Get(..)
             | Call::List { .. }
             | Call::Owed(_)
+            | Call::Runs(_)
             | Call::Watch(_)
             | Call::ReadLog { .. }
             | Call::Head(..)
@@ -181,6 +188,7 @@ impl Engine {
             | Call::Root(..)
             | Call::Count { .. }
             | Call::Rules(..)
+            | Call::RulesRefused(..)
             | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
         }
     }

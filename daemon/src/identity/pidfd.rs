@@ -62,6 +62,30 @@ impl Liveness {
         })
     }
 
+    /// Takes the handle of a process that was seen before; nothing when it is gone, or its number is
+    /// another process's by now.
+    ///
+    /// # Errors
+    /// When the kernel gives no handle on a process that is there.
+    pub fn again(pid: u32, started: u64) -> Result<Option<Self>, PeerError> {
+        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        let pidfd = match pidfd_open(number, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(other) => {
+                let source = other.into();
+                return Err(PeerError::Pidfd { pid, source });
+            }
+        };
+        let found = Self {
+            pidfd,
+            started: Some(started),
+        };
+        Ok(found.confirm(pid).is_ok().then_some(found))
+    }
+
     /// Confirms, after facts were read by number, that they are this process's.
     pub(super) fn confirm(&self, pid: u32) -> Result<(), PeerError> {
         if let Some(started) = self.started

@@ -129,9 +129,9 @@ impl AgentService for Agents {
         request: Request<pb::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let peer = super::peer(&request)?;
-        self.submit(&peer, request.into_inner())
-            .await
-            .map(Response::new)
+        let request = request.into_inner();
+        self.desk.agent_holds(request.known_size);
+        self.submit(&peer, request).await.map(Response::new)
     }
 
     type WaitStream = ReceiverStream<Result<pb::WaitResponse, Status>>;
@@ -143,6 +143,7 @@ impl AgentService for Agents {
         let peer = super::peer(&request)?;
         let request = request.into_inner();
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        self.desk.agent_holds(request.known_size);
         let following = self
             .desk
             .ask_for_agent(|reply| Call::Follow(id, right, reply))
@@ -206,6 +207,7 @@ impl AgentService for Agents {
         if !peer.is_alive() {
             return Err(status::intake(&IntakeError::PeerGone));
         }
+        self.desk.agent_holds(request.known_size);
         let run = self.desk.secrets.run(id);
         let taken = Use {
             digest,

@@ -1,6 +1,7 @@
 //! The reviewers' service. Deciding calls carry a statement signed with the person's own key.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign_shared::id::RequestId;
 use countersign_shared::statement::ActKind as StatementKind;
@@ -91,6 +92,7 @@ impl ReviewService for Reviewers {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let peer = super::peer(&request)?;
         let known = request.into_inner().known_size;
+        self.desk.reviewer_holds(known);
         let snapshot = self.desk.ask(Call::Watch).await?;
         let (sender, receiver) = mpsc::channel(256);
         let desk = Arc::clone(&self.desk);
@@ -128,6 +130,7 @@ impl ReviewService for Reviewers {
     ) -> Result<Response<pb::GetResponse>, Status> {
         let peer = super::peer(&request)?;
         let request = request.into_inner();
+        self.desk.reviewer_holds(request.known_size);
         let view = self.view(&request.id).await?;
         let received = self
             .desk
@@ -184,6 +187,7 @@ impl ReviewService for Reviewers {
     ) -> Result<Response<pb::DecideResponse>, Status> {
         let peer = super::peer(&request)?;
         let request = request.into_inner();
+        self.desk.reviewer_holds(request.known_size);
         let view = self.whole(&request.id).await?;
         let rules = self.desk.rules();
         let bench = self.bench(&rules, &peer, &request.statement).await?;
@@ -302,6 +306,7 @@ impl ReviewService for Reviewers {
     ) -> Result<Response<pb::BreakGlassResponse>, Status> {
         let peer = super::peer(&request)?;
         let request = request.into_inner();
+        self.desk.reviewer_holds(request.known_size);
         let view = self.whole(&request.id).await?;
         let rules = self.desk.rules();
         let bench = self.bench(&rules, &peer, &request.statement).await?;
@@ -399,24 +404,30 @@ impl ReviewService for Reviewers {
         request: Request<pb::GetHeadRequest>,
     ) -> Result<Response<pb::GetHeadResponse>, Status> {
         let pb::GetHeadRequest { known_size, index } = request.into_inner();
-        let (head, inclusion) = if let Some(index) = index {
+        self.desk.reviewer_holds(known_size);
+        let (head, size, inclusion) = if let Some(index) = index {
             let inclusion = self
                 .desk
                 .ask(|reply| Call::Prove(index, known_size, reply))
                 .await?;
             (
                 encode::head(&inclusion.head),
+                inclusion.head.size,
                 Some(encode::inclusion(&inclusion)),
             )
         } else {
             let head = self.desk.ask(|reply| Call::Head(known_size, reply)).await?;
-            (encode::head(&head), None)
+            (encode::head(&head), head.size, None)
         };
         let vkey = self.desk.vkey.clone();
+        // A program may say anything: more than there is holds nobody.
+        let said = |by: &AtomicU64| by.load(Ordering::Relaxed).min(size);
         Ok(Response::new(pb::GetHeadResponse {
             head: Some(head),
             inclusion,
             vkey,
+            held_by_reviewers: said(&self.desk.held_by_reviewers),
+            held_by_agents: said(&self.desk.held_by_agents),
         }))
     }
 
@@ -435,6 +446,8 @@ impl ReviewService for Reviewers {
             you: rules
                 .member_of_uid(peer.uid())
                 .map_or_else(String::new, |member| member.name.clone()),
+            refused: self.desk.refused_rules().unwrap_or_default(),
+            break_glass: rules.break_glass.iter().cloned().collect(),
         }))
     }
 }

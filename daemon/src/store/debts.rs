@@ -1,4 +1,5 @@
-//! What people still owe: the review of a broken glass, and word of a run that nobody reported.
+//! What people still owe: the review of a broken glass, and word of a run that nobody reported; and
+//! which requests several askings share.
 //!
 //! An index beside the requests, so that nobody looks through all of them. The log says the same.
 
@@ -43,6 +44,38 @@ impl Store {
              ORDER BY received_ms DESC LIMIT ?1",
             limit,
         )
+    }
+
+    /// Notes that another asking joined a request. No entry says so: it changes nothing about the
+    /// request but who may take it back alone.
+    pub fn note_joined(&mut self, id: RequestId) -> Result<(), StoreError> {
+        self.conn
+            .execute(
+                "INSERT INTO joined_asking (request) VALUES (?1) ON CONFLICT DO NOTHING",
+                [id.as_bytes()],
+            )
+            .map(|_| ())
+            .map_err(StoreError::sql("note that an asking joined"))
+    }
+
+    /// Tells whether another asking joined a request.
+    pub fn is_joined(&self, id: RequestId) -> Result<bool, StoreError> {
+        self.conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM joined_asking WHERE request = ?1)")
+            .and_then(|mut find| find.query_row([id.as_bytes()], |row| row.get(0)))
+            .map_err(StoreError::sql("look whether an asking joined"))
+    }
+
+    /// Forgets who joined requests that are over.
+    pub fn forget_joined(&mut self) -> Result<(), StoreError> {
+        self.conn
+            .execute(
+                "DELETE FROM joined_asking
+                 WHERE request NOT IN (SELECT id FROM request WHERE open = 1)",
+                [],
+            )
+            .map(|_| ())
+            .map_err(StoreError::sql("forget who joined"))
     }
 
     fn ids(&self, sql: &str, limit: u32) -> Result<Vec<RequestId>, StoreError> {

@@ -95,6 +95,10 @@ const SECOND: &str = "
 CREATE TABLE debt (
     request BLOB PRIMARY KEY REFERENCES request (id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE joined_asking (
+    request BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+INSERT INTO joined_asking (request) SELECT id FROM request WHERE open = 1;
 CREATE INDEX request_unsettled ON request (received_ms) WHERE state = 'indeterminate';
 UPDATE request SET open = 0 WHERE state = 'indeterminate';
 

@@ -124,6 +124,12 @@ pub enum LogEvent {
         /// Why.
         reason: String,
     },
+    /// The operator's files were read anew and not taken; the rules stay as they were.
+    #[serde(rename = "rules.refused")]
+    RulesRefused {
+        /// What is wrong with them.
+        problem: String,
+    },
     /// Calls that were refused before they became requests, summed up by user and minute.
     #[serde(rename = "event.refused")]
     CallsRefused {
@@ -144,6 +150,7 @@ impl LogEvent {
             Self::DaemonStarted { .. } => "daemon.started",
             Self::DaemonStopped {} => "daemon.stopped",
             Self::ClockJumped { .. } => "clock.jumped",
+            Self::RulesRefused { .. } => "rules.refused",
             Self::CallsRefused { .. } => "event.refused",
         }
     }
@@ -309,7 +316,12 @@ impl Entry {
 fn is_log_event(kind: &str) -> bool {
     matches!(
         kind,
-        "log.genesis" | "daemon.started" | "daemon.stopped" | "clock.jumped" | "event.refused"
+        "log.genesis"
+            | "daemon.started"
+            | "daemon.stopped"
+            | "clock.jumped"
+            | "rules.refused"
+            | "event.refused"
     )
 }
 

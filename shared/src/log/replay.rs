@@ -318,6 +318,7 @@ impl Replay {
             LogEvent::DaemonStarted { .. }
             | LogEvent::DaemonStopped {}
             | LogEvent::ClockJumped { .. }
+            | LogEvent::RulesRefused { .. }
             | LogEvent::CallsRefused { .. } => Ok(()),
         }
     }

@@ -180,14 +180,20 @@ impl Request {
             Phase::Intake => Err(self.no_arrow(event)),
             Phase::Open => match decision.verdict {
                 Verdict::Approve => self.approve(now, decision),
-                Verdict::Deny => self.deny(decision),
+                Verdict::Deny => {
+                    self.check_deadline(now)?;
+                    self.deny(decision)
+                }
             },
             Phase::Granted => match decision.verdict {
                 Verdict::Approve if self.has_approval_of(&decision.member.name) => {
                     Err(Refused::Unchanged)
                 }
                 Verdict::Approve => Err(Refused::AlreadyDecided { state: self.state }),
-                Verdict::Deny => self.deny(decision),
+                Verdict::Deny => {
+                    self.check_deadline(now)?;
+                    self.deny(decision)
+                }
             },
             Phase::Taken | Phase::Running | Phase::Unknown => match decision.verdict {
                 Verdict::Approve => Err(self.already_decided()),
@@ -256,6 +262,17 @@ impl Request {
             Ok(vec![follow(Event::Approved { via, until })])
         } else {
             Ok(vec![Effect::Announce])
+        }
+    }
+
+    /// Refuses a deny of what ended by its deadline: timed out and denied are different words,
+    /// whether or not the expiry was written (R10).
+    fn check_deadline(&self, now: &Moment) -> Result<(), Refused> {
+        match self.deadline() {
+            Some(deadline) if self.due(now).is_some() => {
+                Err(Refused::DeadlinePassed { at: deadline.wall })
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Enrolled keys: a public key, and until when it may sign.
 
-use ssh_key::PublicKey;
+use ssh_key::{Algorithm, PublicKey};
 
 use crate::sshsig;
 use crate::time::Timestamp;
@@ -109,6 +109,15 @@ impl EnrolledKey {
     /// Returns the key as OpenSSH writes it, without a comment.
     pub fn openssh(&self) -> &str {
         &self.openssh
+    }
+
+    /// Tells whether the key lies in a security key, which signs with a touch or a PIN unless it was
+    /// made not to ask; what a signature proves stands in the signature.
+    pub fn is_security_key(&self) -> bool {
+        matches!(
+            self.public.algorithm(),
+            Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+        )
     }
 
     /// Returns the fingerprint as OpenSSH prints it: `SHA256:…`.

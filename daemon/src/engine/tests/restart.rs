@@ -107,6 +107,87 @@ fn r14_a_detached_request_stays_detached_over_a_restart() {
 }
 
 #[test]
+fn r13_after_a_start_who_asks_alone_withdraws_alone_and_what_is_shared_stays_for_the_others() {
+    let mut world = World::new();
+    let mut ask = Ask::of("SELECT 1");
+    ask.attached = true;
+    let alone = world.try_submit(&ask).unwrap().id;
+    ask.statement = "SELECT 2".to_owned();
+    let shared = world.try_submit(&ask).unwrap().id;
+    let size = world.engine.tail.size();
+    for _ in 0..2 {
+        ask.submission = Some([7; 16]);
+        assert!(world.try_submit(&ask).unwrap().joined);
+    }
+    assert_eq!(world.engine.tail.size(), size, "joining is no entry");
+    let mut world = world.crash_and_start(moment("a", 1, 1));
+    for (id, left) in [(alone, State::Withdrawn), (shared, State::Pending)] {
+        let right = world.right(id);
+        let state = world.ask(|reply| Call::Withdraw(id, right, reply));
+        assert_eq!(state.unwrap(), left);
+    }
+    world.check();
+}
+
+#[test]
+fn r14_after_a_start_on_the_same_boot_what_a_process_runs_is_known_and_watched() {
+    let mut world = World::new();
+    let [run, finished] = ["SELECT 1", "SELECT 2"].map(|text| {
+        let id = world.submit(text);
+        world.approve(id, &ana());
+        world.redeem(id).unwrap();
+        id
+    });
+    world.report(finished, ended_well()).unwrap();
+    world.submit("SELECT 3");
+    let by = world.redeemer(run);
+    let mut world = world.crash_and_start(moment("a", 1, 1));
+    assert_eq!(world.ask(Call::Runs).unwrap(), [(run, by)]);
+    world.engine.turn(vec![Call::ExecutorGone(run)]);
+    assert_eq!(world.state(run), State::Indeterminate);
+    assert!(world.ask(Call::Runs).unwrap().is_empty());
+    world.check();
+    // Another boot has other processes: their numbers say nothing.
+    let mut world = World::new();
+    let run = world.submit("SELECT 1");
+    world.approve(run, &ana());
+    world.redeem(run).unwrap();
+    let mut world = world.crash_and_start(moment("b", 1, 1));
+    assert!(world.ask(Call::Runs).unwrap().is_empty());
+}
+
+#[test]
+fn r10_a_deny_after_the_deadline_is_too_late_and_the_request_is_called_expired() {
+    let mut world = World::new();
+    let pending = world.submit("SELECT 1");
+    let approved = world.submit("SELECT 2");
+    world.approve(approved, &ana());
+    world.hand.advance(Duration::from_secs(300));
+    let late = world.decide(approved, &bo(), Said::Deny).unwrap_err();
+    assert_eq!(late.code(), "deadline-passed");
+    world.hand.advance(HOUR);
+    let late = world.decide(pending, &bo(), Said::Deny).unwrap_err();
+    assert_eq!(late.code(), "deadline-passed");
+    world.engine.sweep();
+    assert_eq!(world.state(pending), State::Expired);
+    assert_eq!(world.state(approved), State::Lapsed);
+    world.check();
+}
+
+#[test]
+fn files_that_were_not_taken_stand_in_the_log_and_change_nothing() {
+    let mut world = World::new();
+    let rules = world.engine.rules.digest;
+    let problem = "countersign.toml:3:1: unknown key".to_owned();
+    world
+        .ask(|reply| Call::RulesRefused(problem.clone(), reply))
+        .unwrap();
+    assert_eq!(world.types().last().unwrap(), "rules.refused");
+    assert_eq!(world.engine.rules.digest, rules);
+    world.check();
+}
+
+#[test]
 fn rules_that_changed_while_the_daemon_was_down_take_force_at_the_start() {
     let mut world = World::new();
     let approved = world.submit("SELECT 1");

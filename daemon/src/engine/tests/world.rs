@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
-use countersign_shared::log::entry::Separation;
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State};
 use countersign_shared::time::{BootId, Deadline, Moment, Timestamp};
@@ -63,7 +62,6 @@ pub(super) fn settings(rules: Rules, clock: Clock) -> Settings {
         key: SignerKey::from_seed(ORIGIN, &[9; 32]).unwrap(),
         clock,
         rules,
-        separation: Separation::Uid,
         accept_clock: None,
     }
 }

@@ -10,7 +10,6 @@ use countersign_shared::display;
 use countersign_shared::document::{Document, Intake};
 use countersign_shared::id::RequestId;
 use countersign_shared::limits::Limits;
-use countersign_shared::log::entry::Separation;
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::{
     Act, Event, Executor, Mode, Received, Redeemer, RunEnd, RunOutcome, Side,
@@ -180,7 +179,6 @@ impl Maker {
             key: log_key(),
             clock: clock.clone(),
             rules: rules.clone(),
-            separation: Separation::Uid,
             accept_clock: None,
         };
         Self {

@@ -51,8 +51,10 @@ fn deny_wins(world: &World) -> Checked {
     if decision.verdict == Verdict::Approve || attempt.before.owed().is_some() {
         return Ok(());
     }
+    // What ended by its deadline is not denied any more (R10).
     let good = decision.digest == world.received.digest
-        && lists(&attempt.roster, &decision.member.name, &decision.key);
+        && lists(&attempt.roster, &decision.member.name, &decision.key)
+        && attempt.before.due(&attempt.now).is_none();
     match attempt.before.state() {
         State::Pending | State::Approved => {
             prop_assert_eq!(attempt.is_accepted(), good);
@@ -195,6 +197,7 @@ fn deadlines_bind(world: &World) -> Checked {
         Event::Decided(decision) if decision.verdict == Verdict::Approve => {
             prop_assert!(!lifetime_is_over(world, attempt));
         }
+        Event::Decided(_) => prop_assert!(attempt.before.due(&attempt.now).is_none()),
         Event::BreakGlass(_)
         | Event::Escalated { .. }
         | Event::PolicyEvaluated {

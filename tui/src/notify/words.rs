@@ -9,7 +9,7 @@ use super::plan::{Bubble, Told, Why};
 use crate::console::model::Tier;
 
 /// The kinds that are called by their name; all others are the agent's own words.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 12] = [
     "exec.run",
     "file.read",
     "file.write",
@@ -22,7 +22,6 @@ const KINDS: [&str; 13] = [
     "access.grant",
     "model.deploy",
     "policy.change",
-    "settings.change",
 ];
 
 /// The classes of targets that are called by their name.

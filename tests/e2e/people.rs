@@ -296,7 +296,11 @@ fn what_nobody_could_follow_to_its_end_has_a_list_of_its_own() {
     let live = home.person(&["list"]).expect_code(0);
     assert!(live.stdout.contains(&asked.id), "{}", live.stdout);
     assert!(!live.stdout.contains(&lost.id), "{}", live.stdout);
-    assert!(live.stderr.contains("1 indeterminate"), "{}", live.stderr);
+    assert!(
+        live.stderr.contains("of 1 request nobody knows"),
+        "{}",
+        live.stderr
+    );
     let others = home
         .person(&["list", "--indeterminate"])
         .expect_code(0)
@@ -305,4 +309,24 @@ fn what_nobody_could_follow_to_its_end_has_a_list_of_its_own() {
         others.contains(&lost.id) && !others.contains(&asked.id),
         "{others}"
     );
+    let settle = |id: &str, outcome: &str| {
+        let why = "the table is still there";
+        home.person(&["settle", id, "--outcome", outcome, "--reason", why])
+    };
+    settle(&lost.id, "perhaps").expect_code(2);
+    let early = settle(&asked.id, "failed").expect_code(6);
+    assert!(
+        early.stderr.contains("nothing was signed"),
+        "{}",
+        early.stderr
+    );
+    settle(&lost.id, "not-run").expect_code(0);
+    assert_eq!(home.look(&lost.id).state, "settled");
+    let others = home
+        .person(&["list", "--indeterminate"])
+        .expect_code(0)
+        .stdout;
+    assert_eq!(others, "");
+    settle(&lost.id, "not-run").expect_code(6);
+    home.person(&["verify"]).expect_code(0);
 }

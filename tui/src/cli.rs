@@ -71,6 +71,8 @@ enum Command {
     Revoke(decide::ActArguments),
     /// Ask for the end of a run.
     Kill(decide::ActArguments),
+    /// Say how a run went that nobody could follow to its end.
+    Settle(decide::SettleArguments),
     /// Read the log.
     Log(log::Arguments),
     /// Write proofs that the entries of a request are in the log, to be checked offline.
@@ -140,6 +142,7 @@ impl Command {
             | Self::Escalate(_)
             | Self::Revoke(_)
             | Self::Kill(_)
+            | Self::Settle(_)
             | Self::Receipt(_)
             | Self::Reviewer(_)
             | Self::Notify(_)
@@ -195,6 +198,9 @@ fn run(arguments: Arguments) -> Done {
         }),
         Some(Command::Kill(arguments)) => in_session(&find()?, async |session| {
             decide::act(session, decide::Kind::Kill, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Settle(arguments)) => in_session(&find()?, async |session| {
+            decide::settle(session, &arguments, key.as_deref()).await
         }),
         Some(Command::Log(arguments)) => in_session(&find()?, async |session| {
             log::log(session, &arguments).await

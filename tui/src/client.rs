@@ -85,6 +85,11 @@ impl Client {
         Ok(answer.requests)
     }
 
+    /// Returns what people still owe.
+    pub async fn owed(&mut self) -> Result<pb::ListOwedResponse, ClientError> {
+        soon(self.calls.list_owed(pb::ListOwedRequest {})).await
+    }
+
     /// Returns one request, by its id or a prefix.
     pub async fn get(&mut self, id: &str, known_size: u64) -> Result<pb::GetResponse, ClientError> {
         soon(self.calls.get(pb::GetRequest {
@@ -169,6 +174,19 @@ impl Client {
             sshsig,
         };
         soon(self.calls.kill(request))
+            .await
+            .map(|answer| answer.state)
+    }
+
+    /// Says how a run of unknown end went.
+    pub async fn settle(&mut self, id: RequestId, signed: Signed) -> Result<i32, ClientError> {
+        let Signed { statement, sshsig } = signed;
+        let request = pb::SettleRequest {
+            id: id.to_string(),
+            statement,
+            sshsig,
+        };
+        soon(self.calls.settle(request))
             .await
             .map(|answer| answer.state)
     }

@@ -13,7 +13,7 @@ use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::{Digest, DigestError};
 use countersign_shared::log::receipt::{Receipt, ReceiptError};
 use countersign_shared::statement::{
-    self, ActKind, Assurance, Decision, Display, LogHead, Nonce, Requester, Statement,
+    self, ActKind, Assurance, Decision, Display, LogHead, Nonce, Outcome, Requester, Statement,
     StatementError, Subject, Verdict,
 };
 use countersign_shared::time::Timestamp;
@@ -193,22 +193,38 @@ pub fn decision(
     Ok(Statement::Decision(decision))
 }
 
+/// What an act says.
+#[derive(Debug, Clone)]
+pub struct Doing {
+    /// Which act.
+    pub kind: ActKind,
+    /// How the run went, where that is what is said, and nowhere else.
+    pub outcome: Option<Outcome>,
+    /// Why.
+    pub reason: String,
+}
+
 /// Puts an act together, to be signed with a key of this assurance.
 pub fn act(
     pen: &Pen,
     assurance: Assurance,
     review: &Review,
     heads: &Heads,
-    (kind, reason): (ActKind, String),
+    doing: Doing,
     now: Timestamp,
 ) -> Result<Statement, SigningError> {
+    let Doing {
+        kind,
+        outcome,
+        reason,
+    } = doing;
     let act = statement::Act {
         kind,
         subject: Subject::Request {
             id: review.document.id(),
             digest: review.digest(),
         },
-        outcome: None,
+        outcome,
         display: None,
         reason,
         reviewer: pen.reviewer.clone(),

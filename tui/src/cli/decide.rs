@@ -4,14 +4,16 @@ use std::path::Path;
 
 use countersign_client::shown;
 use countersign_shared::id::RequestId;
-use countersign_shared::statement::{ActKind, Verdict};
+use countersign_shared::machine::State;
+use countersign_shared::statement::{ActKind, Outcome, Verdict};
 
 use super::exit::{Done, Trouble};
 use super::{Session, output, show, wall_time};
+use crate::client::Signed;
 use crate::console::model::Tier;
 use crate::keys::{self, KeyError, Signer};
 use crate::review::{Review, ReviewError};
-use crate::signing::{self, Pen, SigningError, Word};
+use crate::signing::{self, Doing, Pen, SigningError, Word};
 
 /// The fewest digits of the digest that name what was looked at.
 const LEAST_DIGITS: usize = 16;
@@ -60,6 +62,26 @@ pub(super) struct ActArguments {
     /// Why.
     #[arg(long)]
     reason: String,
+}
+
+/// What settling needs.
+#[derive(Debug, clap::Args)]
+pub(super) struct SettleArguments {
+    /// The full id.
+    id: RequestId,
+    /// How the run went: succeeded, failed or not-run.
+    #[arg(long, value_parser = outcome, value_name = "OUTCOME")]
+    outcome: Outcome,
+    /// How you know.
+    #[arg(long)]
+    reason: String,
+}
+
+fn outcome(text: &str) -> Result<Outcome, &'static str> {
+    [Outcome::Succeeded, Outcome::Failed, Outcome::NotRun]
+        .into_iter()
+        .find(|outcome| outcome.word() == text)
+        .ok_or("must be `succeeded`, `failed` or `not-run`")
 }
 
 /// Which act.
@@ -181,25 +203,18 @@ pub(super) async fn act(
     arguments: &ActArguments,
     key: Option<&Path>,
 ) -> Done {
-    let review = load(&mut session, arguments.id).await?;
-    let (pen, mut signer) = choose_key(&mut session, key).await?;
-    unlock(&mut signer)?;
-    let named = match kind {
-        Kind::Escalate => ActKind::Escalate,
-        Kind::Revoke => ActKind::Revoke,
-        Kind::Kill => ActKind::Kill,
-    };
-    let act = (named, arguments.reason.clone());
-    let act = signing::act(
-        &pen,
-        signer.assurance(),
-        &review,
-        &session.heads,
-        act,
-        wall_time(),
-    )?;
-    let statement = signing::sign(&mut signer, &act)?;
     let id = arguments.id;
+    let review = load(&mut session, id).await?;
+    let doing = Doing {
+        kind: match kind {
+            Kind::Escalate => ActKind::Escalate,
+            Kind::Revoke => ActKind::Revoke,
+            Kind::Kill => ActKind::Kill,
+        },
+        outcome: None,
+        reason: arguments.reason.clone(),
+    };
+    let statement = sign_act(&mut session, &review, doing, key).await?;
     match kind {
         Kind::Escalate => {
             session.client.escalate(id, statement).await?;
@@ -215,6 +230,53 @@ pub(super) async fn act(
         }
     }
     Ok(())
+}
+
+pub(super) async fn settle(
+    mut session: Session,
+    arguments: &SettleArguments,
+    key: Option<&Path>,
+) -> Done {
+    let id = arguments.id;
+    let review = load(&mut session, id).await?;
+    let state = review
+        .answer
+        .summary
+        .as_ref()
+        .and_then(|summary| shown::state(summary.state).ok());
+    if let Some(state) = state.filter(|state| *state != State::Indeterminate) {
+        return Err(Trouble::new(
+            6,
+            state.word(),
+            format!(
+                "only a run of unknown end is settled, this request is {state}; nothing was signed"
+            ),
+        ));
+    }
+    let doing = Doing {
+        kind: ActKind::Settle,
+        outcome: Some(arguments.outcome),
+        reason: arguments.reason.clone(),
+    };
+    let statement = sign_act(&mut session, &review, doing, key).await?;
+    session.client.settle(id, statement).await?;
+    let word = arguments.outcome.word();
+    output::ours(&format!("settled {id}: you say {word}"));
+    Ok(())
+}
+
+/// Signs an act with the person's key.
+async fn sign_act(
+    session: &mut Session,
+    review: &Review,
+    doing: Doing,
+    key: Option<&Path>,
+) -> Result<Signed, Trouble> {
+    let (pen, mut signer) = choose_key(session, key).await?;
+    unlock(&mut signer)?;
+    let (assurance, heads) = (signer.assurance(), &session.heads);
+    let act = signing::act(&pen, assurance, review, heads, doing, wall_time())?;
+    Ok(signing::sign(&mut signer, &act)?)
 }
 
 async fn load(session: &mut Session, id: RequestId) -> Result<Review, Trouble> {

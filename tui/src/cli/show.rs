@@ -21,7 +21,7 @@ pub(super) struct ListArguments {
     /// Ended ones as well.
     #[arg(long)]
     all: bool,
-    /// Only those that nobody could follow to their end; they wait for a late report, not for you.
+    /// Only those that nobody could follow to their end; a late report or `settle` closes them.
     #[arg(long, conflicts_with = "all")]
     indeterminate: bool,
     /// Write JSON.
@@ -58,13 +58,13 @@ pub(super) struct WatchArguments {
 }
 
 pub(super) async fn list(mut session: Session, arguments: &ListArguments) -> Done {
-    let mut requests = session.client.list(arguments.all).await?;
-    let mut hidden = 0usize;
-    if !arguments.all {
-        let before = requests.len();
-        requests.retain(|summary| is_indeterminate(summary) == arguments.indeterminate);
-        hidden = before.saturating_sub(requests.len());
-    }
+    let owed = session.client.owed().await?;
+    let unsettled = owed.unsettled.len();
+    let requests = if arguments.indeterminate {
+        owed.unsettled
+    } else {
+        session.client.list(arguments.all).await?
+    };
     if arguments.json {
         let requests: Vec<Value> = requests.iter().map(summary_json).collect();
         output::json(&json!({"schema": 1, "requests": requests}));
@@ -76,10 +76,12 @@ pub(super) async fn list(mut session: Session, arguments: &ListArguments) -> Don
     for request in &requests {
         output::line(&summary_line(request));
     }
-    if hidden > 0 && !arguments.indeterminate {
-        output::message(&format!(
-            "and {hidden} indeterminate: `countersign list --indeterminate`"
-        ));
+    if unsettled > 0 && !arguments.indeterminate {
+        let whose = match unsettled {
+            1 => "of 1 request nobody knows how it ended".to_owned(),
+            several => format!("of {several} requests nobody knows how they ended"),
+        };
+        output::message(&format!("{whose}: `countersign list --indeterminate`"));
     }
     Ok(())
 }
@@ -203,7 +205,6 @@ pub(super) async fn watch(mut session: Session, arguments: &WatchArguments) -> D
     use pb::watch_response::Change;
 
     let mut changes = session.client.watch(0).await?;
-    let mut is_live = false;
     while let Some(change) = changes
         .message()
         .await
@@ -211,20 +212,13 @@ pub(super) async fn watch(mut session: Session, arguments: &WatchArguments) -> D
         .and_then(|it| it.change)
     {
         match change {
-            // What nobody could follow stays open for ever; only that it became so is news.
-            Change::Request(summary) if !is_live && is_indeterminate(&summary) => {}
             Change::Request(summary) if arguments.json => output::json(&summary_json(&summary)),
             Change::Request(summary) => output::line(&summary_line(&summary)),
-            Change::SnapshotComplete(_) => is_live = true,
-            Change::Head(_) => {}
+            Change::SnapshotComplete(_) | Change::Head(_) => {}
             Change::Draining(_) => output::message("the daemon is stopping"),
         }
     }
     Err(Trouble::new(7, "unreachable", "the daemon is gone"))
-}
-
-fn is_indeterminate(summary: &pb::Summary) -> bool {
-    summary.state == i32::from(pb::State::Indeterminate)
 }
 
 fn state_word(summary: &pb::Summary) -> &'static str {

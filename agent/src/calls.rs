@@ -75,6 +75,8 @@ pub(crate) struct Note {
     pub(crate) id: RequestId,
     /// The conversation the call is part of.
     pub(crate) session: String,
+    /// The digest of the tool and all it is given.
+    pub(crate) call: Digest,
     /// What it leaves behind in files.
     pub(crate) left: Vec<Left>,
 }
@@ -198,6 +200,7 @@ mod tests {
         Note {
             id: RequestId::from_bytes([number; 16]),
             session: session.to_owned(),
+            call: Digest::of(b"call"),
             left: vec![Left {
                 path: "/a".to_owned(),
                 digest: Some(Digest::of(b"a")),

@@ -46,6 +46,8 @@ pub enum Command {
     Run(Box<RunOptions>),
     /// Answer an agent's client that is about to use a tool
     Hook(HookOptions),
+    /// Put the hook into a client's settings
+    Install(InstallOptions),
 }
 
 impl Command {
@@ -57,7 +59,7 @@ impl Command {
             Self::Withdraw(options) => options.json,
             Self::Redeem(options) => options.json,
             Self::Report(options) => options.json,
-            Self::Run(_) | Self::Hook(_) => false,
+            Self::Run(_) | Self::Hook(_) | Self::Install(_) => false,
         }
     }
 }
@@ -191,6 +193,41 @@ pub struct HookOptions {
     /// now; claude only, and only where nothing else permits the call
     #[arg(long)]
     pub defer: bool,
+}
+
+/// Put the hook into a client's settings.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Everything else in the settings stays as it is. What a hook is worth in each place, and what each
+client does when it is killed or taken out, is in docs/agents.md.")]
+pub struct InstallOptions {
+    /// Whose settings
+    #[arg(value_name = "CLIENT")]
+    pub client: Dialect,
+    /// Whose settings
+    #[command(flatten)]
+    pub scope: ScopeOptions,
+    /// Print the settings as they would be, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take the hook out again
+    #[arg(long)]
+    pub remove: bool,
+}
+
+/// Whose settings; the user's when nothing is said.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct ScopeOptions {
+    /// The user's settings, which is meant when nothing is said
+    #[arg(long)]
+    pub user: bool,
+    /// The settings of the project in the current directory
+    #[arg(long)]
+    pub project: bool,
+    /// The machine's settings, which only root can write: claude and codex
+    #[arg(long)]
+    pub managed: bool,
 }
 
 /// Ask for a command, and run exactly what was approved.

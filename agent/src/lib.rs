@@ -9,7 +9,7 @@
 //! | [`cli`] | the command line |
 //! | [`request`], [`ticketed`] | ask, then wait, withdraw, redeem and report from other processes |
 //! | [`run`] | ask for a command, and run exactly that |
-//! | [`hook`] | answer an agent's client that is about to use a tool |
+//! | [`hook`], [`install`] | answer an agent's client that is about to use a tool; put that into its settings |
 //! | [`asked`], [`telling`] | one asking from the submit to the one use: the core of all that acts |
 //! | [`session`], [`waiting`], [`status`] | the conversation, through restarts of the daemon |
 //! | [`client`], [`wire`] | the calls; socket and places are in `countersign-client` |
@@ -28,6 +28,7 @@ pub mod exit;
 pub mod failure;
 mod hook;
 mod inherited;
+mod install;
 mod output;
 mod program;
 pub mod report;
@@ -83,7 +84,8 @@ fn run_command() -> ExitCode {
         | Command::Withdraw(_)
         | Command::Redeem(_)
         | Command::Report(_)
-        | Command::Hook(_) => None,
+        | Command::Hook(_)
+        | Command::Install(_) => None,
     };
     let code_of = match arguments.command {
         Command::Run(_) => |exit: Exit| exit.for_run(),
@@ -92,7 +94,8 @@ fn run_command() -> ExitCode {
         | Command::Wait(_)
         | Command::Withdraw(_)
         | Command::Redeem(_)
-        | Command::Report(_) => |exit: Exit| exit.number(),
+        | Command::Report(_)
+        | Command::Install(_) => |exit: Exit| exit.number(),
     };
     let as_json = arguments.command.as_json();
     let result = inherited::close_on_exec(status_fd)
@@ -132,6 +135,7 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
         Command::Report(options) => Ok(ticketed::report(home, options).await?.number()),
         Command::Run(options) => run::perform(home, options, status).await,
         Command::Hook(options) => hook::perform(home, options).await,
+        Command::Install(options) => Ok(install::perform(home, options).await?.number()),
     }
 }
 

@@ -6,6 +6,7 @@
 mod defer;
 mod failures;
 mod gate;
+mod install;
 mod later;
 mod outcome;
 

@@ -72,10 +72,18 @@ impl ToolCall {
     /// # Errors
     /// When the input cannot be written.
     pub(super) fn key(&self) -> Result<String, JsonError> {
-        let key = match &self.id {
-            Some(id) => json!(["id", id]),
-            None => json!(["input", self.tool, self.input]),
-        };
-        Ok(Digest::of(&json::canonical(&key)?).to_hex())
+        match &self.id {
+            Some(id) => Ok(Digest::of(&json::canonical(&json!(["id", id]))?).to_hex()),
+            None => Ok(self.digest()?.to_hex()),
+        }
+    }
+
+    /// Returns the digest of the tool and all it is given.
+    ///
+    /// # Errors
+    /// When the input cannot be written.
+    pub(super) fn digest(&self) -> Result<Digest, JsonError> {
+        let all = json!(["input", self.tool, self.input]);
+        Ok(Digest::of(&json::canonical(&all)?))
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use countersign_shared::action::Action;
 use countersign_shared::digest::Digest;
+use countersign_shared::id::RequestId;
 use countersign_shared::limits::Limits;
 use serde_json::Value;
 
@@ -235,11 +236,7 @@ impl Gate<'_> {
         session
             .detach(&asked.ticket().claim, DETACH_PATIENCE)
             .await?;
-        let note = Note {
-            id,
-            session: self.call.session.clone(),
-            left: Vec::new(),
-        };
+        let note = self.note(id, Vec::new())?;
         calls.put(Shelf::Held, &wanted.key, &note)?;
         if self.defer && headless::may_defer(self.call, self.parent) {
             return Ok(Verdict::Defer);
@@ -253,14 +250,19 @@ impl Gate<'_> {
 
     /// Leaves word for the event that says how the call ended.
     fn keep(&self, calls: &Calls, asked: &Asked, wanted: &Wanted) -> Result<(), Failure> {
-        let note = Note {
-            id: asked.id(),
-            session: self.call.session.clone(),
-            left: left(&wanted.action),
-        };
+        let note = self.note(asked.id(), left(&wanted.action))?;
         let key = self.call.key().map_err(|error| internal(&error))?;
         calls.put(Shelf::Redeemed, &key, &note)?;
         Ok(())
+    }
+
+    fn note(&self, id: RequestId, left: Vec<Left>) -> Result<Note, Failure> {
+        Ok(Note {
+            id,
+            session: self.call.session.clone(),
+            call: self.call.digest().map_err(|error| internal(&error))?,
+            left,
+        })
     }
 
     /// Returns what ties this call's askings together. A client that has no name for a call gets one

@@ -51,7 +51,12 @@ pub(super) async fn tell(
             exit,
             duration_ms,
         } => {
-            let outcome = if *outcome == "succeeded" && !is_left(&note.left) {
+            // Another hook may have given the tool something else meanwhile.
+            let is_other = call.digest().ok() != Some(note.call);
+            let outcome = if is_other {
+                warn("the call is not the one that was approved; it is reported as failed");
+                "failed"
+            } else if *outcome == "succeeded" && !is_left(&note.left) {
                 warn("what is on disk is not what was approved; the call is reported as failed");
                 "failed"
             } else {

@@ -115,6 +115,24 @@ fn a_file_that_is_not_as_it_was_approved_is_not_a_success() {
 }
 
 #[test]
+fn a_call_that_is_not_the_approved_one_is_not_a_success() {
+    let home = Home::new();
+    let call = Call::new("claude", "make");
+    let (hook, asked) = call.held(&home, &[]);
+    home.approve(&asked).expect_code(0);
+    assert_eq!(answer("claude", hook), Heard::Allowed);
+    // As another hook of the same client can bring about.
+    let mut payload = over(&call.before(&home), "claude", &json!({}));
+    payload["tool_input"]["command"] = json!("make install");
+    let ran = after(&home, "claude", &payload).expect_code(0);
+    assert!(
+        ran.stderr.contains("not the one that was approved"),
+        "{ran:?}"
+    );
+    assert_eq!(home.look(&asked.id).state, "failed");
+}
+
+#[test]
 fn equal_calls_without_names_are_reported_one_each() {
     let home = Home::new();
     let call = Call::new("gemini", "make");

@@ -1,4 +1,5 @@
-//! The operator's files: `countersign.toml`, `reviewers.toml`, `targets.toml`.
+//! The operator's files: `countersign.toml`, `reviewers.toml`, `targets.toml`, `kinds.toml`, and the
+//! policies.
 //!
 //! Each is read whole, strictly: an unknown key, a wrong type or a value out of range stops the
 //! start with file, line and column, because a mistyped key that is ignored is a control that is
@@ -12,11 +13,11 @@ use toml::Spanned;
 
 use crate::home::{HomeError, read_trusted, shown};
 
+mod policies;
 mod reviewers;
-mod targets;
 
+pub use policies::PolicySources;
 pub use reviewers::{load_roster, parse_roster};
-pub use targets::{Target, Targets};
 
 /// The longest file that is read, in bytes.
 const FILE_LIMIT: usize = 4 << 20;
@@ -40,6 +41,20 @@ pub enum ConfigError {
         file: PathBuf,
         /// The first bad byte, counted from 0.
         offset: usize,
+    },
+    /// Something in a file of targets or kinds is not as it must be; each with its place.
+    #[error("{0}")]
+    Text(String),
+    /// There are more policy files than are read.
+    #[error(
+        "`{}` holds more than {limit} policy files; put them together",
+        shown(directory)
+    )]
+    TooMany {
+        /// The directory.
+        directory: PathBuf,
+        /// How many are read.
+        limit: usize,
     },
     /// Something in it is not as it must be.
     #[error("{}:{line}:{column}: {message}", shown(file))]

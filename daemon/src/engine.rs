@@ -14,6 +14,7 @@ use std::time::Duration;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Actor, ActorKind, LogEvent, Separation};
 use countersign_shared::log::note::SignerKey;
+use countersign_shared::machine::State;
 use countersign_shared::time::{Moment, Timestamp};
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -29,6 +30,7 @@ mod deciding;
 mod error;
 mod executing;
 mod heads;
+mod history;
 mod index;
 mod live;
 mod queue;
@@ -43,11 +45,12 @@ mod writes;
 
 pub use boot::{BootError, Settings};
 pub use call::{
-    ActKind, Call, Change, Decided, Draft, Emergency, Following, Head, Inclusion, Owed, Reply,
-    Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
+    ActKind, Call, Change, Decided, Draft, Emergency, Following, Head, Inclusion, Judged, Owed,
+    Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
 };
 pub use card::Card;
 pub use error::EngineError;
+pub use history::History;
 
 use batch::{Changed, New, Scene, Step};
 use index::Index;
@@ -78,11 +81,17 @@ const CHANGES: usize = 4096;
 pub struct Handle {
     calls: Arc<Entrance>,
     lane: Lane,
+    history: History,
     /// Closed when the engine's thread is gone.
     alive: watch::Receiver<()>,
 }
 
 impl Handle {
+    /// Returns what each user did lately, as far as it is committed.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Returns the agents' way: however full it is, people's calls find their place.
     #[must_use]
     pub fn for_agents(&self) -> Self {
@@ -143,6 +152,8 @@ pub struct Engine {
     live: HashMap<RequestId, Live>,
     /// Counts and keys of what is in `live`.
     index: Index,
+    /// What each user did lately.
+    history: History,
     /// The copies that the open batch has changed so far.
     staged: HashMap<RequestId, Changed>,
     calls: Exit,
@@ -179,6 +190,7 @@ impl Engine {
         // A panic drops it as well.
         let (here, alive) = watch::channel(());
         let engine = boot::open(path, settings, exit)?;
+        let history = engine.history.clone();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -189,6 +201,7 @@ impl Engine {
         Ok(Handle {
             calls: Arc::new(entrance),
             lane: Lane::People,
+            history,
             alive,
         })
     }
@@ -366,7 +379,8 @@ impl Engine {
                 let grace = self.rules.limits.disconnect_grace;
                 let now = self.now();
                 let asked_at = changed.request.received_at().wall;
-                self.index.note_asked(intake.uid, asked_at);
+                self.history
+                    .note_asked(intake.uid, asked_at, intake.is_held);
                 let mut live = Live::new(changed.request, changed.entry, card, intake, &now, grace);
                 live.is_shared = is_shared;
                 self.live.insert(id, live);
@@ -386,6 +400,9 @@ impl Engine {
             };
             live.publish();
             let view = Arc::new(live.view());
+            if live.request.state() == State::Denied {
+                self.history.note_denied(live.intake.uid, self.last);
+            }
             if live.request.state().is_live() {
                 self.index.learn(id, live);
             } else {

@@ -137,6 +137,8 @@ pub struct Peer {
     login_uid: Fact<Option<u32>>,
     ancestry: Fact<Vec<Ancestor>>,
     own_uids: Fact<BTreeSet<u32>>,
+    groups: Fact<BTreeSet<String>>,
+    sees_our_files: Fact<bool>,
     requester: OnceLock<Value>,
 }
 
@@ -158,6 +160,8 @@ impl Peer {
             login_uid: process::login_uid(pid),
             ancestry: process::ancestry(pid),
             own_uids: process::uids(pid),
+            groups: process::gids(pid).and_then(|gids| accounts::group_names(&gids)),
+            sees_our_files: process::sees_our_files(pid),
             requester: OnceLock::new(),
             // Whether this is an error is said below, once it is known whose cgroup it is.
             placement: placement.clone().unwrap_or_default(),
@@ -211,6 +215,26 @@ impl Peer {
     /// Returns the argument vector. Evidence, and not in [`Peer::requester`]: it may hold secrets.
     pub fn arguments(&self) -> &Fact<Vec<Vec<u8>>> {
         &self.arguments
+    }
+
+    /// Returns the working directory, as bytes. Evidence: a process may change it.
+    pub fn directory(&self) -> &Fact<Vec<u8>> {
+        &self.directory
+    }
+
+    /// Returns the names of its OS groups.
+    pub fn groups(&self) -> &Fact<BTreeSet<String>> {
+        &self.groups
+    }
+
+    /// Tells whether a path means the same to it as to us. A doubt is a no.
+    pub fn sees_our_files(&self) -> bool {
+        self.sees_our_files.as_ref().is_ok_and(|sees| *sees)
+    }
+
+    /// Returns how its process is held on to.
+    pub fn method(&self) -> &'static str {
+        self.liveness().method()
     }
 
     /// Returns the processes above, the nearest first. Evidence.

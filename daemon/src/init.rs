@@ -196,6 +196,7 @@ fn refuse_what_exists(layout: &Layout) -> Result<(), InitError> {
         layout.config_file(),
         layout.reviewers_file(),
         layout.targets_file(),
+        layout.kinds_file(),
         layout.policy_dir(),
         layout.log_key(),
         layout.log_vkey(),

@@ -1,26 +1,30 @@
-//! Turns an asking into a draft of a request: read strictly, masked, put into a document, rendered.
+//! Turns an asking into a draft of a request: read strictly, masked, judged by policy, put into a
+//! document, rendered.
 //!
 //! Everything costly happens here, outside the engine, and nothing durable does. Masking is one
 //! step, before anything is stored, logged, shown or traced.
 
 use std::time::Duration;
 
+use countersign_policy::facts::{Facts, Recent, paths_of};
+use countersign_policy::judge::Judgement;
 use countersign_shared::action::{Action, ActionError};
 use countersign_shared::display::{self, DisplayError};
 use countersign_shared::document::{Document, DocumentError, Intake};
 use countersign_shared::id::{RequestId, TicketSecret};
 use countersign_shared::machine::{Received, Side};
 use countersign_shared::mask::{self, MaskError, MaskKey, Openings};
-use countersign_shared::requirement::Tier;
 use countersign_shared::text::Printable;
 use countersign_shared::time::{Deadline, Moment};
 use countersign_shared::wire::pb;
 use serde_json::{Value, json};
 
-use crate::engine::{Card, Draft};
+use crate::engine::{Card, Draft, Judged};
 use crate::identity::Peer;
 use crate::rules::Rules;
 use crate::secrets::Secrets;
+
+mod surroundings;
 
 /// The longest ask key, in bytes.
 const MAX_ASK_KEY: usize = 256;
@@ -114,6 +118,11 @@ impl Asking {
         })
     }
 
+    /// Tells whether a draft looks at files: resolves paths, or reads a program.
+    pub fn looks_at_files(&self) -> bool {
+        self.action.kind() == "exec.run" || !paths_of(self.action.value()).is_empty()
+    }
+
     /// Puts the request together that would come of the asking now, with the openings of its masks.
     pub fn draft(
         &self,
@@ -122,6 +131,7 @@ impl Asking {
         secrets: &Secrets,
         origin: &str,
         now: &Moment,
+        recent: Recent,
     ) -> Result<(Draft, Openings), IntakeError> {
         let launchers = peer.launchers().map_err(|_| IntakeError::PeerGone)?;
         if !peer.is_alive() {
@@ -130,12 +140,21 @@ impl Asking {
         let principal = principal(peer);
         let id = secrets.request_id(&principal, self.submission);
         let (action, openings) = self.mask(id, secrets)?;
-        let mut requirement = rules.default_requirement.clone();
+        let around = surroundings::look(peer, &action, now.wall, recent);
+        let facts = Facts::of(&action, &around, rules.policies.kinds());
+        let (target_kind, target_name) = (self.action.target_kind(), self.action.target_name());
+        let judgement = rules.policies.judge(&facts, target_kind, target_name);
+        if let Judgement::Refused(refusal) = &judgement {
+            for error in &refusal.errors {
+                tracing::error!(%id, "a policy could not be evaluated, so the request is refused: {error}");
+            }
+        }
+        let requirement = judgement
+            .requirement()
+            .unwrap_or_else(|| rules.policies.default_requirement())
+            .clone();
         let lifetime = Duration::from_secs(u64::from(requirement.ttl_s)).min(rules.limits.lifetime);
         let expires = Deadline::after(now, lifetime);
-        if has_opaque_contents(self.action.value()) {
-            requirement.tier = requirement.tier.max(Tier::High);
-        }
         let ticket: TicketSecret = secrets.ticket(id);
         let document = Document::build(Intake {
             id,
@@ -146,7 +165,7 @@ impl Asking {
             requester: peer.requester().clone(),
             requirement: json!(requirement),
             rules: rules.digest,
-            facts: json!({}),
+            facts: facts.to_value(),
             action,
         })
         .map_err(IntakeError::Document)?;
@@ -173,6 +192,11 @@ impl Asking {
             card: Card::of(&document),
             document: document.bytes().into(),
             received,
+            judged: Judged {
+                outcome: judgement.outcome(),
+                policies: judgement.policies().to_vec(),
+                because: judgement.because(),
+            },
             sameness: secrets.sameness(&principal, &self.action.sameness_bytes()?),
             principal,
             ask_key: self.ask_key.clone(),
@@ -236,20 +260,6 @@ fn check_masked(pointers: &[Printable]) -> Result<(), IntakeError> {
         });
     }
     Ok(())
-}
-
-/// Tells whether an action brings contents that are not text, so that nobody can read them.
-fn has_opaque_contents(action: &Value) -> bool {
-    let opaque = |contents: Option<&Value>| contents.is_some_and(|it| it.get("base64").is_some());
-    let changes = action
-        .get("changes")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    changes
-        .into_iter()
-        .any(|change| opaque(change.get("before")) || opaque(change.get("after")))
-        || opaque(action.pointer("/arguments/stdin"))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], IntakeError> {

@@ -1,13 +1,17 @@
-//! The rules in force: roster, default requirement and limits, under one digest.
+//! The rules in force: roster, policies, default requirement and limits, under one digest.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use countersign_policy::load::Policies;
 use countersign_shared::digest::Digest;
 use countersign_shared::json;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::entry::Separation;
 use countersign_shared::machine::{Mode, RulesChanged};
-use countersign_shared::requirement::{Assurance, Member, Requirement};
+#[cfg(test)]
+use countersign_shared::requirement::Requirement;
+use countersign_shared::requirement::{Assurance, Member};
 use countersign_shared::roster::{EnrolledKey, Roster};
 use countersign_shared::time::Timestamp;
 use serde_json::json;
@@ -27,8 +31,8 @@ pub struct Rules {
     pub roster: Roster,
     /// The people as the request machine knows them, with their resolved accounts.
     pub members: Vec<Member>,
-    /// What a request needs that no policy speaks about.
-    pub default_requirement: Requirement,
+    /// What policy says, and what a request needs that no policy speaks about.
+    pub policies: Arc<Policies>,
     /// The limits.
     pub limits: Limits,
     /// The names of the people who may break the glass (R17). Part of the configuration that the
@@ -44,7 +48,7 @@ impl Rules {
         mode: Mode,
         roster: Roster,
         members: Vec<Member>,
-        default_requirement: Requirement,
+        policies: Policies,
         limits: Limits,
         decisive: &serde_json::Value,
     ) -> Result<Self, json::JsonError> {
@@ -53,7 +57,7 @@ impl Rules {
             "mode": mode,
             "members": members,
             "allowed_signers": roster.allowed_signers(),
-            "default_requirement": default_requirement,
+            "policies": policies.digest(),
             "configuration": decisive,
         }))?;
         let digest = Digest::of(&bytes);
@@ -62,7 +66,7 @@ impl Rules {
             mode,
             roster,
             members,
-            default_requirement,
+            policies: Arc::new(policies),
             limits,
             break_glass: BTreeSet::new(),
         })
@@ -89,7 +93,8 @@ impl Rules {
                     let keys = person.keys();
                     !keys.is_empty() && keys.iter().all(EnrolledKey::is_security_key)
                 });
-                let nothing_less = self.default_requirement.assurance >= Assurance::Touch;
+                let nothing_less =
+                    self.policies.default_requirement().assurance >= Assurance::Touch;
                 if all_touched && nothing_less && !self.roster.is_empty() {
                     Separation::Key
                 } else {
@@ -97,26 +102,6 @@ impl Rules {
                 }
             }
         }
-    }
-
-    /// Tells whether these rules ask for nothing beyond a requirement that was signed under others.
-    pub fn ask_no_more_than(&self, signed: &Requirement) -> bool {
-        let now = &self.default_requirement;
-        now.reviews
-            .iter()
-            .all(|review| signed.reviews.contains(review))
-            && now.tier <= signed.tier
-            && now.assurance <= signed.assurance
-            && (!now.reason_required || signed.reason_required)
-            && now.ttl_s >= signed.ttl_s
-            && now.grant_s >= signed.grant_s
-            && now.max_run_s >= signed.max_run_s
-            && now.run_by <= signed.run_by
-            && (now.self_attest || !signed.self_attest)
-            && now
-                .advice
-                .iter()
-                .all(|advice| signed.advice.contains(advice))
     }
 
     /// Returns the body of the entry that puts these rules in force.
@@ -129,6 +114,79 @@ impl Rules {
             break_glass: self.break_glass.clone(),
             at,
         }
+    }
+}
+
+#[cfg(test)]
+impl Rules {
+    /// Returns rules without policies, under which all is held as `requirement` says.
+    pub(crate) fn holding_all(
+        mode: Mode,
+        roster: Roster,
+        members: Vec<Member>,
+        requirement: Requirement,
+        limits: Limits,
+        decisive: &serde_json::Value,
+    ) -> Self {
+        let policies = Self::no_policies(mode, &members, requirement);
+        Self::new(mode, roster, members, policies, limits, decisive).unwrap()
+    }
+
+    /// Replaces the default requirement, and leaves the digest as it is.
+    pub(crate) fn change_default(&mut self, change: impl FnOnce(&mut Requirement)) {
+        let mut requirement = self.policies.default_requirement().clone();
+        change(&mut requirement);
+        self.policies = Arc::new(Self::no_policies(self.mode, &self.members, requirement));
+    }
+
+    /// Judges an action of nobody in particular; returns its facts and what policy says.
+    pub(crate) fn judge_in_test(
+        &self,
+        action: &serde_json::Value,
+        wall: Timestamp,
+    ) -> (serde_json::Value, countersign_policy::judge::Judgement) {
+        use countersign_policy::facts::{Agent, Facts, Principal, Recent, Surroundings};
+
+        let none = Some(String::new());
+        let around = Surroundings {
+            principal: Principal::Agent(Agent {
+                user: Some("agent".to_owned()),
+                uid: 50_001,
+                program: Some("/usr/bin/agent".to_owned()),
+                unit: none.clone(),
+                container: none,
+                host: "host".to_owned(),
+                groups: Some(BTreeSet::new()),
+            }),
+            identity: "pidfd".to_owned(),
+            workspace: None,
+            program: Err("not looked for".to_owned()),
+            resolved: std::collections::BTreeMap::new(),
+            wall,
+            utc_offset_minutes: 0,
+            recent: Recent::default(),
+        };
+        let facts = Facts::of(action, &around, self.policies.kinds()).to_value();
+        let judgement = self.policies.judge_document(&facts, action);
+        (facts, judgement)
+    }
+
+    fn no_policies(mode: Mode, members: &[Member], default: Requirement) -> Policies {
+        use countersign_policy::load::{Lack, People, Sources};
+
+        Policies::load(Sources {
+            files: &[],
+            catalogue: countersign_policy::catalogue::Catalogue::default(),
+            kinds: countersign_policy::kinds::Kinds::known(),
+            default,
+            people: People {
+                mode,
+                members,
+                requesters: None,
+            },
+            lack: Lack::Report,
+        })
+        .unwrap()
     }
 }
 
@@ -173,11 +231,12 @@ mod tests {
             run_by: RunBy::Agent,
             self_attest: true,
             advice: Vec::new(),
-            escalate: None,
+            why: Vec::new(),
+            escalate: Vec::new(),
         };
         let roster = Roster::from_people(vec![person]).unwrap();
         let limits = Limits::default();
-        Rules::new(mode, roster, Vec::new(), requirement, limits, &json!({})).unwrap()
+        Rules::holding_all(mode, roster, Vec::new(), requirement, limits, &json!({}))
     }
 
     #[test]

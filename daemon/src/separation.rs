@@ -240,6 +240,7 @@ fn guarded(layout: &Layout) -> Result<Vec<Guarded>, SeparationError> {
         layout.config_file(),
         layout.reviewers_file(),
         layout.targets_file(),
+        layout.kinds_file(),
         layout.state_dir().to_path_buf(),
         policy.clone(),
     ] {
@@ -273,7 +274,7 @@ fn guarded(layout: &Layout) -> Result<Vec<Guarded>, SeparationError> {
                 has_access_list: has_access_list(&path)?,
                 path,
             }),
-            // `targets.toml` need not be there.
+            // `targets.toml` and `kinds.toml` need not be there.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(SeparationError::Path { path, source }),
         }

@@ -122,6 +122,8 @@ pub struct Intake {
     pub sameness: [u8; 32],
     /// What ties askings of one tool call together; empty for none.
     pub ask_key: String,
+    /// Whether policy held it for people.
+    pub is_held: bool,
 }
 
 /// The database.

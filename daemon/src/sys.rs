@@ -232,25 +232,43 @@ pub(crate) fn group_by_name(name: &str) -> io::Result<Option<Group>> {
         |record, buffer, size, found| unsafe {
             libc::getgrnam_r(wanted.as_ptr(), record, buffer, size, found)
         },
-        |record: &libc::group| {
-            let mut members = Vec::new();
-            let mut next = record.gr_mem;
-            // SAFETY: `gr_mem` is null or a list of strings that ends in a null pointer.
-            while let Some(member) = unsafe { next.as_ref() }.filter(|member| !member.is_null()) {
-                // SAFETY: as above.
-                members.push(unsafe { owned_text(*member) }?);
-                // SAFETY: the list goes on until its null pointer, which ends the loop.
-                next = unsafe { next.add(1) };
-            }
-            Ok(Group {
-                // SAFETY: set by libc, and the buffer lives.
-                name: unsafe { owned_text(record.gr_name) }?,
-                gid: record.gr_gid,
-                members,
-            })
-        },
+        // SAFETY: set by libc, and the buffer lives.
+        |record: &libc::group| unsafe { owned_group(record) },
     )?;
     Ok(found.filter(|group| group.name == name))
+}
+
+/// Finds a group by its number.
+pub(crate) fn group_by_gid(gid: u32) -> io::Result<Option<Group>> {
+    lookup(
+        // SAFETY: as above.
+        |record, buffer, size, found| unsafe { libc::getgrgid_r(gid, record, buffer, size, found) },
+        // SAFETY: set by libc, and the buffer lives.
+        |record: &libc::group| unsafe { owned_group(record) },
+    )
+}
+
+/// Copies a record of the group database.
+///
+/// # Safety
+///
+/// The record's pointers are as libc set them, and what they point to lives.
+unsafe fn owned_group(record: &libc::group) -> io::Result<Group> {
+    let mut members = Vec::new();
+    let mut next = record.gr_mem;
+    // SAFETY: `gr_mem` is null or a list of strings that ends in a null pointer.
+    while let Some(member) = unsafe { next.as_ref() }.filter(|member| !member.is_null()) {
+        // SAFETY: as above.
+        members.push(unsafe { owned_text(*member) }?);
+        // SAFETY: the list goes on until its null pointer, which ends the loop.
+        next = unsafe { next.add(1) };
+    }
+    Ok(Group {
+        // SAFETY: as the caller says.
+        name: unsafe { owned_text(record.gr_name) }?,
+        gid: record.gr_gid,
+        members,
+    })
 }
 
 /// Returns every group of an account, the primary one included.

@@ -190,6 +190,11 @@ impl Layout {
         self.config.join("targets.toml")
     }
 
+    /// `kinds.toml`, where there are kinds of one's own.
+    pub fn kinds_file(&self) -> PathBuf {
+        self.config.join("kinds.toml")
+    }
+
     /// The directory of the Cedar files.
     pub fn policy_dir(&self) -> PathBuf {
         self.config.join("policy")

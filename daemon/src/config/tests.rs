@@ -10,10 +10,6 @@ fn people(text: &str) -> Result<countersign_shared::roster::Roster, ConfigError>
     parse_roster(Path::new("/h/reviewers.toml"), text)
 }
 
-fn targets(text: &str) -> Result<Targets, ConfigError> {
-    Targets::parse(Path::new("/h/targets.toml"), text)
-}
-
 fn place<T: std::fmt::Debug>(result: Result<T, ConfigError>) -> (usize, usize, String) {
     let error = result.unwrap_err();
     let ConfigError::Wrong {
@@ -132,46 +128,4 @@ fn the_person_with_whom_it_goes_wrong_is_pointed_at() {
     let no_key = person("b@example.org", "b", "ssh-ed25519 AAAA");
     assert_eq!(place(people(&format!("{first}{no_key}"))).0, 5);
     assert_eq!(place(people(&format!("{first}extra = 1\n"))).0, 5);
-}
-
-#[test]
-fn targets_are_found_byte_for_byte() {
-    let catalogue = targets(
-        r#"
-[[target]]
-kind = "database"
-name = "orders"
-environment = "prod"
-labels = ["eu"]
-classification = "pii"
-"#,
-    )
-    .unwrap();
-    let orders = catalogue.find("database", "orders").unwrap();
-    assert_eq!(orders.environment.as_deref(), Some("prod"));
-    assert_eq!(catalogue.find("database", "Orders"), None);
-    assert_eq!(catalogue.find("host", "orders"), None);
-}
-
-#[test]
-fn a_target_twice_or_with_an_unknown_key_is_refused() {
-    let one = "[[target]]\nkind = \"k\"\nname = \"n\"\n";
-    assert_eq!(place(targets(&format!("{one}{one}"))).0, 4);
-    assert_eq!(place(targets(&format!("{one}enviroment = \"x\"\n"))).0, 4);
-    assert_eq!(
-        place(targets("[[target]]\nkind = \"\"\nname = \"n\"\n")).0,
-        1
-    );
-}
-
-#[test]
-fn a_missing_catalogue_is_empty_and_an_unreadable_one_is_an_error() {
-    let directory = tempfile::tempdir().unwrap();
-    let layout = Layout::at(directory.path()).unwrap();
-    assert_eq!(Targets::load(&layout).unwrap(), Targets::default());
-    std::fs::write(layout.targets_file(), b"\xff").unwrap();
-    assert!(matches!(
-        Targets::load(&layout),
-        Err(ConfigError::NotText { offset: 0, .. })
-    ));
 }

@@ -13,7 +13,7 @@ use countersign_shared::log::tree::Frontier;
 use countersign_shared::time::Timestamp;
 use tokio::sync::broadcast;
 
-use super::index::HOUR;
+use super::history::{HOUR, History};
 use super::submitting::before;
 use super::{
     CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Reserve, Rules, Store,
@@ -96,6 +96,7 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         rules: Arc::new(rules),
         live: HashMap::new(),
         index: Index::default(),
+        history: History::default(),
         staged: HashMap::new(),
         calls,
         changes: broadcast::Sender::new(CHANGES),
@@ -169,8 +170,12 @@ impl Engine {
         let now = self.now();
         let grace = self.rules.limits.disconnect_grace;
         let (store, live, index) = (&self.store, &mut self.live, &mut self.index);
-        store.each_since(before(now.wall, HOUR), |uid, at| {
-            index.note_asked_before(uid, at);
+        let history = &self.history;
+        store.each_since(before(now.wall, HOUR), |asked| {
+            history.note_asked(asked.uid, asked.at, asked.is_held);
+        })?;
+        store.each_denied_since(before(now.wall, HOUR), |uid, at| {
+            history.note_denied(uid, at);
         })?;
         store.each_open::<BootError>(|row| {
             let id = row.request.id();

@@ -7,7 +7,7 @@ use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::tree::Hash;
 use countersign_shared::machine::{
-    Act, Decision, Executor, Received, Redeemer, Request, RunEnd, State,
+    Act, Decision, Executor, PolicyOutcome, Received, Redeemer, Request, RunEnd, State,
 };
 use countersign_shared::statement::Outcome;
 use countersign_shared::time::{Deadline, Timestamp};
@@ -31,6 +31,8 @@ pub struct Draft {
     pub card: Card,
     /// The first event.
     pub received: Received,
+    /// What policy says to it.
+    pub judged: Judged,
     /// The principal.
     pub principal: String,
     /// The sameness key (R13).
@@ -39,6 +41,17 @@ pub struct Draft {
     pub ask_key: String,
     /// The size of the head that the caller kept.
     pub known_size: u64,
+}
+
+/// What policy says to a request, as the log has it.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Refused, permitted, or held for people.
+    pub outcome: PolicyOutcome,
+    /// The policies that spoke.
+    pub policies: Vec<String>,
+    /// Why, for the requester to read.
+    pub because: String,
 }
 
 /// The request that came of a draft: the drafted one, or one that was joined or repeated.

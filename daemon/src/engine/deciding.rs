@@ -1,9 +1,12 @@
 //! What people bring about: decisions, other signed acts, and a change of the rules.
 
+use countersign_policy::rejudge::Standing as Rejudged;
 use countersign_shared::digest::Digest;
+use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Body, Entry, LogEvent};
 use countersign_shared::machine::{Act, Event, Refused, State};
+use countersign_shared::requirement::Requirement;
 use countersign_shared::statement;
 
 use super::batch::{Scene, Step};
@@ -159,6 +162,27 @@ impl Engine {
         })
     }
 
+    /// Judges a request anew, under other rules, by the facts that stand in its document.
+    fn rejudge(
+        &self,
+        rules: &Rules,
+        id: RequestId,
+        requirement: &Requirement,
+    ) -> Result<Rejudged, EngineError> {
+        let document = self.row(id)?.document;
+        Ok(match Document::read(&document) {
+            Ok(document) => {
+                rules
+                    .policies
+                    .rejudge(requirement, document.facts(), document.action())
+            }
+            Err(error) => Rejudged::Invalidated {
+                because: format!("its document cannot be read under the new rules: {error}"),
+                joined: None,
+            },
+        })
+    }
+
     /// Puts other rules in force: one entry, applied to every request that has not ended.
     pub(super) fn replace_rules(
         &mut self,
@@ -178,10 +202,11 @@ impl Engine {
             self.copy(step, id)?;
             step.apply_rules(&mut self.store, scene, &daemon_actor(), id, &event)?;
             let request = self.copy(step, id)?;
-            if matches!(request.state(), State::Pending | State::Approved)
-                && !rules.ask_no_more_than(request.requirement())
-            {
-                let because = "the rules ask for more than was asked for".to_owned();
+            if !matches!(request.state(), State::Pending | State::Approved) {
+                continue;
+            }
+            let requirement = request.requirement().clone();
+            if let Rejudged::Invalidated { because, .. } = self.rejudge(rules, id, &requirement)? {
                 let event = Event::Invalidated { because };
                 step.apply(&mut self.store, scene, &daemon_actor(), id, event)?;
             }

@@ -2,26 +2,19 @@
 //!
 //! It speaks of what is committed; whoever asks adds what the open batch has changed.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::collections::HashMap;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::machine::State;
-use countersign_shared::time::Timestamp;
 
 use super::live::Live;
 
-/// How far back askings are counted.
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-
-/// Counts and keys of the open requests, and when each user asked.
+/// Counts and keys of the open requests.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pending: u64,
     pending_of: HashMap<u32, u64>,
     same: HashMap<[u8; 32], Vec<RequestId>>,
-    /// When each user asked, also for what has ended, the oldest first.
-    asked: HashMap<u32, VecDeque<Timestamp>>,
 }
 
 impl Index {
@@ -52,27 +45,6 @@ impl Index {
                 self.same.remove(&live.intake.sameness);
             }
         }
-    }
-
-    /// Remembers that a user asked just now.
-    pub(super) fn note_asked(&mut self, uid: u32, at: Timestamp) {
-        self.asked.entry(uid).or_default().push_back(at);
-    }
-
-    /// Remembers that a user asked before everything that is remembered of them.
-    pub(super) fn note_asked_before(&mut self, uid: u32, at: Timestamp) {
-        self.asked.entry(uid).or_default().push_front(at);
-    }
-
-    /// Counts what a user asked for since a time, and forgets what was before it.
-    pub(super) fn asked_since(&mut self, uid: u32, since: Timestamp) -> u64 {
-        let Some(times) = self.asked.get_mut(&uid) else {
-            return 0;
-        };
-        while times.front().is_some_and(|at| *at <= since) {
-            times.pop_front();
-        }
-        u64::try_from(times.len()).unwrap_or(u64::MAX)
     }
 
     /// Returns how many requests wait for people.

@@ -10,8 +10,7 @@ use countersign_shared::machine::{Event, PolicyOutcome, Request, State};
 use countersign_shared::time::Timestamp;
 
 use super::batch::{Changed, New, Scene, Step};
-use super::call::Draft;
-use super::index::HOUR;
+use super::call::{Draft, Judged};
 use super::{Engine, EngineError, daemon_actor, live};
 use crate::store::Intake;
 
@@ -74,6 +73,7 @@ impl Engine {
             principal: draft.principal,
             sameness: draft.sameness,
             ask_key: draft.ask_key,
+            is_held: draft.judged.outcome == PolicyOutcome::Hold,
         };
         let new = New {
             document: Arc::clone(&draft.document),
@@ -89,12 +89,17 @@ impl Engine {
             effects,
         };
         step.changed.insert(id, changed);
-        let held = Event::PolicyEvaluated {
-            outcome: PolicyOutcome::Hold,
-            policies: vec!["default".to_owned()],
-            because: "held under the default requirement".to_owned(),
+        let Judged {
+            outcome,
+            policies,
+            because,
+        } = draft.judged;
+        let evaluated = Event::PolicyEvaluated {
+            outcome,
+            policies,
+            because,
         };
-        step.apply(&mut self.store, scene, &daemon_actor(), id, held)?;
+        step.apply(&mut self.store, scene, &daemon_actor(), id, evaluated)?;
         let standing = step
             .changed
             .get(&id)
@@ -170,34 +175,37 @@ impl Engine {
         (all, mine)
     }
 
-    /// Counts what a user asked for since a time, as the open batch has it.
-    fn asked(&mut self, uid: u32, since: Timestamp) -> u64 {
+    /// Counts what of a user's was held within the last hour, as the open batch has it.
+    fn held(&self, uid: u32, now: Timestamp) -> u64 {
         let news = self
             .staged
             .values()
             .filter_map(|staged| staged.new.as_ref());
-        let staged = news.filter(|new| new.intake.uid == uid).count();
-        let staged = u64::try_from(staged).unwrap_or(u64::MAX);
-        self.index.asked_since(uid, since).saturating_add(staged)
+        let mine = news.filter(|new| new.intake.uid == uid && new.intake.is_held);
+        let staged = u64::try_from(mine.count()).unwrap_or(u64::MAX);
+        self.history.held(uid, now).saturating_add(staged)
     }
 
-    fn check_quotas(&mut self, scene: &Scene, draft: &Draft) -> Result<(), EngineError> {
-        let rules = Arc::clone(&self.rules);
-        let limits = &rules.limits;
+    /// Refuses what was denied just now, and what is over a limit. What policy permits or refuses
+    /// alone waits for nobody, so the limits are not about it.
+    fn check_quotas(&self, scene: &Scene, draft: &Draft) -> Result<(), EngineError> {
+        let limits = &self.rules.limits;
         let since = before(scene.now.wall, limits.deny_cooldown);
         if let Some((id, at)) = self.store.denied_since(draft.sameness, since)? {
             let until = at.plus(limits.deny_cooldown);
             return Err(EngineError::Cooldown { id, until });
         }
+        if draft.judged.outcome != PolicyOutcome::Hold {
+            return Ok(());
+        }
         let uid = draft.received.side.uid;
         let (pending, mine) = self.pending(uid);
         over("pending", u64::from(limits.pending), pending)?;
         over("held_per_uid", u64::from(limits.held_per_uid), mine)?;
-        let asked = self.asked(uid, before(scene.now.wall, HOUR));
         over(
             "held_per_uid_and_hour",
             u64::from(limits.held_per_uid_and_hour),
-            asked,
+            self.held(uid, scene.now.wall),
         )
     }
 }

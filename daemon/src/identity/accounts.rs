@@ -1,5 +1,6 @@
 //! Accounts and groups of the machine, through NSS.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::process::{Fact, Unknown};
@@ -90,6 +91,17 @@ impl Accounts {
         }
         Ok(members)
     }
+}
+
+/// Returns the names of groups; a number that nobody named stands for itself.
+pub(super) fn group_names(gids: &BTreeSet<u32>) -> Fact<BTreeSet<String>> {
+    gids.iter()
+        .map(|gid| match sys::group_by_gid(*gid) {
+            Ok(Some(group)) => Ok(group.name),
+            Ok(None) => Ok(gid.to_string()),
+            Err(error) => Err(Unknown::from(&error)),
+        })
+        .collect()
 }
 
 /// Returns the name of a user.

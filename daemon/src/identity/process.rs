@@ -172,18 +172,40 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
 
 /// The real, effective, saved and file system users of a process.
 pub(super) fn uids(pid: u32) -> Fact<BTreeSet<u32>> {
-    let bytes = read(pid, "status")?;
-    bytes
-        .split(|byte| *byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"Uid:"))
-        .and_then(|line| {
-            line.split(u8::is_ascii_whitespace)
-                .filter(|field| !field.is_empty())
-                .map(number)
-                .collect::<Option<BTreeSet<u32>>>()
-        })
+    numbers(&read(pid, "status")?, b"Uid:")
         .filter(|uids| !uids.is_empty())
         .ok_or_else(|| Unknown::new("its users cannot be read"))
+}
+
+/// The groups of a process: real, effective, saved and file system, and the supplementary ones.
+pub(super) fn gids(pid: u32) -> Fact<BTreeSet<u32>> {
+    let status = read(pid, "status")?;
+    numbers(&status, b"Gid:")
+        .filter(|gids| !gids.is_empty())
+        .zip(numbers(&status, b"Groups:"))
+        .map(|(mut gids, more)| {
+            gids.extend(more);
+            gids
+        })
+        .ok_or_else(|| Unknown::new("its groups cannot be read"))
+}
+
+/// Returns the numbers of a line of `proc_pid_status(5)`.
+fn numbers(status: &[u8], name: &[u8]) -> Option<BTreeSet<u32>> {
+    status
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(name))?
+        .split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty())
+        .map(number)
+        .collect()
+}
+
+/// Whether a process sees the files that we see, under the same names: its root and its mounts are
+/// ours.
+pub(super) fn sees_our_files(pid: u32) -> Fact<bool> {
+    let same = |name: &str| Ok::<_, Unknown>(link(pid, name)? == link(std::process::id(), name)?);
+    Ok(same("ns/mnt")? && same("root")?)
 }
 
 /// The processes above, the nearest first, up to the first process of the namespace.

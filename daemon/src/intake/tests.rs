@@ -3,7 +3,7 @@ use std::os::unix::net::UnixStream;
 use countersign_shared::home::Mode;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::tree::leaf_hash;
-use countersign_shared::requirement::{Assurance, RequiredReview, Requirement, RunBy};
+use countersign_shared::requirement::{Assurance, RequiredReview, Requirement, RunBy, Tier};
 use countersign_shared::roster::Roster;
 use countersign_shared::time::{BootId, Timestamp};
 
@@ -29,7 +29,7 @@ fn rules() -> Rules {
     };
     let limits = Limits::default();
     let roster = Roster::default();
-    Rules::new(
+    Rules::holding_all(
         Mode::System,
         roster,
         Vec::new(),
@@ -37,7 +37,6 @@ fn rules() -> Rules {
         limits,
         &json!({}),
     )
-    .unwrap()
 }
 
 fn now() -> Moment {
@@ -76,7 +75,14 @@ fn try_draft(action: &Value) -> Result<(Asking, Draft, Secrets), IntakeError> {
     let peer = Peer::of(&ours).unwrap();
     let secrets = Secrets::new([4; 32]);
     let asking = Asking::read(&message(action), &rules()).unwrap();
-    let (draft, _) = asking.draft(&peer, &rules(), &secrets, "countersign/test", &now())?;
+    let (draft, _) = asking.draft(
+        &peer,
+        &rules(),
+        &secrets,
+        "countersign/test",
+        &now(),
+        Recent::default(),
+    )?;
     Ok((asking, draft, secrets))
 }
 
@@ -129,8 +135,14 @@ fn a_request_ends_by_the_sooner_of_its_requirement_and_the_limits() {
 
 #[test]
 fn contents_that_nobody_can_read_are_at_least_of_tier_high() {
-    assert_eq!(draft(&action()).1.received.requirement.tier, Tier::Low);
-    let mut opaque = action();
+    let readable = json!({
+        "v": 1, "kind": "http.request",
+        "target": {"kind": "service", "name": "billing"},
+        "arguments": {"method": "GET", "url": "https://billing.example/invoices"},
+    });
+    let (_, judged, _) = draft(&readable);
+    assert_eq!(judged.received.requirement.tier, Tier::Low);
+    let mut opaque = readable;
     opaque["changes"] = json!([{
         "path": "logo.png", "before": null,
         "after": {"base64": "iVBORw==", "size": 4}, "mode": null,

@@ -90,8 +90,9 @@ impl Agents {
         })
     }
 
-    /// Makes a draft. Reading and rendering a large action takes milliseconds that other callers
-    /// of this thread would wait for, so that is done on a thread of its own.
+    /// Makes a draft. Reading and rendering a large action takes milliseconds, and looking at files
+    /// may take as long as their disk likes; other callers of this thread would wait for that, so it
+    /// is done on a thread of its own.
     async fn prepare(
         &self,
         peer: &Arc<Peer>,
@@ -102,24 +103,36 @@ impl Agents {
             Arc::clone(peer),
             Arc::clone(request),
         );
-        let is_small = request.action.len() <= SMALL;
-        let prepare = move || {
-            let rules = desk.rules();
-            let asking = Asking::read(&request, &rules)?;
+        let rules = desk.rules();
+        let read = {
+            let rules = Arc::clone(&rules);
+            move |request: &pb::SubmitRequest| Asking::read(request, &rules)
+        };
+        let draft = move |asking: Asking| {
             let now = desk.clock.now();
+            let recent = desk.engine.history().recent(peer.uid(), now.wall);
             let (draft, openings) =
-                asking.draft(&peer, &rules, &desk.secrets, &desk.origin, &now)?;
+                asking.draft(&peer, &rules, &desk.secrets, &desk.origin, &now, recent)?;
             Ok::<_, IntakeError>((asking, draft, openings))
         };
-        let prepared = if is_small {
-            prepare()
+        let prepared = if request.action.len() <= SMALL {
+            match read(&request) {
+                Ok(asking) if asking.looks_at_files() => apart(move || draft(asking)).await?,
+                Ok(asking) => draft(asking),
+                Err(error) => Err(error),
+            }
         } else {
-            tokio::task::spawn_blocking(prepare)
-                .await
-                .map_err(|_| Status::internal("the request could not be read"))?
+            apart(move || read(&request).and_then(draft)).await?
         };
         prepared.map_err(|error| status::intake(&error))
     }
+}
+
+/// Runs what blocks on a thread of its own.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Status::internal("the request could not be read"))
 }
 
 #[tonic::async_trait]

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use countersign_policy::load::{self, LoadError, People, Policies, Sources};
 use countersign_shared::home::{Layout, Mode};
 use countersign_shared::json::JsonError;
 use countersign_shared::limits::{Limits, SpanError, read_span};
@@ -19,7 +20,7 @@ use serde::Deserialize as _;
 use serde_json::json;
 
 use super::Rules;
-use crate::config::{self, BreakGlass, Config, ConfigError, Targets};
+use crate::config::{self, BreakGlass, Config, ConfigError, PolicySources};
 use crate::identity::{AccountError, Accounts};
 
 /// The operator's files do not make rules.
@@ -71,9 +72,17 @@ pub enum RulesError {
         /// What was written.
         name: String,
     },
+    /// The policies do not load; each mistake with its place.
+    #[error("{}", lines(.0))]
+    Policies(Vec<LoadError>),
     /// The rules cannot be written for their digest.
     #[error("the rules cannot be written")]
     Write(#[from] JsonError),
+}
+
+fn lines(errors: &[LoadError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// What becomes of rules that lack somebody who could serve under them.
@@ -107,7 +116,7 @@ impl Rules {
 
     fn load_with(layout: &Layout, config: &Config, lack: Lack) -> Result<Self, RulesError> {
         let mut roster = config::load_roster(layout)?;
-        let targets = Targets::load(layout)?;
+        let sources = PolicySources::load(layout)?;
         let uid_of = |user: &str| Ok(Accounts.by_name(user)?.map(|account| account.uid));
         let members = members(&mut roster, uid_of, lack)?;
         let limits = match &config.limits {
@@ -122,20 +131,45 @@ impl Rules {
         let break_glass = break_glass(&config.break_glass, &members, lack)?;
         let decisive = json!({
             "limits": limits_json(&limits),
-            "targets": targets.all(),
             "break_glass": break_glass,
         });
-        let mut rules = Self::new(
-            config.mode,
-            roster,
-            members,
-            default_requirement,
-            limits,
-            &decisive,
-        )?;
+        let policies = policies(config, sources, default_requirement, &members, lack)?;
+        let mut rules = Self::new(config.mode, roster, members, policies, limits, &decisive)?;
         rules.break_glass = break_glass;
         Ok(rules)
     }
+}
+
+/// Loads the policies. What they lack in people stops a start; in a reload it is logged.
+fn policies(
+    config: &Config,
+    sources: PolicySources,
+    default: Requirement,
+    members: &[Member],
+    lack: Lack,
+) -> Result<Policies, RulesError> {
+    // In user mode all who ask are the one user there is; elsewhere agents are nobody in the roster.
+    let us = BTreeSet::from([crate::home::us()]);
+    let policies = Policies::load(Sources {
+        files: &sources.files,
+        catalogue: sources.catalogue,
+        kinds: sources.kinds,
+        default,
+        people: People {
+            mode: config.mode,
+            members,
+            requesters: (config.mode == Mode::User).then_some(&us),
+        },
+        lack: match lack {
+            Lack::Refused => load::Lack::Refuse,
+            Lack::Logged => load::Lack::Report,
+        },
+    })
+    .map_err(RulesError::Policies)?;
+    for lack in policies.lacks() {
+        tracing::error!("{lack}");
+    }
+    Ok(policies)
 }
 
 /// Names the people who may break the glass. A name or group that is nobody's is a mistake; in a

@@ -8,8 +8,19 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{Intake, Row, Store, StoreError, index};
 
 /// The columns of [`Row`] in the order [`read_row`] reads them, and where they are.
-const ROWS: &str = "SELECT machine, bytes, received_index, uid, principal, sameness, ask_key
+const ROWS: &str = "SELECT machine, bytes, received_index, uid, principal, sameness, ask_key, held
     FROM request JOIN document USING (received_index)";
+
+/// One asking of the past.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Who asked.
+    pub uid: u32,
+    /// When.
+    pub at: Timestamp,
+    /// Whether policy held it for people.
+    pub is_held: bool,
+}
 
 impl Store {
     /// Stores a new request.
@@ -22,8 +33,8 @@ impl Store {
         self.conn
             .prepare_cached(
                 "INSERT INTO request (received_index, id, state, open, version, machine,
-                 received_ms, changed_ms, uid, principal, sameness, ask_key)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)",
+                 received_ms, changed_ms, uid, principal, sameness, ask_key, held)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
@@ -38,6 +49,7 @@ impl Store {
                     intake.principal,
                     intake.sameness,
                     intake.ask_key,
+                    intake.is_held,
                 ])
             })
             .and_then(|_| {
@@ -113,27 +125,56 @@ impl Store {
             .map_err(StoreError::sql("look up a denial"))
     }
 
-    /// Calls `each` with the user and the time of every request since a time, the latest first.
+    /// Calls `each` with every asking since a time, the latest first.
     pub fn each_since(
+        &self,
+        since: Timestamp,
+        mut each: impl FnMut(Asked),
+    ) -> Result<(), StoreError> {
+        let failed = || StoreError::sql("read the latest requests");
+        let mut query = self
+            .conn
+            .prepare("SELECT uid, received_ms, held FROM request ORDER BY received_index DESC")
+            .map_err(failed())?;
+        let rows = query
+            .query_map([], |row| {
+                Ok(Asked {
+                    uid: row.get(0)?,
+                    at: Timestamp::from_millis(row.get(1)?),
+                    is_held: row.get(2)?,
+                })
+            })
+            .map_err(failed())?;
+        for row in rows {
+            let asked = row.map_err(failed())?;
+            // The times of entries never go back, so all that follow are older.
+            if asked.at <= since {
+                break;
+            }
+            each(asked);
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the user and the time of every denial since a time.
+    pub fn each_denied_since(
         &self,
         since: Timestamp,
         mut each: impl FnMut(u32, Timestamp),
     ) -> Result<(), StoreError> {
+        let failed = || StoreError::sql("read the latest denials");
         let mut query = self
             .conn
-            .prepare("SELECT uid, received_ms FROM request ORDER BY received_index DESC")
-            .map_err(StoreError::sql("read the latest requests"))?;
+            .prepare(
+                "SELECT uid, changed_ms FROM request WHERE state = 'denied' AND changed_ms > ?1",
+            )
+            .map_err(failed())?;
         let rows = query
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(StoreError::sql("read the latest requests"))?;
+            .query_map([since.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(failed())?;
         for row in rows {
-            let (uid, at) = row.map_err(StoreError::sql("read the latest requests"))?;
-            let at = Timestamp::from_millis(at);
-            // The times of entries never go back, so all that follow are older.
-            if at <= since {
-                break;
-            }
-            each(uid, at);
+            let (uid, at) = row.map_err(failed())?;
+            each(uid, Timestamp::from_millis(at));
         }
         Ok(())
     }
@@ -226,6 +267,7 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             principal: row.get(4)?,
             sameness: row.get(5)?,
             ask_key: row.get(6)?,
+            is_held: row.get(7)?,
         },
     })
 }

@@ -72,7 +72,8 @@ CREATE TABLE request (
     uid INTEGER NOT NULL,
     principal TEXT NOT NULL,
     sameness BLOB NOT NULL,
-    ask_key TEXT NOT NULL
+    ask_key TEXT NOT NULL,
+    held INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX request_open ON request (open) WHERE open = 1;
 CREATE INDEX request_denied ON request (sameness, changed_ms) WHERE state = 'denied';

@@ -328,7 +328,9 @@ fn r11_a_redemption_names_the_digest_and_the_executor_that_were_approved() {
     assert_eq!(error.code(), "stale-digest");
 
     let mut by_daemon = everyone("1 of anyone");
-    by_daemon.default_requirement.run_by = countersign_shared::requirement::RunBy::Daemon;
+    by_daemon.change_default(|default| {
+        default.run_by = countersign_shared::requirement::RunBy::Daemon;
+    });
     let mut world = World::with(by_daemon);
     let id = world.submit("SELECT 1");
     world.approve(id, &ana());

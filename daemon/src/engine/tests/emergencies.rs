@@ -121,7 +121,7 @@ fn r17_the_glass_is_broken_for_what_is_pending_and_nothing_else() {
 #[test]
 fn r17_breaking_the_glass_is_as_sure_as_an_approval_has_to_be() {
     let mut rules = glass_for_ana();
-    rules.default_requirement.assurance = Assurance::Passphrase;
+    rules.change_default(|default| default.assurance = Assurance::Passphrase);
     let mut world = World::with(rules);
     let id = world.submit("SELECT 1");
     let error = world
@@ -167,7 +167,7 @@ fn r17_an_act_checked_under_other_rules_breaks_nothing() {
 #[test]
 fn a_request_calls_for_more_eyes_when_its_requirement_says() {
     let mut rules = everyone("1 of anyone");
-    rules.default_requirement.escalate = vec!["at 25% to dba".parse().unwrap()];
+    rules.change_default(|default| default.escalate = vec!["at 25% to dba".parse().unwrap()]);
     let mut world = World::with(rules);
     let id = world.submit("SELECT 1");
     world.advance(Duration::from_secs(899));

@@ -109,7 +109,7 @@ pub(super) fn rules(people: &[Person], review: &str, limits: &Limits) -> Rules {
         escalate: Vec::new(),
     };
     let decisive = json!({ "limits": format!("{limits:?}") });
-    Rules::new(
+    Rules::holding_all(
         Mode::System,
         roster,
         members,
@@ -117,7 +117,6 @@ pub(super) fn rules(people: &[Person], review: &str, limits: &Limits) -> Rules {
         limits.clone(),
         &decisive,
     )
-    .unwrap()
 }
 
 pub(super) fn everyone(review: &str) -> Rules {

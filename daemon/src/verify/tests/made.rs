@@ -31,8 +31,8 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 
 use crate::clock::{Clock, Hand};
 use crate::engine::{
-    ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Reply, Report, Reporter,
-    Right, Settings, Use, View,
+    ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Judged, Reply, Report,
+    Reporter, Right, Settings, Use, View,
 };
 use crate::judge::{Bench, Signed};
 use crate::rules::Rules;
@@ -133,15 +133,14 @@ fn rules(people: &[Person]) -> Rules {
         why: Vec::new(),
         escalate: Vec::new(),
     };
-    let mut rules = Rules::new(
+    let mut rules = Rules::holding_all(
         Mode::System,
         roster,
         members,
         requirement,
         Limits::default(),
         &json!({}),
-    )
-    .unwrap();
+    );
     rules.break_glass = people.iter().map(|person| person.name.to_owned()).collect();
     rules
 }
@@ -206,7 +205,13 @@ impl Maker {
         self.serial += 1;
         let id = RequestId::from_bytes([self.serial; 16]);
         let now = self.clock.now();
-        let requirement = self.rules.default_requirement.clone();
+        let action = json!({
+            "v": 1, "kind": "sql.exec",
+            "target": {"kind": "database", "name": "orders"},
+            "arguments": {"statement": format!("DELETE FROM orders WHERE id = {}", self.serial)},
+        });
+        let (facts, judgement) = self.rules.judge_in_test(&action, now.wall);
+        let requirement = judgement.requirement().unwrap().clone();
         let expires = Deadline::after(&now, Duration::from_secs(3600));
         let document = Document::build(Intake {
             id,
@@ -217,12 +222,8 @@ impl Maker {
             requester: json!({"uid": AGENT, "user": "agent", "pid": 4711}),
             requirement: json!(requirement),
             rules: self.rules.digest,
-            facts: json!({}),
-            action: json!({
-                "v": 1, "kind": "sql.exec",
-                "target": {"kind": "database", "name": "orders"},
-                "arguments": {"statement": format!("DELETE FROM orders WHERE id = {}", self.serial)},
-            }),
+            facts,
+            action,
         })
         .unwrap();
         let rendering = display::render(document.bytes()).unwrap();
@@ -247,6 +248,11 @@ impl Maker {
             card: Card::of(&document),
             document: document.bytes().into(),
             received,
+            judged: Judged {
+                outcome: judgement.outcome(),
+                policies: judgement.policies().to_vec(),
+                because: judgement.because(),
+            },
             principal: format!("uid:{AGENT}"),
             sameness: [self.serial; 32],
             ask_key: String::new(),

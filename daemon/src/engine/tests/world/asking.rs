@@ -63,7 +63,8 @@ impl World {
         let rules = Arc::clone(&self.engine.rules);
         Action::read(&submitted, &rules.limits).unwrap();
         let now = self.engine.clock.now();
-        let requirement = rules.default_requirement.clone();
+        let (facts, judgement) = rules.judge_in_test(&action, now.wall);
+        let requirement = judgement.requirement().unwrap().clone();
         let expires = Deadline::after(&now, Duration::from_secs(requirement.ttl_s.into()));
         let document = Document::build(Intake {
             id,
@@ -74,7 +75,7 @@ impl World {
             requester: json!({"uid": ask.uid, "user": "agent", "pid": 4711}),
             requirement: json!(requirement),
             rules: rules.digest,
-            facts: json!({}),
+            facts,
             action,
         })
         .unwrap();
@@ -101,6 +102,11 @@ impl World {
             document: document.bytes().into(),
             received,
             sameness: self.secrets.sameness(&ask.principal(), &submitted),
+            judged: Judged {
+                outcome: judgement.outcome(),
+                policies: judgement.policies().to_vec(),
+                because: judgement.because(),
+            },
             principal: ask.principal(),
             ask_key: ask.tool_call.clone(),
             known_size: ask.known_size,

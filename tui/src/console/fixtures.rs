@@ -38,7 +38,8 @@ pub(crate) fn document(number: u8, tier: Tier, action: &Value) -> Vec<u8> {
         "facts": {"program": "/usr/bin/psql"},
         "action": action,
     });
-    serde_json::to_vec(&document).unwrap()
+    // As the daemon writes it, whatever order the maps of this build keep.
+    countersign_shared::json::canonical(&document).unwrap()
 }
 
 /// A command whose arguments hide things.

@@ -126,6 +126,12 @@ impl Follower {
         let mut client = Client::connect(&self.place).await?;
         let known = self.heads()?.catch_up()?;
         let mut changes = client.watch(known).await?;
+        if self.read_to.is_none()
+            && let Some(head) = client.head(known).await?.head
+        {
+            // From here on entries are news.
+            self.head(&mut client, head).await?;
+        }
         let mut snapshot = Some(Vec::new());
         loop {
             let change = match changes.message().await {
@@ -184,9 +190,7 @@ impl Follower {
             }
         }
         let size = heads.last().map_or(0, Checkpoint::size);
-        let Some(mut at) = self.read_to.replace(size) else {
-            return Ok(());
-        };
+        let mut at = *self.read_to.get_or_insert(size);
         while at < size {
             let page = client.read_log(at, PAGE).await?;
             if page.is_empty() {
@@ -194,6 +198,8 @@ impl Follower {
             }
             for bytes in &page {
                 at = at.saturating_add(1);
+                // What was not read when the connection is lost is read over the next one.
+                self.read_to = Some(at);
                 let Ok(entry) = Entry::read(bytes) else {
                     continue;
                 };

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::report::Report;
 use crate::session::Session;
 use crate::signals::Signals;
-use crate::telling::{SHORT_PATIENCE, forget, keep_report, report, warn, withdraw};
+use crate::telling::{self, SHORT_PATIENCE, forget, keep_report, report, warn, withdraw};
 use crate::tickets::{Stage, Ticket};
 use crate::waiting::{self, Waited};
 
@@ -200,12 +200,8 @@ impl Asked {
             // Another process has it, and its run and its ticket are not ours to touch.
             Err(error) if error.is_taken() => return Err(error.into()),
             Err(error) if error.leaves_open() => {
-                // Whether the use was taken cannot be told, and a second try would be refused. Of a
-                // request that several asked for, another process may have taken it, and may run.
-                if !self.joined && !session.tickets().may_be_anothers(self.ticket.claim.id) {
-                    self.report_not_run(session, "the answer to the redemption was lost")
-                        .await;
-                }
+                // Whether the use was taken cannot be told, and a second try would be refused.
+                telling::disclaim(session, &self.ticket, SHORT_PATIENCE).await;
                 return Err(error.into());
             }
             Err(error) => {

@@ -39,6 +39,8 @@ pub(crate) struct Session {
     client: Option<Client>,
     /// The one use that this process took, with what lets it report.
     run: Option<(RequestId, RunSecret)>,
+    /// The request whose redemption got no answer: who has its use cannot be told.
+    lost: Option<RequestId>,
 }
 
 impl Session {
@@ -67,6 +69,7 @@ impl Session {
             tickets,
             client: None,
             run: None,
+            lost: None,
         })
     }
 
@@ -231,8 +234,10 @@ impl Session {
             }
             answer => answer,
         };
-        if let Ok(redeemed) = &answer {
-            self.run = Some((ticket.claim.id, redeemed.run.clone()));
+        match &answer {
+            Ok(redeemed) => self.run = Some((ticket.claim.id, redeemed.run.clone())),
+            Err(error) if error.leaves_open() => self.lost = Some(ticket.claim.id),
+            Err(_) => {}
         }
         self.note(answer)
     }
@@ -275,6 +280,9 @@ impl Session {
     async fn report_once(&mut self, claim: &Claim, report: &[u8]) -> Result<State, ClientError> {
         let run = match &self.run {
             Some((id, run)) if *id == claim.id => Some(run.clone()),
+            // The one that is kept may be another process's. The daemon knows this process by
+            // itself, if it was the one.
+            Some(_) | None if self.lost == Some(claim.id) => None,
             // An unreadable one is as good as none: the daemon says what it takes.
             Some(_) | None => self.tickets.run(claim.id).unwrap_or_default(),
         };

@@ -31,6 +31,23 @@ pub(crate) async fn report(
     session.report(&ticket.claim, &bytes, patience).await
 }
 
+/// Says that the use is not made, if this process has it, after the answer to its redemption was lost.
+///
+/// If another process has it, the daemon does not take this from us, and nothing is kept that could
+/// be told later in its name.
+pub(crate) async fn disclaim(session: &mut Session, ticket: &Ticket, patience: Duration) {
+    let not_run = Report::NotRun {
+        because: "the answer to the redemption was lost".to_owned(),
+    };
+    match report(session, ticket, &not_run, patience).await {
+        Ok(_) => forget(session, ticket),
+        Err(error) if error.is_lost() => {
+            warn("the daemon could not be told that nothing is carried out");
+        }
+        Err(_) => {}
+    }
+}
+
 /// Keeps a report for `countersign-agent report`.
 pub(crate) fn keep_report(session: &Session, ticket: &Ticket, report: &Report) {
     let kept = report

@@ -19,6 +19,7 @@ use crate::output;
 use crate::report::{Finished, Report};
 use crate::session::Session;
 use crate::signals::Signals;
+use crate::telling;
 use crate::tickets::{Stage, Ticket};
 use crate::waiting::{self, Waited};
 
@@ -114,11 +115,7 @@ pub(crate) async fn redeem(home: Option<&Path>, options: RedeemOptions) -> Resul
         Ok(redeemed) => redeemed,
         Err(error) if error.leaves_open() => {
             // The use may be taken, so the action must not be carried out on the strength of this.
-            // If several asked, it may be taken by another process, which then carries it out.
-            if !session.tickets().may_be_anothers(options.id) {
-                let because = "the answer to the redemption was lost";
-                report_not_run(&mut session, &ticket, because).await;
-            }
+            telling::disclaim(&mut session, &ticket, PATIENCE).await;
             return Err(Failure::from(error).hint(format!(
                 "carry out nothing; `countersign-agent wait {}` tells where it stands",
                 options.id

@@ -275,13 +275,6 @@ impl Tickets {
         Ok((self.read(id, DOCUMENT)?, self.read(id, OPENINGS)?))
     }
 
-    /// Tells whether another process may take, or have taken, the use of a request.
-    ///
-    /// A ticket that is not there, or cannot be read, does not tell that nobody else has it.
-    pub fn may_be_anothers(&self, id: RequestId) -> bool {
-        self.load(id).map_or(true, |ticket| ticket.shared)
-    }
-
     /// Keeps a report that the daemon has not heard.
     ///
     /// # Errors

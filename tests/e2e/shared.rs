@@ -7,7 +7,7 @@ use countersign_tests::home::Asked;
 use countersign_tests::line::Line;
 use countersign_tests::{Home, Running, wait_until};
 
-use crate::asking::{document, request};
+use crate::asking::{document, redeem, request};
 
 /// Takes the one use over a line on which the answer is lost.
 #[track_caller]
@@ -35,18 +35,38 @@ fn a_lost_redemption_of_an_own_request_is_reported_as_not_run() {
 }
 
 #[test]
-fn a_lost_redemption_of_a_joined_request_is_not_called_not_run() {
+fn a_lost_redemption_of_a_joined_request_is_reported_by_who_has_the_use() {
     let home = Home::new();
     let first = request(&home, "orders");
     let second = request(&home, "orders");
     assert_eq!(first.id, second.id);
     home.approve(&first).expect_code(0);
     redeem_without_an_answer(&home, &second);
-    // Who took the use cannot be told from here; it may be about to carry it out, and reports.
-    assert_eq!(home.look(&first.id).state, "redeemed");
-    home.agent(&["report", &first.id, "--outcome", "succeeded"])
+    assert_eq!(home.look(&first.id).state, "not-run");
+}
+
+#[test]
+fn a_lost_answer_says_nothing_about_the_run_of_another_process() {
+    let home = Home::new();
+    let asked = request(&home, "orders");
+    assert_eq!(request(&home, "orders").id, asked.id);
+    home.approve(&asked).expect_code(0);
+    let exact = document(&home, &asked);
+    redeem(&home, &asked, &exact).expect_code(0);
+    // The other one tries as well, and does not get to hear that it came too late.
+    let line = Line::to(&home);
+    line.swallow();
+    let mut command: Command = home.agent_command(&["--home"]);
+    command.arg(line.path()).args(["redeem", &asked.id]);
+    let late = Running::start(command.arg("--document").arg(exact), Stdio::null());
+    // The refusal is longer than what every connection begins with.
+    wait_until("the refusal was lost", || line.lost_bytes() > 200);
+    line.cut();
+    late.wait().expect_code(7);
+    assert_eq!(home.look(&asked.id).state, "redeemed");
+    home.agent(&["report", &asked.id, "--outcome", "succeeded"])
         .expect_code(0);
-    assert_eq!(home.look(&first.id).state, "succeeded");
+    assert_eq!(home.look(&asked.id).state, "succeeded");
 }
 
 #[test]

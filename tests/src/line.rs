@@ -25,6 +25,7 @@ pub struct Line {
 #[derive(Debug, Default)]
 struct State {
     connections: usize,
+    lost_bytes: usize,
     swallows: bool,
     swallowed: Vec<UnixStream>,
 }
@@ -66,6 +67,11 @@ impl Line {
         self.state().connections
     }
 
+    /// Returns how many bytes were lost.
+    pub fn lost_bytes(&self) -> usize {
+        self.state().lost_bytes
+    }
+
     /// Loses every answer on connections that are made from now on.
     pub fn swallow(&self) {
         self.state().swallows = true;
@@ -86,8 +92,8 @@ impl Line {
     }
 }
 
-fn pass_on(caller: UnixStream, daemon: UnixStream, state: &Mutex<State>) {
-    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+fn pass_on(caller: UnixStream, daemon: UnixStream, shared: &Arc<Mutex<State>>) {
+    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let swallows = state.swallows;
     state.connections += 1;
     if swallows {
@@ -99,17 +105,30 @@ fn pass_on(caller: UnixStream, daemon: UnixStream, state: &Mutex<State>) {
     }
     let [caller_too, daemon_too] =
         [&caller, &daemon].map(|stream| stream.try_clone().expect("a descriptor"));
-    thread::spawn(move || copy(caller, Some(daemon)));
-    thread::spawn(move || copy(daemon_too, (!swallows).then_some(caller_too)));
+    thread::spawn(move || copy(caller, Some(daemon), |_| {}));
+    if swallows {
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            copy(daemon_too, None, |count| {
+                shared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .lost_bytes += count;
+            });
+        });
+    } else {
+        thread::spawn(move || copy(daemon_too, Some(caller_too), |_| {}));
+    }
 }
 
 /// Copies until one side ends, to nowhere if there is no other.
-fn copy(mut from: UnixStream, mut to: Option<UnixStream>) {
+fn copy(mut from: UnixStream, mut to: Option<UnixStream>, mut tell: impl FnMut(usize)) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer) {
         let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
             break;
         };
+        tell(count);
         if to.as_mut().is_some_and(|to| to.write_all(read).is_err()) {
             break;
         }

@@ -155,21 +155,6 @@ fn who_joins_takes_nothing_away_from_who_has_the_use() {
 }
 
 #[test]
-fn what_cannot_be_told_may_be_anothers() {
-    let home = tempfile::tempdir().unwrap();
-    let mut kept = ticket();
-    let store = Tickets::open(home.path()).unwrap();
-    assert!(store.may_be_anothers(kept.claim.id));
-    store.keep(&kept, b"document", b"{}").unwrap();
-    assert!(!store.may_be_anothers(kept.claim.id));
-    kept.shared = true;
-    store.update(&kept).unwrap();
-    assert!(store.may_be_anothers(kept.claim.id));
-    fs::write(store.of(&kept.claim.id).join(TICKET), "{").unwrap();
-    assert!(store.may_be_anothers(kept.claim.id));
-}
-
-#[test]
 fn tickets_kept_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     let store = Tickets::open(home.path()).unwrap();

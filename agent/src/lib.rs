@@ -60,16 +60,20 @@ pub fn main() -> ExitCode {
     match std::panic::catch_unwind(run_command) {
         Ok(code) => code,
         // The usual code of a panic means "go on" to clients that call hooks.
-        Err(_) if is_word("hook") => ExitCode::from(hook::FAILED),
+        Err(_) if asks_for("hook") => ExitCode::from(hook::FAILED),
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-/// Tells whether a word stands on the command line, before the command of `run`.
-fn is_word(word: &str) -> bool {
-    std::env::args_os()
-        .take_while(|argument| argument != "--")
-        .any(|argument| argument == word)
+/// Tells whether the command line asks for a command, as far as can be told without reading it whole.
+fn asks_for(command: &str) -> bool {
+    let commands = <Arguments as clap::CommandFactory>::command();
+    let first = std::env::args_os().skip(1).find(|argument| {
+        commands
+            .get_subcommands()
+            .any(|known| argument == known.get_name())
+    });
+    first.is_some_and(|first| first == command)
 }
 
 fn run_command() -> ExitCode {
@@ -141,13 +145,13 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
 
 /// Prints what clap has to say and returns its exit code, which `run` moves out of the child's way.
 fn explain(error: &clap::Error) -> ExitCode {
-    if is_word("hook") && !std::io::stdin().is_terminal() {
+    if asks_for("hook") && !std::io::stdin().is_terminal() {
         // A client waits for a decision, and would take help on stdout for none.
         output::message(&Printable::from_ours(error.to_string()));
         return ExitCode::from(hook::FAILED);
     }
     drop(error.print());
-    ExitCode::from(match (error.exit_code(), is_word("run")) {
+    ExitCode::from(match (error.exit_code(), asks_for("run")) {
         (0, _) => Exit::Ok.number(),
         (_, true) => Exit::Usage.for_run(),
         (_, false) => Exit::Usage.number(),

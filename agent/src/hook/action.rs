@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Server, ToolCall};
 use super::changes::{self, CellChange, ChangeError, NotebookEdit, Workspace};
-use super::dialect::{self, Dialect, FieldError, Meaning, Search};
+use super::dialect::{self, Dialect, FieldError, Meaning};
 use crate::program::{Program, ProgramError};
 
 /// The call cannot be put before anybody.
@@ -112,8 +112,9 @@ impl About<'_> {
     fn action(&self, meaning: Meaning) -> Result<ActionBuilder, DescribeError> {
         match meaning {
             Meaning::Shell { command, directory } => self.shell(&command, directory.as_deref()),
-            Meaning::Read { path } => self.read(&path),
-            Meaning::Search(Search { path }) => self.read(path.as_deref().unwrap_or(".")),
+            Meaning::Read { path } => self.look("file.read", "file", &path),
+            // Whoever lets files be read by their names has not said that all of them may be.
+            Meaning::Search { path } => self.look("file.search", "directory", &path),
             Meaning::Write { path, contents } => {
                 self.write(&path, &[self.workspace.write(&path, &contents)?])
             }
@@ -203,10 +204,15 @@ impl About<'_> {
         Ok(action)
     }
 
-    fn read(&self, path: &str) -> Result<ActionBuilder, DescribeError> {
+    fn look(
+        &self,
+        kind: &str,
+        target_kind: &str,
+        path: &str,
+    ) -> Result<ActionBuilder, DescribeError> {
         let place = changes::resolve(path, &self.call.cwd)?;
         Ok(self
-            .begin("file.read", "file", &place.written)
+            .begin(kind, target_kind, &place.written)
             .argument("path", json!(place.written))
             .argument("tool", self.tool()))
     }

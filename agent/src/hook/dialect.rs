@@ -14,7 +14,7 @@ use super::call::{End, Event, Server, ToolCall};
 use fields::Fields;
 
 pub(super) use fields::FieldError;
-pub(super) use tools::{Meaning, Search, meaning};
+pub(super) use tools::{Meaning, meaning};
 
 /// A client that calls hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -280,26 +280,37 @@ fn what_a_tool_is_given_besides_stands_in_the_action() {
 }
 
 #[test]
-fn a_search_that_leaves_its_directory_is_not_called_reading_it() {
+fn a_search_is_called_reading_only_where_it_reads_nothing_but_names() {
     let scene = Scene::new();
     let mut members = payload(&recording("claude-2.1.330-hooks-write-edit-bash-read.jsonl")[0]);
     members.insert("cwd".to_owned(), json!(scene.root()));
-    members.insert("tool_name".to_owned(), json!("Glob"));
-    for (pattern, kind) in [
-        ("**/*.rs", "file.read"),
-        ("a..b/*", "file.read"),
-        ("/etc/*", "tool.call"),
-        ("../*", "tool.call"),
-        ("a/{b,../../c}", "tool.call"),
-        ("{/etc,a}/*", "tool.call"),
-        ("~/x", "tool.call"),
+    for (tool, input, kind) in [
+        ("Glob", json!({"pattern": "**/*.rs"}), "file.read"),
+        (
+            "Glob",
+            json!({"pattern": "a..b/*", "path": "src"}),
+            "file.read",
+        ),
+        ("Glob", json!({"pattern": "/etc/*"}), "tool.call"),
+        ("Glob", json!({"pattern": "../*"}), "tool.call"),
+        ("Glob", json!({"pattern": "a/{b,../../c}"}), "tool.call"),
+        ("Glob", json!({"pattern": "{/etc,a}/*"}), "tool.call"),
+        ("Glob", json!({"pattern": "~/x"}), "tool.call"),
+        ("Grep", json!({"pattern": "TOKEN="}), "file.search"),
+        (
+            "Grep",
+            json!({"pattern": "x", "path": "src", "glob": "*.rs"}),
+            "file.search",
+        ),
+        ("Grep", json!({"pattern": "x", "glob": "../*"}), "tool.call"),
     ] {
-        members.insert("tool_input".to_owned(), json!({"pattern": pattern}));
+        members.insert("tool_name".to_owned(), json!(tool));
+        members.insert("tool_input".to_owned(), input.clone());
         let Event::Gate(call) = Dialect::Claude.read(members.clone(), None).unwrap() else {
             panic!("not a gate");
         };
         let action: Value = serde_json::from_str(&scene.carry_out(&call)).unwrap();
-        assert_eq!(action["kind"], kind, "{pattern}");
+        assert_eq!(action["kind"], kind, "{input}");
     }
 }
 

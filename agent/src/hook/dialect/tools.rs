@@ -25,8 +25,11 @@ pub(in crate::hook) enum Meaning {
         /// Which.
         path: String,
     },
-    /// Looks through files below a directory.
-    Search(Search),
+    /// Looks through the contents of files below a directory, which it does not name.
+    Search {
+        /// Which directory, or which file.
+        path: String,
+    },
     /// Gives a file its contents.
     Write {
         /// The file.
@@ -57,13 +60,6 @@ pub(in crate::hook) enum Meaning {
     Mcp(Server),
     /// Anything else.
     Other,
-}
-
-/// Where a search looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::hook) struct Search {
-    /// The directory or file; the agent's directory where none is named.
-    pub(in crate::hook) path: Option<String>,
 }
 
 /// What is known of a call: what it means, what else it was given, and how the agent describes it.
@@ -130,7 +126,7 @@ fn claude(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
         "LS" => Meaning::Read {
             path: input.text("path")?,
         },
-        "Glob" => search(input, &["pattern"])?,
+        "Glob" => list(input, "pattern")?,
         "Grep" => search(input, &["glob"])?,
         "WebFetch" => Meaning::Fetch {
             url: input.text("url")?,
@@ -180,7 +176,7 @@ fn gemini(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
         "list_directory" => Meaning::Read {
             path: input.text_of(&["dir_path", "path"])?,
         },
-        "glob" => search(input, &["pattern"])?,
+        "glob" => list(input, "pattern")?,
         "search_file_content" | "grep_search" => search(input, &["include", "include_pattern"])?,
         _ => Meaning::Other,
     })
@@ -205,7 +201,7 @@ fn copilot(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
         "view" => Meaning::Read {
             path: input.text("path")?,
         },
-        "glob" => search(input, &["pattern"])?,
+        "glob" => list(input, "pattern")?,
         "grep" => search(input, &["glob"])?,
         _ => Meaning::Other,
     })
@@ -222,8 +218,24 @@ fn shell(input: &mut Fields, directory: Option<&str>) -> Result<Meaning, FieldEr
     })
 }
 
-/// Takes a search whose patterns name nothing outside of the directory it looks in.
+/// Takes a search for names, which reads no file.
+fn list(input: &mut Fields, pattern: &str) -> Result<Meaning, FieldError> {
+    Ok(match below(input, &[pattern])? {
+        Some(path) => Meaning::Read { path },
+        None => Meaning::Other,
+    })
+}
+
+/// Takes a search for contents.
 fn search(input: &mut Fields, patterns: &[&str]) -> Result<Meaning, FieldError> {
+    Ok(match below(input, patterns)? {
+        Some(path) => Meaning::Search { path },
+        None => Meaning::Other,
+    })
+}
+
+/// Takes the directory that a search looks below; `None` when a pattern leads out of it.
+fn below(input: &mut Fields, patterns: &[&str]) -> Result<Option<String>, FieldError> {
     let leaves = patterns.iter().any(|name| {
         input.peek_text(name).is_some_and(|pattern| {
             pattern.starts_with(['/', '~'])
@@ -233,12 +245,13 @@ fn search(input: &mut Fields, patterns: &[&str]) -> Result<Meaning, FieldError> 
         })
     });
     if leaves {
-        return Ok(Meaning::Other);
+        return Ok(None);
     }
     let path = input
         .optional_text("path")?
         .or(input.optional_text("dir_path")?);
-    Ok(Meaning::Search(Search { path }))
+    // Without one it is the agent's own directory.
+    Ok(Some(path.unwrap_or_else(|| ".".to_owned())))
 }
 
 /// Takes a name like `mcp__server__tool` apart, with the server's name where the client says it.

@@ -150,7 +150,7 @@ impl Gate<'_> {
         };
         let asked = tokio::select! {
             biased;
-            // What was submitted already ends with its last waiter, or is taken up again.
+            // What was submitted already ends with its last waiter, or by its deadline.
             signal = signals.next() => return Err(asked::interrupted(signal)),
             () = self.parent.gone() => return Err(abandoned()),
             () = self.time_over() => return Err(too_slow()),
@@ -347,7 +347,7 @@ pub(super) fn abandoned() -> Failure {
     )
 }
 
-fn too_slow() -> Failure {
+pub(super) fn too_slow() -> Failure {
     Failure::new(
         Exit::Unreachable,
         "too-slow",

@@ -7,8 +7,11 @@
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use countersign_tests::line::Line;
 use countersign_tests::programs::{AGENT, program};
+use countersign_tests::wait::wait_at_most;
 use countersign_tests::{Home, Running, wait_until};
 use rustix::process::Signal;
 
@@ -198,7 +201,7 @@ fn a_yes_that_nobody_heard_is_reported_as_not_run() {
 #[test]
 fn a_lost_answer_to_the_redemption_allows_nothing() {
     let home = Home::new();
-    let line = countersign_tests::line::Line::to(&home);
+    let line = Line::to(&home);
     let mut command = home.agent_command(&["--home"]);
     command.arg(line.path()).args(["hook", "claude"]);
     let payload = Call::new("claude", "make").before(&home).to_string();
@@ -211,6 +214,25 @@ fn a_lost_answer_to_the_redemption_allows_nothing() {
     line.cut();
     assert_eq!(answer("claude", hook), Heard::Failed);
     assert_eq!(home.look(&asked.id).state, "not-run");
+}
+
+#[test]
+fn an_answer_to_the_redemption_that_does_not_come_is_not_waited_for_beyond_the_clients_time() {
+    let home = Home::new();
+    let line = Line::to(&home);
+    let mut command = home.agent_command(&["--home"]);
+    command.arg(line.path());
+    command.args(["hook", "claude", "--limit", "5s"]);
+    let payload = Call::new("claude", "make").before(&home).to_string();
+    let mut hook = start_with(&home, &mut command, payload.as_bytes());
+    let asked = home.wait_for_state("pending");
+    wait_until("it asked and waits", || line.connections() == 2);
+    line.swallow();
+    home.approve(&asked).expect_code(0);
+    home.wait_until_state(&asked.id, "redeemed");
+    let ended = wait_at_most(Duration::from_secs(15), || hook.has_ended().then_some(()));
+    assert!(ended.is_some(), "it still waits");
+    assert_eq!(answer("claude", hook), Heard::Failed);
 }
 
 #[test]

@@ -16,22 +16,23 @@ use countersign_shared::log::entry::{Actor, ActorKind, Body, Entry, LogEvent, Se
 use countersign_shared::log::note::{SignerKey, VerifierKey};
 use countersign_shared::log::tree::{Frontier, leaf_hash};
 use countersign_shared::machine::{
-    Decision, Effect, Event, Executor, Mode, PolicyOutcome, Received, Request, RulesChanged,
-    RunEnd, RunOutcome, Side,
+    Effect, Event, Executor, Mode, PolicyOutcome, Received, Request, RulesChanged, RunEnd,
+    RunOutcome, Side,
 };
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
 };
 use countersign_shared::roster::{Person, Roster};
-use countersign_shared::statement::{self, Display, LogHead, Nonce, Requester, Statement, Verdict};
+use countersign_shared::statement::Verdict;
 use countersign_shared::time::{BootId, Deadline, Moment, Timestamp};
-use data_encoding::BASE64;
 use serde_json::{Value, json};
+use ssh_key::PrivateKey;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
 use crate::export::ExportError;
 use crate::source::{RulesFile, Source, SourceError, Take};
+
+mod signing;
 
 /// The log's name.
 pub(crate) const ORIGIN: &str = "countersign/d7a4hw322365ywpb7nhcs1scn8";
@@ -290,64 +291,6 @@ impl Fixture {
         self.happen(id, &actor, Event::Opened { reviewer, display });
     }
 
-    pub(crate) fn decide(&mut self, id: RequestId, name: &str, verdict: Verdict, reason: &str) {
-        self.later(50);
-        let now = self.now().wall;
-        let received = self.machines[&id].received().clone();
-        let member = self.member(name);
-        let head = self.frontier.head();
-        let stated = statement::Decision {
-            request: id,
-            digest: received.digest,
-            verdict,
-            reason: reason.to_owned(),
-            reviewer: name.to_owned(),
-            assurance: Assurance::File,
-            self_attested: false,
-            requester: Requester {
-                uid: AGENT,
-                user: "agent".to_owned(),
-                unit: None,
-                container: None,
-            },
-            rules: self.in_force,
-            display: Display {
-                sha256: received.display,
-                complete: true,
-                masked: Vec::new(),
-            },
-            issued_at: now,
-            expires_at: now.plus(Duration::from_secs(60)),
-            nonce: Nonce::from_bytes([3; 16]),
-            log: LogHead {
-                origin: ORIGIN.to_owned(),
-                size: head.size,
-                root: Digest::from_bytes(*head.root.as_bytes()),
-            },
-        };
-        let bytes = Statement::Decision(stated).to_bytes().unwrap();
-        let sshsig = self.keys[name]
-            .sign(statement::Decision::NAMESPACE, HashAlg::Sha512, &bytes)
-            .unwrap()
-            .to_pem(LineEnding::LF)
-            .unwrap();
-        let decision = Decision {
-            at: now,
-            verdict,
-            key: member.keys.first().unwrap().clone(),
-            member,
-            assurance: Assurance::File,
-            self_attested: false,
-            reason: reason.to_owned(),
-            digest: received.digest,
-            display: received.display,
-            statement_base64: BASE64.encode(&bytes),
-            sshsig,
-        };
-        let actor = self.person(name);
-        self.happen(id, &actor, Event::Decided(Box::new(decision)));
-    }
-
     /// Redeems, starts and ends.
     pub(crate) fn run(&mut self, id: RequestId, outcome: RunOutcome) {
         self.later(700);
@@ -462,7 +405,11 @@ impl Fixture {
             previous: self.in_force,
             members: self.members.clone(),
             allowed_signers: roster.allowed_signers(),
-            break_glass: self.members.iter().map(|it| it.name.clone()).collect(),
+            break_glass: people
+                .iter()
+                .map(|(name, ..)| (*name).to_owned())
+                .take(1)
+                .collect(),
             at: self.now().wall,
         }
     }

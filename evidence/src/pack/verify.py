@@ -352,6 +352,10 @@ class Log:
             expect("sha256:" + subject["digest"]["sha256"] == what["digest"], place, "names another document")
             own = (act["member"]["uid"] == side["uid"] or act["member"]["uid"] in side["launchers"]
                    or act["member"]["name"] == side["owner"])
+            if glass:
+                expect(not own, place, "is by the requester's side")
+                expect("sha256:" + said["display"]["sha256"] == what["display"] and said["display"]["complete"] is True,
+                       place, "names another rendering, or one that was not complete")
             if kind == "decision":
                 expect("sha256:" + said["display"]["sha256"] == what["display"] if "display" in said else False,
                        place, "names another rendering")
@@ -503,6 +507,8 @@ class Life:
             self.stands(word, entry)
         elif kind == "breakglass.used":
             self.glass = body["member"]["name"]
+            roster = roster_of(self.log.entries[self.log.roster_before(entry["seq"])])
+            expect(self.glass in roster.get("break_glass", []), place, "is by somebody who may not break the glass")
         elif kind == "debt.closed":
             self.debt = body["member"]["name"]
             expect(self.debt != self.glass, place, "is by the person who broke the glass")

@@ -1,6 +1,10 @@
 //! What a pack holds, and that it is found good.
 
+use countersign_shared::machine::{Event, RunOutcome};
+use countersign_shared::statement::ActKind;
+
 use super::*;
+use crate::fixture::NOOR;
 
 #[test]
 fn a_pack_of_the_whole_log_is_found_good_without_any_program_of_ours() {
@@ -237,4 +241,30 @@ fn nobody_but_its_owner_reads_a_pack() {
     let made = Made::of(&Fixture::new(), whole());
     let permissions = fs::metadata(made.path("")).unwrap().permissions();
     assert_eq!(permissions.mode() & 0o077, 0);
+}
+
+#[test]
+fn broken_glass_is_checked_like_a_decision_and_by_who_may_break_it() {
+    let glass = |name: &str, other: &str| {
+        let mut log = Fixture::new();
+        let id = log.ask(Ask::default());
+        log.open(id, name);
+        log.act(id, name, ActKind::BreakGlass, Event::BreakGlass);
+        log.run(id, RunOutcome::Succeeded);
+        log.act(id, other, ActKind::CloseDebt, Event::DebtClosed);
+        Made::of(&log, whole())
+    };
+    let made = glass(MIKA, NOOR);
+    made.is_good();
+    let row = made
+        .text("population.csv")
+        .lines()
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    assert!(
+        row.contains(",break-glass,") && row.contains(",mika@example.org,noor@example.org,"),
+        "{row}"
+    );
+    glass(NOOR, MIKA).is_refused("is by somebody who may not break the glass");
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ssh_key::PublicKey;
 
 use crate::digest::Digest;
-use crate::sshsig::{self, Envelope, Presence};
+use crate::sshsig::{self, Checked, Envelope, Presence, SigError};
 use crate::statement::NAMESPACES;
 use crate::time::Timestamp;
 
@@ -220,29 +220,42 @@ impl Roster {
         armored: &str,
         at: Timestamp,
     ) -> Result<Signed<'_>, VerifyError> {
-        let member = self.by_name(reviewer).ok_or_else(|| VerifyError::Unknown {
-            name: reviewer.to_owned(),
-        })?;
+        let member = self.named(reviewer)?;
         let envelope = Envelope::read(armored)?;
-        let fingerprint = sshsig::fingerprint(envelope.key());
-        let Some(key) = member.key(&fingerprint) else {
-            return Err(VerifyError::NotTheirs {
-                name: reviewer.to_owned(),
-                fingerprint,
-            });
-        };
-        if let Some(valid_before) = key.expired(at) {
-            return Err(VerifyError::Expired {
-                name: reviewer.to_owned(),
-                fingerprint,
-                valid_before,
-            });
-        }
+        let key = theirs(member, &sshsig::fingerprint(envelope.key()), at)?;
         let presence = envelope.verify(namespace, message, key.public())?;
         Ok(Signed {
             member,
             key,
             presence,
+        })
+    }
+
+    /// As [`verify`](Self::verify), for a signature that was held against its own key already.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub fn admit(
+        &self,
+        reviewer: &str,
+        signature: &Result<Checked, SigError>,
+        at: Timestamp,
+    ) -> Result<Signed<'_>, VerifyError> {
+        let member = self.named(reviewer)?;
+        let checked = signature.as_ref().map_err(SigError::clone)?;
+        let key = theirs(member, checked.fingerprint(), at)?;
+        let presence = checked.verdict(key.public())?;
+        Ok(Signed {
+            member,
+            key,
+            presence,
+        })
+    }
+
+    fn named(&self, reviewer: &str) -> Result<&Member, VerifyError> {
+        self.by_name(reviewer).ok_or_else(|| VerifyError::Unknown {
+            name: reviewer.to_owned(),
         })
     }
 
@@ -286,6 +299,28 @@ impl Roster {
     pub fn digest(&self) -> Result<Digest, serde_json::Error> {
         self.to_canonical().map(|bytes| Digest::of(&bytes))
     }
+}
+
+/// Returns the person's key with a fingerprint, if its time was not over.
+fn theirs<'m>(
+    member: &'m Member,
+    fingerprint: &str,
+    at: Timestamp,
+) -> Result<&'m EnrolledKey, VerifyError> {
+    let Some(key) = member.key(fingerprint) else {
+        return Err(VerifyError::NotTheirs {
+            name: member.name.clone(),
+            fingerprint: fingerprint.to_owned(),
+        });
+    };
+    if let Some(valid_before) = key.expired(at) {
+        return Err(VerifyError::Expired {
+            name: member.name.clone(),
+            fingerprint: fingerprint.to_owned(),
+            valid_before,
+        });
+    }
+    Ok(key)
 }
 
 fn check_person(person: Person) -> Result<Member, RosterError> {

@@ -19,9 +19,11 @@ use ed25519_dalek::Verifier as _;
 use ssh_key::PublicKey;
 use ssh_key::public::Ed25519PublicKey;
 
+pub use self::checked::Checked;
 pub use self::envelope::{Envelope, MAX_ARMORED};
 
 mod blob;
+mod checked;
 mod envelope;
 mod presence;
 

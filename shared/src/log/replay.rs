@@ -14,20 +14,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Actor, ActorKind, Body, Entry, LogEvent};
 use super::note::VerifierKey;
-use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root, leaf_hash};
+use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
 use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::machine::{Event, Mode, Received, Request, RulesChanged};
+use crate::sshsig::{Checked, SigError};
 use crate::statement::LogHead;
 use crate::time::{Moment, Timestamp};
 
 mod actor;
 mod force;
+mod prepared;
 mod problem;
 mod signed;
 #[cfg(test)]
 mod tests;
 
+pub use prepared::Prepared;
 pub use problem::{Finding, Problem};
 
 use force::InForce;
@@ -133,6 +136,20 @@ impl Replay {
     /// The first thing that is wrong with it. The replay goes on, without that entry; what then
     /// goes wrong with the same request is not said again.
     pub fn entry(&mut self, index: u64, bytes: &[u8]) -> Result<(), Finding> {
+        self.prepared(index, Prepared::of(bytes))
+    }
+
+    /// Takes the next entry, which may have been looked at on another thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`entry`](Self::entry).
+    pub fn prepared(&mut self, index: u64, prepared: Prepared) -> Result<(), Finding> {
+        let Prepared {
+            leaf,
+            entry,
+            signature,
+        } = prepared;
         let finding = |request, problem| Finding {
             index,
             request,
@@ -140,15 +157,15 @@ impl Replay {
         };
         self.completed = self
             .frontier
-            .push(leaf_hash(bytes))
+            .push(leaf)
             .map_err(|error| finding(None, Problem::Tree(error)))?;
         self.roots.push(self.frontier.root());
-        let entry = Entry::read(bytes).map_err(|error| finding(None, Problem::Entry(error)))?;
+        let entry = entry.map_err(|error| finding(None, Problem::Entry(error)))?;
         let request = entry.request;
         let known = request
             .and_then(|id| self.lives.get(&id))
             .is_some_and(|life| life.broken);
-        let taken = self.take(index, &entry);
+        let taken = self.take(index, &entry, signature.as_ref());
         self.last = Some(entry.now.wall);
         let Err(problem) = taken else { return Ok(()) };
         if let Some(id) = request {
@@ -201,7 +218,12 @@ impl Replay {
         }
     }
 
-    fn take(&mut self, index: u64, entry: &Entry) -> Result<(), Problem> {
+    fn take(
+        &mut self,
+        index: u64,
+        entry: &Entry,
+        signature: Option<&Result<Checked, SigError>>,
+    ) -> Result<(), Problem> {
         if entry.seq != index || self.frontier.size().checked_sub(1) != Some(index) {
             return Err(Problem::Seq { found: entry.seq });
         }
@@ -224,7 +246,7 @@ impl Replay {
                 if let Event::Received(received) = event {
                     self.received(index, entry, id, received)
                 } else {
-                    self.request_event(entry, id, event)
+                    self.request_event(entry, id, event, signature)
                 }
             }
         }
@@ -418,12 +440,15 @@ impl Replay {
         entry: &Entry,
         id: RequestId,
         event: &Event,
+        signature: Option<&Result<Checked, SigError>>,
     ) -> Result<(), Problem> {
         let life = self.lives.get(&id).ok_or(Problem::Unknown)?;
         check_actor(entry, event, &life.agent)?;
+        // There is none where the statement cannot even be decoded.
+        let signature = || signature.ok_or(Problem::Base64);
         let head = match signed::word(event) {
-            Word::Decision(decision) => Some(self.decision(entry, life, decision)?),
-            Word::Act(kind, act) => Some(self.act(entry, life, kind, act)?),
+            Word::Decision(decision) => Some(self.decision(entry, life, decision, signature()?)?),
+            Word::Act(kind, act) => Some(self.act(entry, life, kind, act, signature()?)?),
             Word::None => None,
         };
         let life = self.lives.get_mut(&id).ok_or(Problem::Unknown)?;

@@ -237,7 +237,14 @@ fn rsa_keys_are_refused_with_advice() {
 fn a_person_signs_with_a_key_of_their_own_until_it_expires() {
     let roster = Roster::from_people(two()).unwrap();
     let now = at("2026-11-21T20:49:13.007Z");
-    let verify = |name, armored: &str, at| roster.verify(name, NAMESPACE, b"m", armored, at);
+    let verify = |name, armored: &str, at| {
+        let verified = roster.verify(name, NAMESPACE, b"m", armored, at);
+        // What was checked beforehand is judged no otherwise.
+        let checked = Checked::of(armored, NAMESPACE, b"m");
+        let admitted = roster.admit(name, &checked, at);
+        assert_eq!(format!("{admitted:?}"), format!("{verified:?}"));
+        verified
+    };
     assert_eq!(
         verify("mika@example.org", &signed(1, b"m"), now)
             .unwrap()

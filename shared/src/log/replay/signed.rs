@@ -9,6 +9,7 @@ use super::{Life, Problem, Replay};
 use crate::digest::Digest;
 use crate::log::entry::{Body, Entry};
 use crate::machine::{Act, Decision, Event, Refused};
+use crate::sshsig::{Checked, SigError};
 use crate::statement::{
     self, ActKind, Context, Display, Expect, LogHead, Outcome, Requester, Statement, Subject,
     Verdict,
@@ -75,6 +76,7 @@ impl Replay {
         entry: &Entry,
         life: &Life,
         decision: &Decision,
+        checked: &Result<Checked, SigError>,
     ) -> Result<LogHead, Problem> {
         let bytes = decode(&decision.statement_base64)?;
         let Statement::Decision(stated) = Statement::read(&bytes).map_err(Problem::Statement)?
@@ -92,9 +94,7 @@ impl Replay {
         }
         let signature = Signature {
             name: &decision.member.name,
-            namespace: statement::Decision::NAMESPACE,
-            bytes: &bytes,
-            sshsig: &decision.sshsig,
+            checked,
             at: decision.at,
         };
         let received = life.request.received();
@@ -140,6 +140,7 @@ impl Replay {
         life: &Life,
         kind: ActKind,
         act: &Act,
+        checked: &Result<Checked, SigError>,
     ) -> Result<LogHead, Problem> {
         let bytes = decode(&act.statement_base64)?;
         let Statement::Act(stated) = Statement::read(&bytes).map_err(Problem::Statement)? else {
@@ -150,9 +151,7 @@ impl Replay {
         }
         let signature = Signature {
             name: &act.member.name,
-            namespace: kind.namespace(),
-            bytes: &bytes,
-            sshsig: &act.sshsig,
+            checked,
             // An act's event does not say when it was handed in. The entry's time may be later, and
             // may be ahead of the wall clock; so the statement may have expired in between.
             at: entry.now.wall.min(just_before(stated.expires_at)),
@@ -198,7 +197,7 @@ impl Replay {
         }
     }
 
-    /// Verifies a signature; returns what statements are compared with, and the key.
+    /// Asks whose a signature is; returns what statements are compared with, and the key.
     fn context(
         &self,
         force: &InForce,
@@ -206,16 +205,10 @@ impl Replay {
         signature: &Signature<'_>,
         head: &LogHead,
     ) -> Result<(Context, String), Problem> {
-        let Signature {
-            name,
-            namespace,
-            bytes,
-            sshsig,
-            at,
-        } = *signature;
+        let Signature { name, checked, at } = *signature;
         let signed = force
             .roster
-            .verify(name, namespace, bytes, sshsig, at)
+            .admit(name, checked, at)
             .map_err(Problem::Signature)?;
         let context = Context {
             reviewer: name.to_owned(),
@@ -273,13 +266,11 @@ fn outcome(body: &Body) -> Option<Outcome> {
     }
 }
 
-/// A signature and what it is said to be over.
+/// A signature that was held against its statement, and whose it is said to be.
 #[derive(Debug, Clone, Copy)]
 struct Signature<'a> {
     name: &'a str,
-    namespace: &'a str,
-    bytes: &'a [u8],
-    sshsig: &'a str,
+    checked: &'a Result<Checked, SigError>,
     at: Timestamp,
 }
 

@@ -4,6 +4,7 @@
 use super::*;
 use crate::log::entry::{Separation, Sync};
 use crate::log::note::SignerKey;
+use crate::log::tree::leaf_hash;
 use crate::time::BootId;
 
 const ORIGIN: &str = "countersign/test";

@@ -23,6 +23,7 @@ use crate::statement::LogHead;
 use crate::time::{Moment, Timestamp};
 
 mod actor;
+mod ended;
 mod force;
 mod prepared;
 mod problem;
@@ -102,6 +103,8 @@ pub struct Replay {
     force: Option<InForce>,
     before: Option<InForce>,
     lives: BTreeMap<RequestId, Life>,
+    /// Where the requests were received that are no longer held.
+    gone: BTreeMap<RequestId, u64>,
     owing: BTreeMap<RequestId, Owing>,
     decisions: u64,
     people: BTreeSet<String>,
@@ -122,6 +125,7 @@ impl Replay {
             force: None,
             before: None,
             lives: BTreeMap::new(),
+            gone: BTreeMap::new(),
             owing: BTreeMap::new(),
             decisions: 0,
             people: BTreeSet::new(),
@@ -398,10 +402,9 @@ impl Replay {
         id: RequestId,
         received: &Received,
     ) -> Result<(), Problem> {
-        if let Some(life) = self.lives.get(&id) {
-            return Err(Problem::Twice {
-                at: life.received_index,
-            });
+        let held = self.lives.get(&id).map(|life| life.received_index);
+        if let Some(at) = held.or_else(|| self.gone.get(&id).copied()) {
+            return Err(Problem::Twice { at });
         }
         let event = Event::Received(Box::new(received.clone()));
         check_actor(entry, &event, &entry.actor)?;

@@ -15,6 +15,7 @@
 //! | [`population`], [`controls`] | tables for auditors |
 //! | [`pack`] | a directory that an auditor can check without us |
 //! | [`report`] | a page for people |
+//! | [`verify`] | checks such a directory, or one of tiles, on all processors |
 //! | [`tiles`] | the log as a directory that other implementations read |
 //!
 //! Text that an agent wrote is written in the Exact encoding of
@@ -37,6 +38,7 @@ pub mod sink;
 pub mod source;
 pub mod tiles;
 pub mod usage;
+pub mod verify;
 
 #[cfg(test)]
 mod fixture;

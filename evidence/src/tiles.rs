@@ -75,17 +75,27 @@ impl<'s> Tiles<'s> {
         &self.frontier
     }
 
+    /// Appends an entry of which only the hash of the leaf is at hand.
+    ///
+    /// # Errors
+    ///
+    /// When a tile that it fills cannot be written.
+    pub fn leaf(&mut self, leaf: Hash) -> Result<(), ExportError> {
+        for node in self.frontier.push(leaf)? {
+            if node.level % HEIGHT == 0 {
+                self.hash(usize::from(node.level / HEIGHT), node.hash)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends an entry.
     ///
     /// # Errors
     ///
     /// When a tile that it fills cannot be written, or the entry is longer than 65,535 bytes.
     pub fn entry(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
-        for node in self.frontier.push(leaf_hash(bytes))? {
-            if node.level % HEIGHT == 0 {
-                self.hash(usize::from(node.level / HEIGHT), node.hash)?;
-            }
-        }
+        self.leaf(leaf_hash(bytes))?;
         if !self.bundles {
             return Ok(());
         }

@@ -1,0 +1,253 @@
+use std::path::PathBuf;
+
+use countersign_shared::machine::{Event, RunOutcome};
+use countersign_shared::statement::ActKind;
+use tempfile::TempDir;
+
+use super::*;
+use crate::fixture::{Ask, Fixture, MIKA, NOOR};
+use crate::pack::{self, Order, Scope};
+use crate::sink::Directory;
+use crate::source::Period;
+use crate::tiles;
+
+struct Made(TempDir);
+
+impl Made {
+    fn tiles(log: &Fixture) -> Self {
+        let made = Self(tempfile::tempdir().unwrap());
+        let mut sink = Directory::create(&made.path("")).unwrap();
+        drop(tiles::write(log, log.verifier(), &mut sink).unwrap());
+        made
+    }
+
+    fn pack(log: &Fixture, scope: Scope) -> Self {
+        let made = Self(tempfile::tempdir().unwrap());
+        let mut sink = Directory::create(&made.path("")).unwrap();
+        let made_at = "2026-11-21T09:00:00.000Z".parse().unwrap();
+        let order = Order {
+            scope,
+            made_at,
+            software: "test".to_owned(),
+        };
+        drop(pack::write(log, log.verifier(), &order, &mut sink).unwrap());
+        made
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() {
+            return self.0.path().join("out");
+        }
+        self.0.path().join("out").join(name)
+    }
+
+    fn report(&self, log: &Fixture) -> Report {
+        let trust = Trust {
+            key: Some(log.verifier().clone()),
+            heads: Vec::new(),
+        };
+        verify_directory(&self.path(""), &trust, &mut |_, _| {}).unwrap()
+    }
+
+    fn flip(&self, name: &str, at: usize) {
+        let mut bytes = fs::read(self.path(name)).unwrap();
+        bytes[at] ^= 1;
+        fs::write(self.path(name), bytes).unwrap();
+    }
+}
+
+fn whole() -> Scope {
+    Scope::Period(Period::default())
+}
+
+/// The story, several times, so that there is more than one bundle, and broken glass.
+fn long() -> Fixture {
+    let mut log = Fixture::story();
+    for _ in 0..70 {
+        let id = log.ask(Ask::default());
+        log.open(id, MIKA);
+        log.act(id, MIKA, ActKind::BreakGlass, Event::BreakGlass);
+        log.run(id, RunOutcome::Succeeded);
+    }
+    log
+}
+
+#[test]
+fn the_fixture_is_a_log_that_the_replay_accepts() {
+    for log in [Fixture::new(), Fixture::story(), long()] {
+        for made in [Made::tiles(&log), Made::pack(&log, whole())] {
+            let report = made.report(&log);
+            assert!(report.is_good(), "{:?}", report.findings);
+            assert!(report.replayed);
+            assert_eq!(report.entries, log.entries.len() as u64);
+            assert_eq!(report.requests, log.machines.len() as u64);
+            assert_eq!(report.exit_code(), 0);
+        }
+    }
+    let report = Made::tiles(&Fixture::story()).report(&Fixture::story());
+    assert_eq!(report.decisions, 5);
+    assert_eq!(
+        report.people.iter().map(String::as_str).collect::<Vec<_>>(),
+        [MIKA, NOOR]
+    );
+    assert!(report.witnessed > 20);
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_a_bundle_is_found() {
+    let log = Fixture::new();
+    let size = log.entries.len() as u64;
+    let name = tiles::entries_path(0, size);
+    let made = Made::tiles(&log);
+    let length = fs::read(made.path(&name)).unwrap().len();
+    for at in 0..length {
+        made.flip(&name, at);
+        let report = made.report(&log);
+        assert!(!report.is_good(), "byte {at}");
+        made.flip(&name, at);
+    }
+    assert!(made.report(&log).is_good());
+}
+
+#[test]
+fn a_tile_and_a_head_that_do_not_fit_are_found_with_their_names() {
+    let log = long();
+    let made = Made::tiles(&log);
+    for (name, at, place) in [
+        ("tile/0/000", 0, "tile/0/000"),
+        ("checkpoint", 50, "checkpoint"),
+    ] {
+        made.flip(name, at);
+        let report = made.report(&log);
+        assert_eq!(report.findings[0].place, place, "{:?}", report.findings);
+        assert_eq!(report.exit_code(), 9);
+        made.flip(name, at);
+    }
+    fs::remove_file(made.path("tile/entries/000")).unwrap();
+    assert_eq!(made.report(&log).findings[0].place, "tile/entries/000");
+}
+
+#[test]
+fn an_entry_that_does_not_follow_is_found_under_a_good_head() {
+    let mut log = Fixture::new();
+    let id = log.ask(Ask::default());
+    log.later(10);
+    let body = serde_json::json!({"because": "r"});
+    log.raw(
+        &crate::fixture::agent(),
+        Some(id),
+        "execution.not-run",
+        &body,
+    );
+    let report = Made::tiles(&log).report(&log);
+    assert_eq!(report.findings[0].place, "entry 4", "{:?}", report.findings);
+}
+
+#[test]
+fn a_signature_that_does_not_fit_is_found() {
+    let mut log = Fixture::story();
+    let at = log
+        .entries
+        .iter()
+        .position(|bytes| String::from_utf8_lossy(bytes).contains("\"decision.recorded\""));
+    let text = String::from_utf8(log.entries[at.unwrap()].clone()).unwrap();
+    let (head, tail) = text.split_once("-----END").unwrap();
+    let mut changed = head.to_owned();
+    let place = head.len() - 40;
+    let letter = if head.as_bytes()[place] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    changed.replace_range(place..=place, letter);
+    log.entries[at.unwrap()] = format!("{changed}-----END{tail}").into_bytes();
+    for made in [Made::tiles(&log), Made::pack(&log, whole())] {
+        let report = made.report(&log);
+        assert_eq!(report.findings[0].place, format!("entry {}", at.unwrap()));
+        assert!(
+            report.findings[0].problem.contains("signature"),
+            "{:?}",
+            report.findings
+        );
+    }
+}
+
+#[test]
+fn a_pack_of_one_request_is_checked_entry_by_entry() {
+    let log = Fixture::story();
+    let id = *log.documents.keys().next().unwrap();
+    let made = Made::pack(&log, Scope::Request(id));
+    let report = made.report(&log);
+    assert!(
+        report.is_good() && !report.replayed,
+        "{:?}",
+        report.findings
+    );
+    assert_eq!(report.decisions, 2);
+    made.flip("entries.jsonl", 60);
+    assert!(!made.report(&log).is_good());
+}
+
+#[test]
+fn documents_and_files_that_are_not_as_they_were_are_found() {
+    let log = Fixture::story();
+    let made = Made::pack(&log, whole());
+    let name = format!("documents/{}.json", log.documents.keys().next().unwrap());
+    made.flip(&name, 30);
+    let places: Vec<String> = made
+        .report(&log)
+        .findings
+        .iter()
+        .map(|it| it.place.clone())
+        .collect();
+    assert_eq!(places, [name.clone(), name]);
+}
+
+#[test]
+fn heads_that_were_kept_are_compared_with_whole_and_partial_logs() {
+    let log = Fixture::story();
+    let id = *log.documents.keys().next().unwrap();
+    let mut frontier = countersign_shared::log::tree::Frontier::new();
+    for bytes in &log.entries[..9] {
+        drop(
+            frontier
+                .push(countersign_shared::log::tree::leaf_hash(bytes))
+                .unwrap(),
+        );
+    }
+    let good = frontier.head();
+    let other = TreeHead { size: 8, ..good };
+    let newer = TreeHead {
+        size: 1_000,
+        ..good
+    };
+    for made in [Made::tiles(&log), Made::pack(&log, Scope::Request(id))] {
+        let with = |head: TreeHead| {
+            let trust = Trust {
+                key: Some(log.verifier().clone()),
+                heads: vec![head],
+            };
+            verify_directory(&made.path(""), &trust, &mut |_, _| {}).unwrap()
+        };
+        assert!(with(good).is_good());
+        assert_eq!(with(other).findings[0].place, "head");
+        assert!(with(newer).findings[0].problem.contains("here are fewer"));
+    }
+}
+
+#[test]
+fn what_is_neither_tiles_nor_a_pack_cannot_be_checked() {
+    let empty = tempfile::tempdir().unwrap();
+    let trust = Trust::default();
+    let error = verify_directory(empty.path(), &trust, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, VerifyError::Unknown { .. }), "{error}");
+    let tiles = Made::tiles(&Fixture::new());
+    let error = verify_directory(&tiles.path(""), &trust, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, VerifyError::NoKey), "{error}");
+    let pack = Made::pack(&Fixture::new(), whole());
+    assert!(
+        verify_directory(&pack.path(""), &trust, &mut |_, _| {})
+            .unwrap()
+            .is_good()
+    );
+}

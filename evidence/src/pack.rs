@@ -154,7 +154,8 @@ pub fn write(
         readme::text(order, &packed, &survey).as_bytes(),
     )?;
     let pack = describe(order, &packed, key);
-    let text = serde_json::to_string_pretty(&pack).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&pack)
+        .map_err(|error| ExportError::write("pack.json", error.into()))?;
     put(&mut tally, "pack.json", format!("{text}\n").as_bytes())?;
     tally.finish()?;
     Ok(packed)

@@ -81,7 +81,11 @@ impl Client {
 
     /// Lists requests, newest first.
     pub async fn list(&mut self, all: bool) -> Result<Vec<pb::Summary>, ClientError> {
-        let answer = soon(self.calls.list(pb::ListRequest { all, limit: 0 })).await?;
+        let request = pb::ListRequest {
+            all,
+            ..Default::default()
+        };
+        let answer = soon(self.calls.list(request)).await?;
         Ok(answer.requests)
     }
 

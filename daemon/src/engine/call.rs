@@ -281,11 +281,19 @@ pub enum Call {
     Act(RequestId, ActKind, Box<Act>, Reply<State>),
     /// Reads one request, by id or prefix.
     Get(String, Reply<Arc<View>>),
-    /// Reads the latest requests.
+    /// Reads the open requests, newest first.
     List {
-        /// Ended ones as well.
-        all: bool,
         /// At most this many.
+        limit: u32,
+        /// Where the answer goes.
+        reply: Reply<Vec<Arc<View>>>,
+    },
+    /// Reads a page of all requests, newest first. Short, so that whoever wants many asks often and
+    /// others are served in between.
+    Page {
+        /// Only those received before this one.
+        before: Option<RequestId>,
+        /// At most this many, and never more than a page holds.
         limit: u32,
         /// Where the answer goes.
         reply: Reply<Vec<Arc<View>>>,
@@ -361,6 +369,7 @@ impl Call {
             | Self::Leave(..)
             | Self::Get(..)
             | Self::List { .. }
+            | Self::Page { .. }
             | Self::Owed(_)
             | Self::Runs(_)
             | Self::Watch(_)

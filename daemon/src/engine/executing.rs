@@ -5,13 +5,29 @@
 //! can follow any more may be told late by any holder of the ticket; it is then called so.
 
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Phase, Redeemer, Request};
+use countersign_shared::machine::{Event, Phase, Redeemer, Request};
 use countersign_shared::time::Moment;
 
+use super::batch::{Scene, Step};
 use super::call::Reporter;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, daemon_actor};
 
 impl Engine {
+    /// Writes that nobody can follow a run any more, unless it was told of before.
+    pub(super) fn executor_gone(&mut self, batch: &mut Step, scene: &Scene, id: RequestId) {
+        let done = self.step(batch, scene, |engine, step| {
+            engine.copy(step, id)?;
+            let because = "the process that ran it is gone and reported nothing";
+            let event = Event::Indeterminate {
+                because: because.to_owned(),
+            };
+            step.apply(&mut engine.store, scene, &daemon_actor(), id, event)
+        });
+        if let Err(error) = done {
+            tracing::debug!(%id, %error, "the executor had reported before it went");
+        }
+    }
+
     /// Returns what is run by a process that said it stays, so that a start watches it again.
     pub(super) fn runs(&self) -> Vec<(RequestId, Redeemer)> {
         let boot = self.now().boot;

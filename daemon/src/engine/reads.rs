@@ -14,8 +14,11 @@ use crate::store::Row;
 /// How many bytes of entries one answer holds at most; the wire allows a little more.
 const LOG_PAGE: usize = 1 << 20;
 
-/// How many requests one list holds at most.
-const LIST: u32 = 1000;
+/// How many requests of a kind that are owed one answer holds at most.
+const OWED: u32 = 1000;
+
+/// How many requests a page of all of them holds at most. Each document is read for it.
+const PAGE: u32 = 32;
 
 impl Engine {
     pub(super) fn read(&mut self, call: Call) {
@@ -28,7 +31,12 @@ impl Engine {
             }
             Call::Leave(id, waiter) => self.leave(id, waiter),
             Call::Get(id, reply) => answer(reply, self.get(&id)),
-            Call::List { all, limit, reply } => answer(reply, self.list(all, limit)),
+            Call::List { limit, reply } => answer(reply, Ok(self.open(limit))),
+            Call::Page {
+                before,
+                limit,
+                reply,
+            } => answer(reply, self.page(before, limit)),
             Call::Runs(reply) => answer(reply, Ok(self.runs())),
             Call::Owed(reply) => answer(reply, self.owed()),
             Call::Watch(reply) => {
@@ -150,23 +158,8 @@ impl Engine {
         Ok(Arc::new(view))
     }
 
-    fn list(&self, all: bool, limit: u32) -> Result<Vec<Arc<View>>, EngineError> {
-        let limit = if limit == 0 { LIST } else { limit.min(LIST) };
-        if all {
-            let mut views = Vec::new();
-            self.store.each_latest(limit, |row| {
-                let view = match self.live.get(&row.request.id()) {
-                    Some(live) => live.view(),
-                    // Lists show the card; all the documents at once would not fit anywhere.
-                    None => View {
-                        document: Arc::default(),
-                        ..view_of(row)
-                    },
-                };
-                views.push(Arc::new(view));
-            })?;
-            return Ok(views);
-        }
+    /// Returns the open requests, newest first; there are never more than the limits let in.
+    fn open(&self, limit: u32) -> Vec<Arc<View>> {
         let mut open: Vec<Arc<View>> = self
             .live
             .values()
@@ -174,7 +167,24 @@ impl Engine {
             .collect();
         open.sort_by_key(|view| std::cmp::Reverse(view.received_index));
         open.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(open)
+        open
+    }
+
+    /// Returns a page of all requests, newest first, so short that nobody waits for it long.
+    fn page(&self, before: Option<RequestId>, limit: u32) -> Result<Vec<Arc<View>>, EngineError> {
+        let mut views = Vec::new();
+        self.store.each_latest(before, limit.min(PAGE), |row| {
+            let view = match self.live.get(&row.request.id()) {
+                Some(live) => live.view(),
+                // Lists show the card; all the documents at once would not fit anywhere.
+                None => View {
+                    document: Arc::default(),
+                    ..view_of(row)
+                },
+            };
+            views.push(Arc::new(view));
+        })?;
+        Ok(views)
     }
 
     /// Returns what people still owe.
@@ -195,8 +205,8 @@ impl Engine {
                 .collect()
         };
         Ok(Owed {
-            debts: of(self.store.debts(LIST)?)?,
-            unsettled: of(self.store.unsettled(LIST)?)?,
+            debts: of(self.store.debts(OWED)?)?,
+            unsettled: of(self.store.unsettled(OWED)?)?,
         })
     }
 

@@ -34,6 +34,7 @@ impl Call {
             | Self::BreakGlass(..)
             | Self::Get(..)
             | Self::List { .. }
+            | Self::Page { .. }
             | Self::Owed(_)
             | Self::Runs(_)
             | Self::Watch(_)
@@ -58,7 +59,7 @@ impl Call {
             Self::Decide(_, _, reply) | Self::BreakGlass(_, _, reply) => no(reply),
             Self::Claim(_, _, reply) => no(reply),
             Self::Get(_, reply) => no(reply),
-            Self::List { reply, .. } => no(reply),
+            Self::List { reply, .. } | Self::Page { reply, .. } => no(reply),
             Self::Owed(reply) => no(reply),
             Self::Runs(reply) => no(reply),
             Self::Watch(reply) => no(reply),

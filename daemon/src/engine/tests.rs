@@ -20,6 +20,7 @@ mod full_disk;
 mod joining;
 mod judging;
 mod limits;
+mod listing;
 mod people;
 mod restart;
 mod settling;

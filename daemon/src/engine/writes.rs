@@ -64,17 +64,7 @@ impl Engine {
                 held(reply, done, |_, state| Ok(state))
             }
             Call::ExecutorGone(id) => {
-                let done = self.step(batch, scene, |engine, step| {
-                    engine.copy(step, id)?;
-                    let because = "the process that ran it is gone and reported nothing";
-                    let event = Event::Indeterminate {
-                        because: because.to_owned(),
-                    };
-                    step.apply(&mut engine.store, scene, &daemon_actor(), id, event)
-                });
-                if let Err(error) = done {
-                    tracing::debug!(%id, %error, "the executor had reported before it went");
-                }
+                self.executor_gone(batch, scene, id);
                 Box::new(|_, _| ())
             }
             call @ (Call::Decide(..)
@@ -106,6 +96,7 @@ impl Engine {
             | Call::Leave(..)
             | Call::Get(..)
             | Call::List { .. }
+            | Call::Page { .. }
             | Call::Owed(_)
             | Call::Runs(_)
             | Call::Watch(_)
@@ -179,6 +170,7 @@ impl Engine {
             | Call::ExecutorGone(_)
             | Call::Get(..)
             | Call::List { .. }
+            | Call::Page { .. }
             | Call::Owed(_)
             | Call::Runs(_)
             | Call::Watch(_)

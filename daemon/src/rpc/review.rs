@@ -17,6 +17,9 @@ use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
 use crate::rules::Rules;
 
+/// How many requests one list holds at most.
+const LIST: u32 = 1000;
+
 /// The reviewers' service.
 #[derive(Debug, Clone)]
 pub(super) struct Reviewers {
@@ -41,6 +44,32 @@ impl Reviewers {
     async fn whole(&self, id: &str) -> Result<Arc<View>, Status> {
         full_id(id)?;
         self.view(id).await
+    }
+
+    /// Reads all requests page by page, so that nobody else waits for the whole list.
+    async fn pages(
+        &self,
+        mut before: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<View>>, Status> {
+        let mut views: Vec<Arc<View>> = Vec::new();
+        loop {
+            let found = u32::try_from(views.len()).unwrap_or(u32::MAX);
+            let limit = limit.saturating_sub(found);
+            let page = self
+                .desk
+                .ask(|reply| Call::Page {
+                    before,
+                    limit,
+                    reply,
+                })
+                .await?;
+            match page.last() {
+                Some(last) => before = Some(last.request.id()),
+                None => return Ok(views),
+            }
+            views.extend(page);
+        }
     }
 
     async fn bench<'a>(
@@ -115,11 +144,17 @@ impl ReviewService for Reviewers {
         &self,
         request: Request<pb::ListRequest>,
     ) -> Result<Response<pb::ListResponse>, Status> {
-        let pb::ListRequest { all, limit } = request.into_inner();
-        let views = self
-            .desk
-            .ask(|reply| Call::List { all, limit, reply })
-            .await?;
+        let pb::ListRequest { all, limit, before } = request.into_inner();
+        let limit = if limit == 0 { LIST } else { limit.min(LIST) };
+        let views = if all {
+            let before = match before.as_str() {
+                "" => None,
+                id => Some(full_id(id)?),
+            };
+            self.pages(before, limit).await?
+        } else {
+            self.desk.ask(|reply| Call::List { limit, reply }).await?
+        };
         let requests = views.iter().map(|view| encode::summary(view)).collect();
         Ok(Response::new(pb::ListResponse { requests }))
     }

@@ -198,17 +198,31 @@ impl Store {
         Ok(())
     }
 
-    /// Calls `each` with the latest requests, newest first. One at a time: documents are large.
-    pub fn each_latest(&self, limit: u32, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
+    /// Calls `each` with the latest requests, newest first: those received before one of them, or from
+    /// the last one on. One at a time: documents are large.
+    pub fn each_latest(
+        &self,
+        before: Option<RequestId>,
+        limit: u32,
+        mut each: impl FnMut(Row),
+    ) -> Result<(), StoreError> {
+        let failed = || StoreError::sql("read requests");
+        let from = match before {
+            None => "?1 IS NULL",
+            Some(_) => "received_index < (SELECT received_index FROM request WHERE id = ?1)",
+        };
         let mut query = self
             .conn
-            .prepare_cached(&format!("{ROWS} ORDER BY received_index DESC LIMIT ?1"))
-            .map_err(StoreError::sql("read requests"))?;
+            .prepare_cached(&format!(
+                "{ROWS} WHERE {from} ORDER BY received_index DESC LIMIT ?2"
+            ))
+            .map_err(failed())?;
+        let before = before.as_ref().map(RequestId::as_bytes);
         let rows = query
-            .query_map([limit], read_row)
-            .map_err(StoreError::sql("read requests"))?;
+            .query_map(params![before, limit], read_row)
+            .map_err(failed())?;
         for row in rows {
-            each(row.map_err(StoreError::sql("read requests"))?);
+            each(row.map_err(failed())?);
         }
         Ok(())
     }

@@ -50,13 +50,7 @@ fn what_is_indeterminate_stands_in_no_list_of_what_is_open_and_is_told_when_it_e
     let (mut world, id) = indeterminate();
     let snapshot = world.ask(Call::Watch).unwrap();
     assert!(snapshot.open.is_empty());
-    let listed = world
-        .ask(|reply| Call::List {
-            all: false,
-            limit: 0,
-            reply,
-        })
-        .unwrap();
+    let listed = world.ask(|reply| Call::List { limit: 9, reply }).unwrap();
     assert!(listed.is_empty());
     // A start takes up nothing of it either, and rules change without it.
     let mut world = world.crash_and_start(moment("b", 5, 0));

@@ -104,6 +104,12 @@ impl Rules {
         }
     }
 
+    /// Returns how many bytes of an entry these rules take.
+    pub fn entry_size(&self) -> Result<usize, json::JsonError> {
+        let change = self.change(self.digest, Timestamp::from_millis(0));
+        json::canonical(&change).map(|bytes| bytes.len())
+    }
+
     /// Returns the body of the entry that puts these rules in force.
     pub fn change(&self, previous: Digest, at: Timestamp) -> RulesChanged {
         RulesChanged {

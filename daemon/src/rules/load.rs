@@ -75,6 +75,17 @@ pub enum RulesError {
     /// The policies do not load; each mistake with its place.
     #[error("{}", lines(.0))]
     Policies(Vec<LoadError>),
+    /// The people do not fit into the entry that puts them in force.
+    #[error(
+        "reviewers.toml: people and keys take {found} bytes in the log, and an entry has room for \
+         {limit}; fewer people, groups or keys"
+    )]
+    TooLarge {
+        /// The size in bytes.
+        found: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The rules cannot be written for their digest.
     #[error("the rules cannot be written")]
     Write(#[from] JsonError),
@@ -84,6 +95,8 @@ fn lines(errors: &[LoadError]) -> String {
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
+/// The room for the rules in an entry, in bytes: what stands around them takes less than the rest.
+const MOST_IN_ENTRY: usize = countersign_shared::log::entry::MAX_ENTRY - 2048;
 
 /// What becomes of rules that lack somebody who could serve under them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +149,7 @@ impl Rules {
         let policies = policies(config, sources, default_requirement, &members, lack)?;
         let mut rules = Self::new(config.mode, roster, members, policies, limits, &decisive)?;
         rules.break_glass = break_glass;
+        check_size(&rules)?;
         Ok(rules)
     }
 }
@@ -211,6 +225,19 @@ fn break_glass(
         }
     }
     Ok(people)
+}
+
+/// Refuses rules that do not fit into the entry that puts them in force: nothing could say who may
+/// decide. What is in force fits, so taking people out of it always does.
+fn check_size(rules: &Rules) -> Result<(), RulesError> {
+    let found = rules.entry_size()?;
+    if found > MOST_IN_ENTRY {
+        return Err(RulesError::TooLarge {
+            found,
+            limit: MOST_IN_ENTRY,
+        });
+    }
+    Ok(())
 }
 
 /// Writes the limits for the digest of the rules: times in milliseconds.

@@ -169,3 +169,36 @@ fn who_is_called_when_nobody_decides_is_read_with_the_requirement() {
     let escalate: Vec<String> = loaded.escalate.iter().map(ToString::to_string).collect();
     assert_eq!(escalate, ["at 30% to anyone"]);
 }
+
+#[test]
+fn people_who_do_not_fit_into_an_entry_are_refused_with_the_size_and_a_hundred_fit() {
+    let rules = |count: u8| {
+        let people: Vec<Person> = (0..count)
+            .map(|number| {
+                let secret = ed25519_dalek::SigningKey::from_bytes(&[number; 32]);
+                let public = Ed25519PublicKey(secret.verifying_key().to_bytes());
+                let key = PublicKey::from(KeyData::Ed25519(public));
+                Person {
+                    name: format!("person-{number}@example.org"),
+                    user: format!("person{number}"),
+                    groups: vec!["sre".to_owned()],
+                    keys: vec![key.to_openssh().unwrap()],
+                }
+            })
+            .collect();
+        let mut roster = Roster::from_people(people).unwrap();
+        let uid_of = |user: &str| Ok(user.strip_prefix("person").and_then(|n| n.parse().ok()));
+        let members = members(&mut roster, uid_of, Lack::Refused).unwrap();
+        let requirement = load("review = \"1 of sre\"").unwrap();
+        let limits = Limits::default();
+        Rules::new(Mode::User, roster, members, requirement, limits, &json!({})).unwrap()
+    };
+    check_size(&rules(100)).unwrap();
+    let error = check_size(&rules(200)).unwrap_err();
+    assert!(matches!(error, RulesError::TooLarge { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("63487") && text.contains("reviewers.toml"),
+        "{text}"
+    );
+}

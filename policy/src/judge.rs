@@ -315,8 +315,11 @@ impl Policies {
             });
         }
         let unknown = self.unknown_of(facts, key);
-        let mut raised = raises(facts, &unknown);
         let policies = ids(&evaluation.permits);
+        let mut raised = not_shown(facts);
+        if !policies.is_empty() {
+            raised.extend(grave(facts, &unknown));
+        }
         let people: Vec<(&Rule, &Terms)> = terms(&evaluation.permits)
             .filter(|(_, terms)| terms.ask != Ask::Nobody)
             .collect();
@@ -356,17 +359,24 @@ impl Policies {
     }
 }
 
-/// Returns what raises a request to tier high by itself.
-fn raises(facts: &Facts, unknown: &[(String, String)]) -> Vec<String> {
+/// Returns what raises every request to tier high: what a reviewer cannot see.
+fn not_shown(facts: &Facts) -> Vec<String> {
     let mut why = Vec::new();
-    if facts.word("reversibility") == Reversibility::Irreversible.word() {
-        why.push("it cannot be undone".to_owned());
-    }
     if facts.flag("hidden_text") {
         why.push("its text hides characters".to_owned());
     }
     if facts.flag("opaque_contents") {
         why.push("it has contents that cannot be shown".to_owned());
+    }
+    why
+}
+
+/// Returns what raises a request to tier high that policies speak about. The default requirement is
+/// what the operator says of all the rest, grave or not.
+fn grave(facts: &Facts, unknown: &[(String, String)]) -> Vec<String> {
+    let mut why = Vec::new();
+    if facts.word("reversibility") == Reversibility::Irreversible.word() {
+        why.push("it cannot be undone".to_owned());
     }
     for (name, reason) in unknown {
         // A program nobody could read is ordinary; people can judge it, policy alone cannot.

@@ -257,7 +257,8 @@ fn console(home: &Home) -> std::process::Command {
 /// Asks for an action and returns what the daemon made of it.
 fn ask(home: &Home, action: &Value) -> Asked {
     let file = home.root().join("action.json");
-    std::fs::write(&file, action.to_string()).expect("to write");
+    let action = countersign_shared::json::canonical(action).expect("an action");
+    std::fs::write(&file, action).expect("to write");
     let asked = home
         .agent(&["request", "--json", "--document", name_of(&file)])
         .expect_code(0);

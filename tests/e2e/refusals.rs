@@ -29,8 +29,7 @@ fn action(fields: Value) -> Vec<u8> {
     for (name, value) in fields {
         action[&name] = value;
     }
-    // serde_json keeps names in order, and there is nothing in it that RFC 8785 writes otherwise.
-    serde_json::to_vec(&action).expect("an action")
+    countersign_shared::json::canonical(&action).expect("an action")
 }
 
 /// The same, with its text changed.

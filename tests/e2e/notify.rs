@@ -70,7 +70,8 @@ fn a_bubble_tells_tier_kind_and_class_and_goes_when_somebody_else_decided() {
     ]);
     let asked = countersign_tests::home::Asked::read(&hostile.expect_code(0).json());
     let bubble = desktop.wait_for(1);
-    assert_eq!(bubble.summary, "MED: data.export waits for a decision");
+    // The target hides characters, which raises the tier.
+    assert_eq!(bubble.summary, "HIGH: data.export waits for a decision");
     assert!(bubble.body.starts_with("Target: "), "{}", bubble.body);
     for text in ["x</b>", "PWNED", "<", "\u{1b}", asked.id.as_str()] {
         let all = format!("{}{}", bubble.summary, bubble.body);
@@ -78,7 +79,7 @@ fn a_bubble_tells_tier_kind_and_class_and_goes_when_somebody_else_decided() {
     }
     assert_eq!(
         (bubble.app.as_str(), bubble.urgency),
-        ("Countersign", Some(1))
+        ("Countersign", Some(2))
     );
     // There is nothing to approve with.
     assert_eq!(bubble.actions, ["default", "Open", "open", "Open"]);
@@ -193,7 +194,8 @@ fn bus_and_daemon_may_go_and_come_back() {
     let desktop = Desktop::start(&directory);
     // What could not be shown is shown once it can be.
     let bubble = desktop.wait_for(1);
-    assert_eq!(bubble.summary, "MED: data.export waits for a decision");
+    // The target hides characters, which raises the tier.
+    assert_eq!(bubble.summary, "HIGH: data.export waits for a decision");
     wait_until_it_says(&home, "a notification server answers again");
     desktop.bus().signal(Signal::KILL);
     drop(desktop);
@@ -203,7 +205,8 @@ fn bus_and_daemon_may_go_and_come_back() {
     request(&home, "customers");
     let bubble = desktop.wait_for(1);
     // What was told already is not told again because the daemon was away.
-    assert_eq!(bubble.summary, "MED: data.export waits for a decision");
+    // The target hides characters, which raises the tier.
+    assert_eq!(bubble.summary, "HIGH: data.export waits for a decision");
     assert!(bubble.body.ends_with("1 more waits."), "{}", bubble.body);
     assert_eq!(home.look(&asked.id).state, "pending");
     assert!(!notify.has_ended());

@@ -233,11 +233,12 @@ impl Gate<'_> {
         wanted: &Wanted,
     ) -> Result<Verdict, Failure> {
         let id = asked.id();
+        // First the note: time may be over before the daemon has answered.
+        let note = self.note(id, Vec::new())?;
+        calls.put(Shelf::Held, &wanted.key, &note)?;
         session
             .detach(&asked.ticket().claim, DETACH_PATIENCE)
             .await?;
-        let note = self.note(id, Vec::new())?;
-        calls.put(Shelf::Held, &wanted.key, &note)?;
         if self.defer && headless::may_defer(self.call, self.parent) {
             return Ok(Verdict::Defer);
         }

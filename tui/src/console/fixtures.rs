@@ -35,7 +35,7 @@ pub(crate) fn document(number: u8, tier: Tier, action: &Value) -> Vec<u8> {
         "requester": {"uid": 1004, "user": "etl", "pid": 8812, "exe": "/opt/etl/run", "cgroup": "/system.slice/etl.service"},
         "requirement": {"tier": tier.name(), "seats": [{"group": "sre", "count": 1}], "assurance": "unlocked"},
         "rules": Digest::of(b"rules").to_string(),
-        "facts": {"program": "/usr/bin/psql"},
+        "facts": {"computed": {"reversibility": "irreversible"}, "principal": {}, "stated": {}, "unknown": {}, "v": 1},
         "action": action,
     });
     // As the daemon writes it, whatever order the maps of this build keep.

@@ -9,6 +9,7 @@ pub mod leaves;
 pub mod what;
 pub mod who;
 pub mod why;
+mod worked_out;
 
 use std::ops::Range;
 

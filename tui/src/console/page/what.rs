@@ -6,7 +6,7 @@
 use countersign_shared::text::{Findings, Printable, Untrusted};
 use serde_json::{Map, Value};
 
-use super::{Gutter, Line, Look, Page, Writer, leaves, line};
+use super::{Gutter, Line, Look, Page, Writer, leaves, line, worked_out};
 
 /// Keys of an action that have a place of their own.
 const KNOWN: [&str; 8] = [
@@ -54,12 +54,7 @@ pub fn page(
             leaves::write(&mut writer, Gutter::Agent, &name, value);
         }
     }
-    section(
-        &mut writer,
-        "WORKED OUT",
-        Gutter::Computed,
-        document.get("facts"),
-    );
+    worked_out::write(&mut writer, document.get("facts"));
     writer.finish(None)
 }
 

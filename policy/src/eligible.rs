@@ -4,54 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use countersign_shared::explanation::Approvers;
 use countersign_shared::home::Mode;
 use countersign_shared::machine::Side;
 use countersign_shared::requirement::{Member, Requirement, Tier};
-
-/// Who could approve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approvers {
-    /// Everybody who could fill a seat, sorted by name.
-    pub people: Vec<String>,
-    /// Those who are in the roster and stand behind the request.
-    pub excluded: Vec<String>,
-    /// Whether the only way is that the requester's side attests for itself (R4).
-    pub self_attested: bool,
-    /// The groups whose seats nobody is left for; empty when the request can be approved.
-    pub missing: Vec<String>,
-}
-
-impl Approvers {
-    /// Tells whether enough distinct people could approve.
-    pub fn can_satisfy(&self) -> bool {
-        self.missing.is_empty()
-    }
-
-    /// Returns a sentence for people.
-    pub fn sentence(&self) -> String {
-        let excluded = if self.excluded.is_empty() || self.self_attested {
-            String::new()
-        } else {
-            format!(
-                "; {} stands behind the request and may not",
-                self.excluded.join(", ")
-            )
-        };
-        if !self.can_satisfy() {
-            return format!(
-                "nobody could approve this now: no one is left for {}{excluded}",
-                self.missing.join(" and ")
-            );
-        }
-        if self.people.is_empty() {
-            return "nobody is asked".to_owned();
-        }
-        if self.self_attested {
-            return format!("{} may confirm their own request", self.people.join(", "));
-        }
-        format!("{} could approve{excluded}", self.people.join(", "))
-    }
-}
 
 /// Tells who could approve a request under `requirement`, of the people of the roster who have
 /// keys, when `side` stands behind it.

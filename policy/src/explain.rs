@@ -1,53 +1,28 @@
 //! `policy explain`: which policies spoke about a request, which facts they saw, what each
 //! contributed, and who could approve it now.
 
-use std::fmt;
-
+use countersign_shared::explanation::{Explanation, Said, Saw, Spoke, Unknown};
 use countersign_shared::home::Mode;
 use countersign_shared::machine::Side;
 use countersign_shared::requirement::Member;
-use countersign_shared::text::{Printable, Untrusted};
 use serde_json::Value;
 
 use crate::annotations::Ask;
 use crate::catalogue::Key;
-use crate::eligible::{Approvers, who_can_approve};
+use crate::eligible::who_can_approve;
 use crate::entities::unlisted;
-use crate::facts::Facts;
+use crate::facts::{Facts, FactsError};
 use crate::judge::Judgement;
 use crate::load::{Policies, Rule};
-use crate::place::Place;
 use crate::rejudge::difference;
-
-/// One policy that matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spoke {
-    /// Its id.
-    pub policy: String,
-    /// Where it stands.
-    pub place: Place,
-    /// What it contributed.
-    pub contributed: String,
-    /// The facts its condition read, as policies write them, and their values.
-    pub saw: Vec<(String, Printable)>,
-}
-
-/// Why a request is where it is.
-#[derive(Debug, Clone)]
-pub struct Explanation {
-    /// What policy says.
-    pub judgement: Judgement,
-    /// The policies that matched, in the order of the files.
-    pub spoke: Vec<Spoke>,
-    /// What is not known, and why.
-    pub unknown: Vec<(String, Printable)>,
-    /// Who could approve; nothing when policy refuses.
-    pub approvers: Option<Approvers>,
-}
 
 impl Policies {
     /// Explains a request by the `facts` and the `action` of its document, for the people of the
-    /// roster and those behind the request.
+    /// roster and those behind the request, as if it were asked now.
+    ///
+    /// # Errors
+    ///
+    /// When the facts are of a form that this version does not know: nothing can be said then.
     pub fn explain(
         &self,
         facts: &Value,
@@ -55,35 +30,41 @@ impl Policies {
         members: &[Member],
         side: &Side,
         mode: Mode,
-    ) -> Explanation {
+    ) -> Result<Explanation, FactsError> {
+        let read = Facts::read(facts)?;
         let judgement = self.judge_document(facts, action);
         let text = |pointer: &str| action.pointer(pointer).and_then(Value::as_str);
         let key = Key::new(
             text("/target/kind").unwrap_or_default(),
             text("/target/name").unwrap_or_default(),
         );
-        let (spoke, unknown) = match Facts::read(facts) {
-            Err(_) => (Vec::new(), Vec::new()),
-            Ok(facts) => {
-                let evaluation = self.evaluate(&facts, &key);
-                let rules = evaluation.forbids.iter().chain(&evaluation.permits);
-                let spoke = rules.map(|rule| self.spoke(rule, &facts, &key)).collect();
-                let unknown = self.unknown(&facts, &key.kind, &key.name);
-                let unknown = unknown
-                    .into_iter()
-                    .map(|(name, why)| (name, Printable::exact(&Untrusted::new(why))));
-                (spoke, unknown.collect())
-            }
-        };
+        let evaluation = self.evaluate(&read, &key);
+        let rules = evaluation.forbids.iter().chain(&evaluation.permits);
         let approvers = judgement
             .requirement()
             .map(|requirement| who_can_approve(requirement, members, side, mode));
-        Explanation {
-            judgement,
-            spoke,
-            unknown,
+        Ok(Explanation {
+            spoke: rules.map(|rule| self.spoke(rule, &read, &key)).collect(),
+            unknown: self
+                .unknown(&read, &key.kind, &key.name)
+                .into_iter()
+                .map(|(fact, why)| Unknown { fact, why })
+                .collect(),
             approvers,
-        }
+            judgement: match judgement {
+                Judgement::Refused(refusal) => Said::Refused {
+                    because: refusal.because,
+                    errors: refusal.errors,
+                },
+                Judgement::Nobody(_) => Said::Nobody,
+                Judgement::Held(held) => Said::Held {
+                    requirement: Box::new(held.requirement),
+                },
+            },
+            missing: None,
+            state: None,
+            other_rules: false,
+        })
     }
 
     fn spoke(&self, rule: &Rule, facts: &Facts, key: &Key) -> Spoke {
@@ -111,14 +92,14 @@ impl Policies {
         let saw = rule
             .mentions
             .iter()
-            .map(|fact| {
-                let value = self.value(fact, facts, key);
-                (fact.to_owned(), Printable::exact(&Untrusted::new(value)))
+            .map(|fact| Saw {
+                fact: fact.to_owned(),
+                value: self.value(fact, facts, key),
             })
             .collect();
         Spoke {
             policy: rule.id.clone(),
-            place: rule.place.clone(),
+            place: rule.place.to_string(),
             contributed,
             saw,
         }
@@ -151,57 +132,20 @@ impl Policies {
     }
 }
 
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.judgement {
-            Judgement::Refused(refusal) => {
-                writeln!(f, "refused: {}", refusal.because)?;
-                for error in &refusal.errors {
-                    writeln!(f, "  error: {error}")?;
-                }
-            }
-            Judgement::Nobody(_) => writeln!(f, "passes: nobody is asked")?,
-            Judgement::Held(held) => {
-                let reviews: Vec<String> = held
-                    .requirement
-                    .reviews
-                    .iter()
-                    .map(|review| format!("{} (`{}`)", review.seats, review.policy))
-                    .collect();
-                writeln!(f, "held: {}", reviews.join(", and "))?;
-                let (tier, why) = (held.requirement.tier, held.requirement.why.join("; "));
-                writeln!(f, "tier {tier}: {why}")?;
-            }
-        }
-        if self.spoke.is_empty() {
-            writeln!(f, "no policy spoke about it")?;
-        }
-        for spoke in &self.spoke {
-            writeln!(
-                f,
-                "policy `{}` at {} {}",
-                spoke.policy, spoke.place, spoke.contributed
-            )?;
-            for (fact, value) in &spoke.saw {
-                writeln!(f, "  saw {fact} = {}", value.as_str())?;
-            }
-        }
-        for (fact, why) in &self.unknown {
-            writeln!(f, "unknown {fact}: {}", why.as_str())?;
-        }
-        match &self.approvers {
-            Some(approvers) => write!(f, "{}", approvers.sentence()),
-            None => write!(f, "nobody can approve what is refused"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use countersign_shared::text::Printable;
+
     use super::*;
     use crate::fixtures::{facts, load, members, sql};
+
+    fn text(explanation: &Explanation) -> String {
+        let lines = explanation.lines();
+        let lines: Vec<&str> = lines.iter().map(Printable::as_str).collect();
+        lines.join("\n")
+    }
 
     #[test]
     fn an_explanation_names_policies_facts_contributions_and_people() {
@@ -218,9 +162,8 @@ mod tests {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let text = policies
-            .explain(&facts, &action, &members(), &side, Mode::System)
-            .to_string();
+        let explanation = policies.explain(&facts, &action, &members(), &side, Mode::System);
+        let text = text(&explanation.unwrap());
         assert_eq!(
             text,
             "held: 1 of dba (`drops`)\n\
@@ -247,12 +190,25 @@ mod tests {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let text = policies
-            .explain(&facts, &action, &members(), &side, Mode::System)
-            .to_string();
+        let explanation = policies.explain(&facts, &action, &members(), &side, Mode::System);
+        let text = text(&explanation.unwrap());
         assert!(
             text.contains("<U+202E>") && !text.contains('\u{1b}'),
             "{text}"
         );
+    }
+    #[test]
+    fn facts_of_another_form_are_not_guessed_at() {
+        let policies = load("").unwrap();
+        let action = sql("scratch", "SELECT 1");
+        let side = Side {
+            uid: 1,
+            launchers: BTreeSet::new(),
+            owner: None,
+        };
+        for facts in [serde_json::json!({}), serde_json::json!({"v": 2})] {
+            let explained = policies.explain(&facts, &action, &members(), &side, Mode::System);
+            assert!(explained.is_err(), "{facts}");
+        }
     }
 }

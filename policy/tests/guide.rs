@@ -24,6 +24,7 @@ use countersign_shared::machine::Side;
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
 };
+use countersign_shared::text::Printable;
 
 #[derive(Default)]
 struct Section {
@@ -56,7 +57,7 @@ impl Section {
         Sources {
             files,
             catalogue: Catalogue::parse("targets.toml", &self.targets).unwrap(),
-            kinds: Kinds::parse("countersign.toml", &self.kinds).unwrap(),
+            kinds: Kinds::parse("kinds.toml", &self.kinds).unwrap(),
             default: Requirement {
                 reviews: vec![RequiredReview {
                     policy: "default".to_owned(),
@@ -85,7 +86,7 @@ impl Section {
 
     fn files(&self) -> Vec<PolicyFile> {
         vec![PolicyFile {
-            name: "policy.cedar".to_owned(),
+            name: "policy/guide.cedar".to_owned(),
             text: self.policies.clone(),
         }]
     }
@@ -111,10 +112,10 @@ impl Section {
                 self.fails = true;
             }
             ("toml", "# targets.toml") => body.clone_into(&mut self.targets),
-            ("toml", "# countersign.toml") => body.clone_into(&mut self.kinds),
+            ("toml", "# kinds.toml") => body.clone_into(&mut self.kinds),
             ("toml", name) if name.ends_with(".test.toml") => {
                 let name = name.trim_start_matches("# ");
-                self.cases = cases::parse(name, body).unwrap();
+                self.cases = cases::parse(&format!("policy/{name}"), body).unwrap();
             }
             ("text", command) if command.starts_with("$ ") => self.compare(body),
             _ => panic!("{}: a block `{info}` that begins `{first}`", self.heading),
@@ -148,9 +149,12 @@ impl Section {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let explanation =
-            policies.explain(&facts.to_value(), &action, &members(), &side, Mode::System);
-        explanation.to_string()
+        let explanation = policies
+            .explain(&facts.to_value(), &action, &members(), &side, Mode::System)
+            .unwrap();
+        let lines = explanation.lines();
+        let lines: Vec<&str> = lines.iter().map(Printable::as_str).collect();
+        lines.join("\n")
     }
 
     fn end(&self) -> usize {

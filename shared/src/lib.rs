@@ -9,6 +9,7 @@
 //! | [`action`], [`mask`], [`document`] | what is asked, without its secrets, as it is signed |
 //! | [`text`], [`display`], [`diff`] | agent text made safe to look at |
 //! | [`requirement`], [`machine`], [`waiters`] | the life of a request |
+//! | [`explanation`] | why a request is where it is |
 //! | [`roster`], [`statement`], [`sshsig`] | who may decide, and proof that they did |
 //! | [`log`] | the transparency log: tree, notes, proofs, entries |
 //! | [`home`] | where the files of an installation are |
@@ -19,6 +20,7 @@ pub mod diff;
 pub mod digest;
 pub mod display;
 pub mod document;
+pub mod explanation;
 pub mod home;
 pub mod id;
 pub mod json;

@@ -162,14 +162,15 @@ impl Facts {
         );
         let class = match kind {
             "exec.run" => exec::look(action, around, &mut draft),
-            "file.read" | "file.write" => files::look(action, around, &mut draft),
+            "file.read" | "file.search" | "file.write" => files::look(action, around, &mut draft),
             "sql.exec" => {
                 // A masked value is a literal's, and holds no quote.
                 let statement = action.pointer("/arguments/statement").and_then(seen);
                 sql::look(&statement.unwrap_or_default(), &mut draft)
             }
             "http.request" => http::look(action, &mut draft),
-            "mcp.call" => mcp(action, &mut draft),
+            "mcp.call" => named(action, ["server", "tool"], &mut draft),
+            "tool.call" => named(action, ["client", "tool"], &mut draft),
             other => reversibility::of_kind(other).or_else(|| kinds.reversibility(other)),
         };
         draft.set("reversibility", class.map_or(UNKNOWN, Reversibility::word));
@@ -336,8 +337,9 @@ fn principal(of: &Principal, unknown: &mut BTreeMap<String, String>) -> Map<Stri
     }
 }
 
-fn mcp(action: &Value, draft: &mut Draft) -> Option<Reversibility> {
-    for name in ["server", "tool"] {
+/// Looks at a call of which nothing is known but whose it is and what it is called.
+fn named(action: &Value, names: [&str; 2], draft: &mut Draft) -> Option<Reversibility> {
+    for name in names {
         match action
             .pointer(&format!("/arguments/{name}"))
             .and_then(Value::as_str)

@@ -22,7 +22,8 @@ mod terms;
 mod tests;
 
 /// What a permit that asks nobody cannot do without, whatever its condition says.
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
+    "context.client",
     "context.kind",
     "context.host",
     "context.method",

@@ -1,7 +1,7 @@
-//! The facts of `file.read` and `file.write`: which paths, where they lead, what happens to them.
+//! The facts of `file.read`, `file.search` and `file.write`: which paths, where they lead, what happens to them.
 //!
 //! The paths are those of `changes`, `arguments.path`, `arguments.paths` and, where none of these
-//! names one, the target's name.
+//! names one, the target's name. A search names the directory it looks below, and no file.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ pub(super) fn look(
 /// making them absolute ([`normalised`]).
 pub fn paths_of(action: &Value) -> Vec<&str> {
     let mut all: Vec<&str> = match text(action, "/kind") {
-        "file.read" | "file.write" => written(action),
+        "file.read" | "file.search" | "file.write" => written(action),
         _ => Vec::new(),
     };
     all.extend(action.pointer("/context/cwd").and_then(Value::as_str));

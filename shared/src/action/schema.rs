@@ -9,11 +9,12 @@ use super::{ActionError, contents, exec, reserved};
 use crate::json::MAX_INTEGER;
 
 /// The kinds that are known; users have kinds of their own as well.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 14] = [
     "access.grant",
     "data.export",
     "exec.run",
     "file.read",
+    "file.search",
     "file.write",
     "http.request",
     "infra.apply",
@@ -22,6 +23,7 @@ pub const KINDS: [&str; 12] = [
     "model.deploy",
     "policy.change",
     "sql.exec",
+    "tool.call",
 ];
 
 /// How long a kind, the kind of a target and the name of a claim may be, in bytes.

@@ -9,13 +9,15 @@ use super::plan::{Bubble, Told, Why};
 use crate::console::model::Tier;
 
 /// The kinds that are called by their name; all others are the agent's own words.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 14] = [
     "exec.run",
     "file.read",
+    "file.search",
     "file.write",
     "sql.exec",
     "http.request",
     "mcp.call",
+    "tool.call",
     "data.export",
     "infra.apply",
     "key.rotate",

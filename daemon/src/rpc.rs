@@ -16,6 +16,7 @@ use crate::socket::{CallLimits, ConnectionCap, Refusals, Sockets, incoming, serv
 
 mod agent;
 mod encode;
+mod explain;
 mod online;
 mod review;
 mod runs;

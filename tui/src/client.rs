@@ -11,6 +11,7 @@ use countersign_client::place::Place;
 use countersign_client::refusal::{Failure, classify};
 use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::Digest;
+use countersign_shared::explanation::Explanation;
 use countersign_shared::id::RequestId;
 use countersign_shared::wire::pb;
 use tonic::transport::Channel;
@@ -224,6 +225,16 @@ impl Client {
         } else {
             Err(AnswerError { field: "index" }.into())
         }
+    }
+
+    /// Asks why a request is where it is, by its id or a prefix; returns the full id as well.
+    pub async fn explain(&mut self, id: &str) -> Result<(String, Explanation), ClientError> {
+        let request = pb::ExplainRequest { id: id.to_owned() };
+        let answer = soon(self.calls.explain(request)).await?;
+        let explanation = serde_json::from_slice(&answer.explanation).map_err(|_| AnswerError {
+            field: "explanation",
+        })?;
+        Ok((answer.id, explanation))
     }
 
     /// Returns the rules in force.

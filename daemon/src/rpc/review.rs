@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
 use super::wire::review_service_server::ReviewService;
-use super::{Desk, encode, status};
+use super::{Desk, encode, explain, status};
 use crate::engine::{ActKind, Call, Change, Emergency, Snapshot, View};
 use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
@@ -463,6 +463,19 @@ impl ReviewService for Reviewers {
             vkey,
             held_by_reviewers: said(&self.desk.held_by_reviewers),
             held_by_agents: said(&self.desk.held_by_agents),
+        }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        super::peer(&request)?;
+        let view = self.view(&request.into_inner().id).await?;
+        let explanation = explain::explain(&view, &self.desk.rules())?;
+        Ok(Response::new(pb::ExplainResponse {
+            id: view.request.id().to_string(),
+            explanation,
         }))
     }
 

@@ -89,6 +89,9 @@ struct InitArguments {
     /// The account the daemon runs as in system mode.
     #[arg(long, value_name = "ACCOUNT")]
     daemon_user: Option<String>,
+    /// Write no policy: then everything is held until somebody approves it.
+    #[arg(long)]
+    no_policy: bool,
 }
 
 fn mode(text: &str) -> Result<Mode, &'static str> {
@@ -142,6 +145,7 @@ fn make_home(home: Option<&Path>, options: &InitArguments) -> anyhow::Result<()>
         user: options.user.clone(),
         key: key.trim().to_owned(),
         daemon_user: options.daemon_user.clone(),
+        policy: !options.no_policy,
     })?;
     let mut lines = String::new();
     for path in &made.paths {

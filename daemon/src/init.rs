@@ -1,4 +1,4 @@
-//! `init`: makes a home with its keys and its first reviewer, once.
+//! `init`: makes a home with its keys, its first reviewer and the policy one begins with, once.
 //!
 //! Nothing that exists is changed: the first thing found is named and refused. `countersign.toml`
 //! comes last, so that a home whose making was cut short does not look whole.
@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use countersign_policy::starter;
 use countersign_shared::home::{Layout, Mode};
 use countersign_shared::id::RequestId;
 use countersign_shared::log::note::{KeyError, SignerKey};
@@ -100,6 +101,8 @@ pub struct Options {
     pub key: String,
     /// The account the daemon runs as; `None` is our own. Naming another needs root.
     pub daemon_user: Option<String>,
+    /// Whether the policy one begins with is written. Without any, everything is held.
+    pub policy: bool,
 }
 
 /// What was made.
@@ -174,6 +177,10 @@ pub fn init(options: &Options) -> Result<Made, InitError> {
     } else {
         0o644
     };
+    if options.policy {
+        let policy = layout.policy_dir().join(starter::NAME);
+        maker.file(&policy, starter::POLICY.as_bytes(), public)?;
+    }
     maker.file(&layout.log_key(), &*seed, 0o600)?;
     maker.file(&layout.mask_key(), &*mask, 0o600)?;
     maker.file(&layout.log_vkey(), format!("{vkey}\n").as_bytes(), public)?;
@@ -358,6 +365,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, load_roster};
     use crate::home::Home;
+    use crate::rules::Rules;
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti mika";
@@ -370,6 +378,7 @@ mod tests {
             user: Accounts.by_uid(us()).unwrap().unwrap().name,
             key: format!("{KEY}\n"),
             daemon_user: None,
+            policy: true,
         }
     }
 
@@ -395,6 +404,27 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_one_begins_with_loads_and_is_written_unless_it_is_not_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        for (mode, bits) in [(Mode::User, 0o600), (Mode::System, 0o644)] {
+            let options = options(&directory.path().join(format!("{mode:?}")), mode);
+            let made = init(&options).unwrap();
+            let file = options.layout.policy_dir().join(starter::NAME);
+            assert!(made.paths.contains(&file));
+            assert_eq!(fs::read_to_string(&file).unwrap(), starter::POLICY);
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, bits);
+            let config = Config::load(&options.layout).unwrap();
+            let rules = Rules::load(&options.layout, &config).unwrap();
+            assert!(rules.policies.len() > 10, "{mode:?}");
+        }
+        let mut without = options(&directory.path().join("without"), Mode::User);
+        without.policy = false;
+        init(&without).unwrap();
+        let left = fs::read_dir(without.layout.policy_dir()).unwrap().count();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
     fn nothing_that_exists_is_changed() {
         let directory = tempfile::tempdir().unwrap();
         let options = options(&directory.path().join("h"), Mode::User);
@@ -408,7 +438,7 @@ mod tests {
         ] {
             fs::remove_file(file).unwrap();
         }
-        fs::remove_dir(options.layout.policy_dir()).unwrap();
+        fs::remove_dir_all(options.layout.policy_dir()).unwrap();
         let error = init(&options).unwrap_err();
         assert!(error.to_string().contains("log.key"), "{error}");
         assert_eq!(fs::read(options.layout.log_key()).unwrap(), before);
@@ -450,6 +480,7 @@ mod tests {
             options.layout.state_dir().to_path_buf(),
             options.layout.log_key(),
             options.layout.policy_dir(),
+            options.layout.policy_dir().join(starter::NAME),
         ] {
             assert_eq!(fs::metadata(path).unwrap().uid(), daemon);
         }

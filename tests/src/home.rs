@@ -1,7 +1,8 @@
 //! An installation in user mode for one test: a directory, a key, a daemon.
 //!
 //! Requester and reviewer are one OS user, so approvals are self-attested. The reviewer's key has no
-//! passphrase, which `countersign init` would refuse; the daemon's own `init` does not look.
+//! passphrase, which `countersign init` would refuse; the daemon's own `init` does not look. There is
+//! no policy, so that everything is held, unless a test writes one.
 
 use std::fs;
 use std::io::Write as _;
@@ -55,12 +56,39 @@ impl Home {
         home
     }
 
+    /// As [`Home::with`], with a policy: the text of a file of Cedar.
+    ///
+    /// # Panics
+    /// When that cannot be done.
+    #[track_caller]
+    pub fn with_policy(more: &str, policy: &str) -> Self {
+        let mut home = Self::stopped(more);
+        home.write_policy(policy);
+        home.start();
+        home
+    }
+
     /// As [`Home::with`], but no daemon is started.
     ///
     /// # Panics
     /// When that cannot be done.
     #[track_caller]
     pub fn stopped(more: &str) -> Self {
+        Self::made(more, &["--no-policy"])
+    }
+
+    /// Makes an installation as `init` does without further options, with the policy one begins with;
+    /// no daemon is started.
+    ///
+    /// # Panics
+    /// When that cannot be done.
+    #[track_caller]
+    pub fn begun() -> Self {
+        Self::made("", &[])
+    }
+
+    #[track_caller]
+    fn made(more: &str, options: &[&str]) -> Self {
         let home = Self {
             directory: tempfile::tempdir().expect("a directory"),
             daemon: None,
@@ -78,6 +106,7 @@ impl Home {
             "--user",
             &account,
         ]);
+        init.args(options);
         run(init.arg("--key").arg(public)).expect_code(0);
         home.configure("[default_requirement]\nassurance = \"file\"\n");
         home.configure(more);
@@ -120,6 +149,15 @@ impl Home {
         let path = self.path().join("countersign.toml");
         let mut file = options.append(true).open(path).expect("the configuration");
         file.write_all(text.as_bytes()).expect("to write");
+    }
+
+    /// Makes this text the one policy file; a running daemon is not told.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[track_caller]
+    pub fn write_policy(&self, text: &str) {
+        fs::write(self.path().join("policy/test.cedar"), text).expect("to write");
     }
 
     /// Returns a program of ours with this home and an environment of its own.

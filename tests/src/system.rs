@@ -50,7 +50,7 @@ pub enum Who {
     OtherBot,
     /// The person in the roster.
     Mika,
-    /// A member of the reviewers' group who is not in the roster.
+    /// A member of the reviewers' group who is not in the roster, unless a test enrolls them.
     Noor,
 }
 
@@ -165,7 +165,14 @@ impl System {
             chown(&own, Some(uid), Some(uid)).expect("an owner");
         }
         let mut init = self.bare(DAEMON, Who::Mika);
-        init.args(["init", "--mode", "system", "--reviewer", REVIEWER]);
+        init.args([
+            "init",
+            "--mode",
+            "system",
+            "--reviewer",
+            REVIEWER,
+            "--no-policy",
+        ]);
         init.args([
             "--user",
             &self.name(Who::Mika),
@@ -185,6 +192,44 @@ impl System {
         )
         .expect("a string takes it");
         fs::write(&config, text).expect("to write");
+    }
+
+    /// Makes these the people of the roster, each in one group; a running daemon is not told.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[track_caller]
+    pub fn enroll(&self, people: &[(Who, &str)]) {
+        let mut text = String::new();
+        for (who, group) in people {
+            let (name, user) = (Self::reviewer(*who), self.name(*who));
+            let public = fs::read_to_string(self.key(*who).with_extension("pub")).expect("a key");
+            writeln!(
+                text,
+                "[[reviewer]]\nname = \"{name}\"\nuser = \"{user}\"\ngroups = [\"{group}\"]\n\
+                 keys = [\"{}\"]",
+                public.trim()
+            )
+            .expect("a string takes it");
+        }
+        fs::write(self.path().join("reviewers.toml"), text).expect("to write");
+    }
+
+    /// Returns the name that a reviewer has in the roster.
+    pub const fn reviewer(who: Who) -> &'static str {
+        match who {
+            Who::Noor => "noor@example.org",
+            Who::Mika | Who::Daemon | Who::Bot | Who::OtherBot => REVIEWER,
+        }
+    }
+
+    /// Makes this text the one policy file; a running daemon is not told.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[track_caller]
+    pub fn write_policy(&self, text: &str) {
+        fs::write(self.path().join("policy/test.cedar"), text).expect("to write");
     }
 
     /// Returns the directory that everything of this test lies in.

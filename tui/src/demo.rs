@@ -202,6 +202,8 @@ impl Stage {
                 "you@demo",
                 "--user",
                 &account,
+                // There is something to see only where people are asked.
+                "--no-policy",
             ])
             .arg("--key")
             .arg(&public)

@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// The account the daemon runs as in system mode.
     #[arg(long, value_name = "ACCOUNT")]
     daemon_user: Option<String>,
+    /// Write no policy: then everything is held until somebody approves it.
+    #[arg(long)]
+    no_policy: bool,
 }
 
 fn mode(text: &str) -> Result<Mode, &'static str> {
@@ -92,6 +95,9 @@ pub(super) fn init(home: Option<&Path>, arguments: &Arguments, key: Option<&Path
     command.args(["--user", &user]).arg("--key").arg(&public);
     if let Some(daemon_user) = &arguments.daemon_user {
         command.args(["--daemon-user", daemon_user]);
+    }
+    if arguments.no_policy {
+        command.arg("--no-policy");
     }
     let status = command.status().map_err(|error| Trouble::failure(&error))?;
     let done = if status.success() {

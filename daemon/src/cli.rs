@@ -28,6 +28,8 @@ use crate::secrets::Secrets;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 use crate::verify::{self, Trust};
 
+mod policy;
+
 /// The exit code of a check that found something wrong.
 const VERIFICATION_FAILED: u8 = 9;
 
@@ -55,6 +57,9 @@ enum Task {
     Init(InitArguments),
     /// Check the log, every signature in it, and the database; the daemon may go on meanwhile.
     Verify(VerifyArguments),
+    /// Look at policies before they take force.
+    #[command(subcommand)]
+    Policy(policy::Task),
 }
 
 /// What is checked, and against what.
@@ -118,6 +123,7 @@ pub fn main() -> ExitCode {
             make_home(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
         Some(Task::Verify(options)) => check(arguments.home.as_deref(), options),
+        Some(Task::Policy(task)) => policy::run(arguments.home.as_deref(), task),
         None => run(arguments).map(|()| ExitCode::SUCCESS),
     };
     match done {

@@ -16,7 +16,7 @@ use crate::home::{HomeError, read_trusted, shown};
 mod policies;
 mod reviewers;
 
-pub use policies::PolicySources;
+pub use policies::{Candidates, PolicySources};
 pub use reviewers::{load_roster, parse_roster};
 
 /// The longest file that is read, in bytes.
@@ -221,7 +221,11 @@ impl Config {
 
 /// Reads a decisive file as text.
 fn read_text(file: &Path) -> Result<String, ConfigError> {
-    let bytes = read_trusted(file, FILE_LIMIT)?;
+    text_of(file, read_trusted(file, FILE_LIMIT)?)
+}
+
+/// Takes the bytes of a file as text.
+fn text_of(file: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|error| ConfigError::NotText {
         file: file.to_path_buf(),
         offset: error.utf8_error().valid_up_to(),

@@ -18,7 +18,7 @@ use serde_json::json;
 
 mod load;
 
-pub use load::RulesError;
+pub use load::{Ground, RulesError};
 
 /// Everything that decides, as one value. Replaced whole or not at all.
 #[derive(Debug, Clone)]

@@ -19,11 +19,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 mod audit;
 mod debts;
 mod inspect;
+mod past;
 mod requests;
 mod schema;
 
 pub use audit::{LogTail, Proofs};
 pub use inspect::{Inspection, RawHead, RawLeaf, RawRequest};
+pub use past::Asked;
 
 /// How long the start waits for another program that holds the database.
 const PATIENCE: Duration = Duration::from_secs(5);

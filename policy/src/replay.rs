@@ -11,7 +11,7 @@ use std::thread;
 use countersign_shared::machine::PolicyOutcome;
 use countersign_shared::requirement::Requirement;
 use countersign_shared::text::{Printable, Untrusted};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::facts::Facts;
 use crate::judge::Judgement;
@@ -97,6 +97,42 @@ pub struct Replayed {
     pub more: usize,
     /// Whether a thread ended before its time: then nothing of this counts.
     pub broken: bool,
+}
+
+impl Replayed {
+    /// Returns all of it as JSON: counts, and the changes that were kept.
+    pub fn to_json(&self) -> Value {
+        let counts: Vec<Value> = self
+            .counts
+            .iter()
+            .map(|((was, becomes), count)| {
+                json!({ "was": was.word(), "becomes": becomes.word(), "count": count })
+            })
+            .collect();
+        let changes: Vec<Value> = self
+            .changes
+            .iter()
+            .map(|change| {
+                json!({
+                    "id": change.id,
+                    "what": change.what.as_str(),
+                    "was": change.was.word(),
+                    "becomes": change.becomes.word(),
+                    "how": change.how,
+                })
+            })
+            .collect();
+        json!({
+            "schema": 1,
+            "requests": self.requests,
+            "same": self.same,
+            "without_facts": self.without_facts,
+            "counts": counts,
+            "changes": changes,
+            "more": self.more,
+            "broken": self.broken,
+        })
+    }
 }
 
 impl Policies {
@@ -297,6 +333,11 @@ mod tests {
              \x20      1  without facts to judge by\n\
              \x20      4  requests"
         );
+        let json = replayed.to_json();
+        assert_eq!((&json["requests"], &json["same"]), (&json!(4), &json!(0)));
+        assert_eq!(json["changes"][2]["how"], "no drops");
+        let fates = ["was", "becomes"].map(|name| json["counts"][1][name].clone());
+        assert_eq!(fates, ["held", "nobody asked"]);
     }
 
     #[test]

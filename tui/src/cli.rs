@@ -18,6 +18,7 @@ mod init;
 mod log;
 mod notify;
 mod output;
+mod policy;
 mod receipt;
 mod reviewer;
 mod show;
@@ -80,6 +81,9 @@ enum Command {
     /// Edit the roster: who may decide.
     #[command(subcommand)]
     Reviewer(reviewer::Command),
+    /// Look at policies before they take force.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Check the whole log: tree, signatures, and that it tells the same as the tables.
     Verify(VerifyArguments),
     /// Check this installation and say what to mend.
@@ -130,6 +134,7 @@ impl Command {
             Self::Show(arguments) => arguments.json,
             Self::Watch(arguments) => arguments.json,
             Self::Log(arguments) => arguments.json,
+            Self::Policy(command) => command.wants_json(),
             Self::Verify(arguments) => arguments.json,
             Self::Reviewer(reviewer::Command::List { json }) | Self::Doctor { json } => *json,
             Self::Demo
@@ -211,6 +216,12 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Reviewer(command)) => {
             reviewer::reviewer(home.as_deref(), &command, key.as_deref())
         }
+        Some(Command::Policy(policy::Command::Explain(arguments))) => {
+            in_session(&find()?, async |session| {
+                policy::explain(session, &arguments).await
+            })
+        }
+        Some(Command::Policy(command)) => policy::policy(home.as_deref(), &command),
         Some(Command::Verify(arguments)) => verify(home, &arguments),
         Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
         Some(Command::Notify(arguments)) => {

@@ -1,10 +1,14 @@
 //! What policies are made of: `policy/*.cedar`, `targets.toml` and `kinds.toml`.
 //!
 //! Files that are not there are empty: then every target is unknown, only the known kinds exist,
-//! and everything is held under the default requirement. What the texts mean is `policy`'s.
+//! and everything is held under the default requirement. What the texts mean is `policy`'s. Files
+//! that are only looked at, such as policies somebody thinks of putting in force, may lie anywhere
+//! and be anybody's ([`Candidates`]); those of a home are trusted after a look at who could change
+//! them, or not at all.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 
 use countersign_policy::catalogue::Catalogue;
 use countersign_policy::kinds::Kinds;
@@ -12,7 +16,7 @@ use countersign_policy::load::PolicyFile;
 use countersign_policy::place::FileError;
 use countersign_shared::home::Layout;
 
-use super::{ConfigError, read_text};
+use super::{ConfigError, FILE_LIMIT, read_text};
 use crate::home::HomeError;
 
 /// How many policy files are read at most.
@@ -35,40 +39,101 @@ impl PolicySources {
     /// # Errors
     /// When a file cannot be trusted, is not text, or is not exactly as it must be.
     pub fn load(layout: &Layout) -> Result<Self, ConfigError> {
-        let catalogue = match optional(&layout.targets_file())? {
+        Candidates::default().load(layout)
+    }
+}
+
+/// Files that stand in for those of a home while they are looked at. None of them takes force.
+#[derive(Debug, Clone, Default)]
+pub struct Candidates {
+    /// The directory of the policies and their cases.
+    pub policy: Option<PathBuf>,
+    /// The catalogue.
+    pub targets: Option<PathBuf>,
+    /// The kinds.
+    pub kinds: Option<PathBuf>,
+}
+
+impl Candidates {
+    /// Reads the policies of a home, with these files in place of its own.
+    ///
+    /// # Errors
+    /// When a file is not there, is not text, or is not exactly as it must be; of the home's own
+    /// files, also when they cannot be trusted.
+    pub fn load(&self, layout: &Layout) -> Result<PolicySources, ConfigError> {
+        let (targets, kinds) = (layout.targets_file(), layout.kinds_file());
+        let catalogue = match one(self.targets.as_deref(), &targets)? {
             None => Catalogue::default(),
-            Some(text) => Catalogue::parse(&name(&layout.targets_file()), &text)
-                .map_err(|errors| wrong(&errors))?,
-        };
-        let kinds = match optional(&layout.kinds_file())? {
-            None => Kinds::known(),
-            Some(text) => {
-                Kinds::parse(&name(&layout.kinds_file()), &text).map_err(|errors| wrong(&errors))?
+            Some((name, text)) => {
+                Catalogue::parse(&name, &text).map_err(|errors| wrong(&errors))?
             }
         };
-        Ok(Self {
-            files: files(&layout.policy_dir())?,
+        let kinds = match one(self.kinds.as_deref(), &kinds)? {
+            None => Kinds::known(),
+            Some((name, text)) => Kinds::parse(&name, &text).map_err(|errors| wrong(&errors))?,
+        };
+        Ok(PolicySources {
+            files: self.texts(layout, ".cedar")?,
             catalogue,
             kinds,
         })
     }
+
+    /// Reads the files of cases beside the policies, sorted by name: each name with its text.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn cases(&self, layout: &Layout) -> Result<Vec<PolicyFile>, ConfigError> {
+        self.texts(layout, ".test.toml")
+    }
+
+    /// Reads the files of the policies' directory whose names end so.
+    fn texts(&self, layout: &Layout, ending: &str) -> Result<Vec<PolicyFile>, ConfigError> {
+        match &self.policy {
+            Some(directory) => texts(directory, &shown(directory), ending, read_any),
+            None => {
+                let directory = layout.policy_dir();
+                match texts(&directory, "policy", ending, read_text) {
+                    Err(ConfigError::Home(HomeError::Read { path, source }))
+                        if path == directory && source.kind() == ErrorKind::NotFound =>
+                    {
+                        Ok(Vec::new())
+                    }
+                    other => other,
+                }
+            }
+        }
+    }
 }
 
-/// Reads all policy files of a directory, sorted by name.
-fn files(directory: &Path) -> Result<Vec<PolicyFile>, ConfigError> {
+/// Reads the file that was given, which has to be there, or the home's own, which does not; returns
+/// its name as errors give it, and its text.
+fn one(given: Option<&Path>, own: &Path) -> Result<Option<(String, String)>, ConfigError> {
+    match given {
+        Some(file) => Ok(Some((shown(file), read_any(file)?))),
+        None => Ok(optional(own)?.map(|text| (name(own), text))),
+    }
+}
+
+/// Reads the files of a directory whose names end so, sorted by name.
+fn texts(
+    directory: &Path,
+    called: &str,
+    ending: &str,
+    read: impl Fn(&Path) -> Result<String, ConfigError>,
+) -> Result<Vec<PolicyFile>, ConfigError> {
     let failed = |source| {
         let path = directory.to_path_buf();
         ConfigError::Home(HomeError::Read { path, source })
     };
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
     let mut files = Vec::new();
-    for entry in entries {
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.extension() != Some(OsStr::new("cedar")) {
+        let ends = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().ends_with(ending.as_bytes()));
+        // A name that is all ending is hidden: an editor's, or nobody's.
+        if !ends || path.file_name() == Some(OsStr::new(ending)) {
             continue;
         }
         if files.len() == MOST_FILES {
@@ -78,12 +143,40 @@ fn files(directory: &Path) -> Result<Vec<PolicyFile>, ConfigError> {
             });
         }
         files.push(PolicyFile {
-            text: read_text(&path)?,
-            name: format!("policy/{}", name(&path)),
+            text: read(&path)?,
+            name: format!("{called}/{}", name(&path)),
         });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
+}
+
+/// Reads a file that decides nothing, whosever it is.
+fn read_any(file: &Path) -> Result<String, ConfigError> {
+    let failed = |source| {
+        let path = file.to_path_buf();
+        ConfigError::Home(HomeError::Read { path, source })
+    };
+    let opened = std::fs::File::open(file).map_err(failed)?;
+    let metadata = opened.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(HomeError::NotAFile(file.to_path_buf()).into());
+    }
+    let most = u64::try_from(FILE_LIMIT).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    opened
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() > FILE_LIMIT {
+        return Err(HomeError::TooLarge {
+            path: file.to_path_buf(),
+            found: metadata.len(),
+            limit: FILE_LIMIT,
+        }
+        .into());
+    }
+    super::text_of(file, bytes)
 }
 
 fn optional(file: &Path) -> Result<Option<String>, ConfigError> {
@@ -97,7 +190,12 @@ fn optional(file: &Path) -> Result<Option<String>, ConfigError> {
 /// Returns the name of a file, harmless to show.
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
-    name.to_string_lossy().escape_debug().to_string()
+    shown(Path::new(name))
+}
+
+/// Returns a path, harmless to show.
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
 }
 
 fn wrong(errors: &[FileError]) -> ConfigError {
@@ -106,7 +204,7 @@ fn wrong(errors: &[FileError]) -> ConfigError {
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>()
-            .join("; "),
+            .join("\n"),
     )
 }
 
@@ -149,6 +247,46 @@ mod tests {
         assert_eq!(names, ["policy/a.cedar", "policy/b.cedar"]);
         std::os::unix::fs::symlink("a.cedar", directory.join("c.cedar")).unwrap();
         assert!(PolicySources::load(&layout).is_err(), "a link was followed");
+    }
+
+    #[test]
+    fn what_is_only_looked_at_may_lie_anywhere_and_has_to_be_there() {
+        let (_directory, layout) = home();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let policy = elsewhere.path().join("next");
+        std::fs::create_dir(&policy).unwrap();
+        for name in ["a.cedar", "a.test.toml", ".cedar", ".test.toml", "b.toml"] {
+            std::fs::write(policy.join(name), "").unwrap();
+        }
+        let candidates = Candidates {
+            policy: Some(policy.clone()),
+            ..Candidates::default()
+        };
+        let names = |files: Vec<PolicyFile>| -> Vec<String> {
+            files.into_iter().map(|file| file.name).collect()
+        };
+        let name = |name: &str| vec![format!("{}/{name}", policy.display())];
+        let loaded = candidates.load(&layout).unwrap().files;
+        assert_eq!(names(loaded), name("a.cedar"));
+        let cases = candidates.cases(&layout).unwrap();
+        assert_eq!(names(cases), name("a.test.toml"));
+        assert!(Candidates::default().cases(&layout).unwrap().is_empty());
+        for candidates in [
+            Candidates {
+                policy: Some(elsewhere.path().join("nowhere")),
+                ..Candidates::default()
+            },
+            Candidates {
+                targets: Some(elsewhere.path().join("nowhere")),
+                ..Candidates::default()
+            },
+            Candidates {
+                kinds: Some(policy),
+                ..Candidates::default()
+            },
+        ] {
+            assert!(candidates.load(&layout).is_err(), "{candidates:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,10 @@ use super::Rules;
 use crate::config::{self, BreakGlass, Config, ConfigError, PolicySources};
 use crate::identity::{AccountError, Accounts};
 
+mod ground;
+
+pub use ground::Ground;
+
 /// The operator's files do not make rules.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
@@ -132,14 +136,7 @@ impl Rules {
         let sources = PolicySources::load(layout)?;
         let uid_of = |user: &str| Ok(Accounts.by_name(user)?.map(|account| account.uid));
         let members = members(&mut roster, uid_of, lack)?;
-        let limits = match &config.limits {
-            None => Limits::default(),
-            Some(table) => {
-                Limits::deserialize(table.clone()).map_err(|error| RulesError::Limits {
-                    problem: error.to_string(),
-                })?
-            }
-        };
+        let limits = limits(config)?;
         let default_requirement = requirement(config, &limits, &members, lack)?;
         let break_glass = break_glass(&config.break_glass, &members, lack)?;
         let decisive = json!({
@@ -151,6 +148,16 @@ impl Rules {
         rules.break_glass = break_glass;
         check_size(&rules)?;
         Ok(rules)
+    }
+}
+
+/// Reads the table `[limits]`.
+fn limits(config: &Config) -> Result<Limits, RulesError> {
+    match &config.limits {
+        None => Ok(Limits::default()),
+        Some(table) => Limits::deserialize(table.clone()).map_err(|error| RulesError::Limits {
+            problem: error.to_string(),
+        }),
     }
 }
 

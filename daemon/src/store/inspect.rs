@@ -117,6 +117,10 @@ impl Store {
 }
 
 impl Inspection {
+    pub(super) const fn connection(&self) -> &rusqlite::Connection {
+        &self.0.conn
+    }
+
     /// Lets SQLite check its file; returns what it complains about first.
     pub fn damage(&self) -> Result<Option<String>, StoreError> {
         let verdict: String = self

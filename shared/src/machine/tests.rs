@@ -17,4 +17,5 @@ mod reach;
 mod replay;
 mod rules;
 mod table;
+mod who;
 mod world;

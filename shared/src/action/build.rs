@@ -4,6 +4,7 @@
 //! the schema, so what it returns is accepted by the daemon with the same limits.
 
 use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 
 use super::{Access, Action, ActionError, Contents, Program};
@@ -75,7 +76,8 @@ pub struct Change {
 }
 
 /// Data that would be touched, as far as the agent can tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DataUse {
     /// The name of the data set or table.
     pub name: String,

@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::object::Placed;
 use super::{ActionError, contents, exec, reserved};
-use crate::json::MAX_INTEGER;
+use crate::json::{self, MAX_INTEGER};
 
 /// The kinds that are known; users have kinds of their own as well.
 pub const KINDS: [&str; 14] = [
@@ -30,6 +31,9 @@ pub const KINDS: [&str; 14] = [
 const WORD_BYTES: usize = 64;
 /// How long names of targets, paths and classifications may be, in bytes (Linux's `PATH_MAX`).
 const NAME_BYTES: usize = 4096;
+/// How many bytes one element of `data` may take in RFC 8785 form: the log repeats it in an entry
+/// once the action ran, and escapes would let three names outgrow one.
+const DATA_BYTES: usize = 16 * 1024;
 
 /// Which of the two forms of an action is at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,8 @@ pub(crate) enum Form {
 }
 
 /// What is done to data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Looked at by the agent.
     Read,
@@ -191,6 +196,14 @@ fn data_use(placed: &Placed<'_>) -> Result<(), ActionError> {
         if !count.is_some_and(|count| (0..=MAX_INTEGER).contains(&count)) {
             return Err(records.bad_value("a number of records, or null"));
         }
+    }
+    let found = json::canonical_value(placed.value)?.len();
+    if found > DATA_BYTES {
+        return Err(ActionError::Length {
+            at: placed.at.clone(),
+            limit: DATA_BYTES,
+            found,
+        });
     }
     Ok(())
 }

@@ -167,6 +167,7 @@ fn a_value_that_is_not_acceptable_is_named() {
         ("/data/0/access", json!("steal"), "bad-value"),
         ("/data/0/records", json!(-1), "bad-value"),
         ("/data/0/records", json!(1.5), "bad-value"),
+        ("/data/0/name", json!("\u{1}".repeat(4096)), "too-long"),
         ("/context/environment", json!({"": "x"}), "bad-value"),
         ("/context/environment", json!({"A=B": "x"}), "bad-value"),
         ("/context/environment/PGHOST", json!(1), "wrong-type"),

@@ -162,10 +162,17 @@ impl Catalogue {
     /// Returns what the operator says of a data set or table, whatever kind it is listed under of
     /// `data`, `dataset` and `table`.
     pub fn classification_of_data(&self, name: &str) -> &str {
+        self.listed_classification(name).unwrap_or(UNKNOWN)
+    }
+
+    /// Returns the same where the operator says it; nothing for data that is not listed, or is
+    /// listed without a classification.
+    pub fn listed_classification(&self, name: &str) -> Option<&str> {
         ["data", "dataset", "table"]
             .into_iter()
             .find_map(|kind| self.find(kind, name))
-            .map_or(UNKNOWN, |target| target.classification.as_str())
+            .map(|target| target.classification.as_str())
+            .filter(|classification| *classification != UNKNOWN)
     }
 
     /// Returns all of them, sorted by kind and name.

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::rules::Rules;
 use crate::store::{LogTail, Store};
 
+mod accessing;
 mod batch;
 mod boot;
 mod call;
@@ -468,6 +469,7 @@ impl Engine {
             now: self.now(),
             sync: self.clock.sync(),
             separation: self.separation,
+            policies: Arc::clone(&self.rules.policies),
         }
     }
 }

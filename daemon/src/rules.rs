@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+#[cfg(test)]
+use countersign_policy::catalogue::Catalogue;
 use countersign_policy::load::Policies;
 use countersign_shared::digest::Digest;
 use countersign_shared::json;
@@ -145,6 +147,13 @@ impl Rules {
         self.policies = Arc::new(Self::no_policies(self.mode, &self.members, requirement));
     }
 
+    /// Puts targets into the catalogue, and leaves the digest as it is.
+    pub(crate) fn list_in_test(&mut self, targets: &str) {
+        let catalogue = Catalogue::parse("targets.toml", targets).unwrap();
+        let default = self.policies.default_requirement().clone();
+        self.policies = Arc::new(Self::policies(self.mode, &self.members, default, catalogue));
+    }
+
     /// Judges an action of nobody in particular; returns its facts and what policy says.
     pub(crate) fn judge_in_test(
         &self,
@@ -178,11 +187,20 @@ impl Rules {
     }
 
     fn no_policies(mode: Mode, members: &[Member], default: Requirement) -> Policies {
+        Self::policies(mode, members, default, Catalogue::default())
+    }
+
+    fn policies(
+        mode: Mode,
+        members: &[Member],
+        default: Requirement,
+        catalogue: Catalogue,
+    ) -> Policies {
         use countersign_policy::load::{Lack, People, Sources};
 
         Policies::load(Sources {
             files: &[],
-            catalogue: countersign_policy::catalogue::Catalogue::default(),
+            catalogue,
             kinds: countersign_policy::kinds::Kinds::known(),
             default,
             people: People {

@@ -95,7 +95,7 @@ impl StoreError {
         move |source| Self::Sql { action, source }
     }
 
-    fn row(what: impl Into<String>) -> Self {
+    pub(crate) fn row(what: impl Into<String>) -> Self {
         Self::Row { what: what.into() }
     }
 }

@@ -11,6 +11,7 @@ use countersign_shared::display;
 use countersign_shared::document::{Document, Intake};
 use countersign_shared::id::RequestId;
 use countersign_shared::json;
+use countersign_shared::log::accessed::DataAccessed;
 use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::log::entry::{Actor, ActorKind, Body, Entry, LogEvent, Separation, Sync};
 use countersign_shared::log::note::{SignerKey, VerifierKey};
@@ -291,8 +292,18 @@ impl Fixture {
         self.happen(id, &actor, Event::Opened { reviewer, display });
     }
 
-    /// Redeems, starts and ends.
+    /// Lets an approved action run, and tells of its data as its document lists it.
     pub(crate) fn run(&mut self, id: RequestId, outcome: RunOutcome) {
+        self.run_untold(id, outcome);
+        let document = Document::read(&self.documents[&id]).unwrap();
+        for data in DataAccessed::of(&document, |_| None) {
+            let body = serde_json::to_value(data).unwrap();
+            self.raw(&agent(), Some(id), "data.accessed", &body);
+        }
+    }
+
+    /// Lets an approved action run, and leaves it to the caller to tell of its data.
+    pub(crate) fn run_untold(&mut self, id: RequestId, outcome: RunOutcome) {
         self.later(700);
         let digest = self.machines[&id].digest();
         let until = Deadline::after(&self.now(), Duration::from_secs(60));

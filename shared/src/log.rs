@@ -9,11 +9,13 @@
 //! | [`receipt`] | C2SP `tlog-proof`: one entry is under one head |
 //! | [`keeper`] | what a client remembers, so that a log cannot show it two histories |
 //! | [`entry`] | what the leaves say |
+//! | [`accessed`] | which data an action touched, for its entry |
 //! | [`replay`] | runs the entries through the request machine again, and judges every signature |
 //!
 //! Nothing here stores, sends or draws random numbers. The daemon keeps the nodes that
 //! [`tree::Frontier::push`] completes and hands them back when a proof is made.
 
+pub mod accessed;
 pub mod checkpoint;
 pub mod entry;
 pub mod keeper;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use countersign_policy::load::Policies;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Actor, Body, Entry, LogEvent, Separation, Sync};
 use countersign_shared::machine::{Effect, Event, Request};
@@ -58,6 +59,8 @@ pub(super) struct Scene {
     pub(super) now: Moment,
     pub(super) sync: Sync,
     pub(super) separation: Separation,
+    /// The policies in force, for what the operator says of data.
+    pub(super) policies: Arc<Policies>,
 }
 
 /// The copies and the log's edge of one step; the edge alone of a batch.
@@ -138,7 +141,11 @@ impl Step {
                     | Effect::Kill => changed.effects.push(effect),
                 }
             }
+            let ran = event.says_it_ran();
             let at = self.append(store, scene, actor.clone(), Some(id), Body::Request(event))?;
+            if ran {
+                self.tell_of_data(store, scene, id)?;
+            }
             if moved && let Some(changed) = self.changed.get_mut(&id) {
                 changed.entry = at;
             }

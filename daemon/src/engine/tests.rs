@@ -10,6 +10,7 @@ use countersign_shared::statement::Verdict as Said;
 
 use super::*;
 
+mod accessing;
 mod crash;
 mod decisions;
 mod emergencies;

@@ -1,7 +1,7 @@
 //! The log's side of the database: appending leaves, and reading what proofs are made of.
 
 use countersign_shared::id::RequestId;
-use countersign_shared::log::entry::{Body, Entry, EntryError};
+use countersign_shared::log::entry::{Body, Entry, EntryError, LogEvent};
 use countersign_shared::log::proof::{self, ProveError};
 use countersign_shared::log::tree::{Frontier, Hash, last_leaf, leaf_hash};
 use countersign_shared::machine::State;
@@ -158,6 +158,23 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Tells whether an entry says which data the action of a request touched.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub fn has_told_of_data(&self, id: RequestId) -> Result<bool, StoreError> {
+        let mut found = Ok(false);
+        self.each_entry_of(id, |at, data| {
+            found = match Entry::read(data) {
+                Ok(entry) => Ok(matches!(entry.body, Body::Log(LogEvent::DataAccessed(_)))),
+                Err(error) => Err(StoreError::row(format!("entry {at}: {error}"))),
+            };
+            matches!(found, Ok(false))
+        })?;
+        found
     }
 
     /// Returns the index of the entry that brought a request into the state it is in.

@@ -4,6 +4,7 @@
 use countersign_shared::digest::Digest;
 use countersign_shared::display::{self, Rendering};
 use countersign_shared::document::Document;
+use countersign_shared::log::accessed::DataAccessed;
 use countersign_shared::log::replay::Life;
 use countersign_shared::machine::Decision;
 use countersign_shared::statement::{Requester, Statement};
@@ -38,7 +39,7 @@ pub(super) fn check(life: &Life, bytes: &[u8], origin: &str, report: &mut Report
         if !is {
             report.found(
                 place,
-                format!("the `{part}` of its document is not as received"),
+                format!("the `{part}` of its document is not as the log has it"),
             );
         }
     };
@@ -50,6 +51,9 @@ pub(super) fn check(life: &Life, bytes: &[u8], origin: &str, report: &mut Report
         "requirement",
         *document.requirement() == json!(received.requirement),
     );
+    let told = !life.request.state().may_have_run()
+        || DataAccessed::are_those_of(&document, &life.accessed);
+    differs("action.data", told || life.broken);
     let card = Card::of(&document);
     differs("requester", card.uid == received.side.uid);
     match display::render(bytes) {

@@ -424,13 +424,56 @@ fn an_approval_made_up_with_the_stolen_log_key_is_found() {
     let decided = copy.position(0, is_decision);
     let mut entries = copy.entries();
     entries.remove(decided);
-    for (at, bytes) in entries.iter_mut().enumerate().skip(decided) {
+    copy.resign(&renumbered(&entries));
+    copy.expect(&format!("entry {decided}: "), "takes no `request.approved`");
+}
+
+#[test]
+fn data_told_otherwise_or_not_at_all_with_the_stolen_log_key_is_found() {
+    let is_told = |entry: &Entry| entry.body.entry_type() == "data.accessed";
+    // Nothing that a person signed about the same request comes later.
+    let copy = Copy::new();
+    let at = copy.position(2, is_told);
+    copy.edit(at, |entry| {
+        entry["body"]["data"][0]["name"] = "lines".into();
+    });
+    copy.expect("request req_", "the `action.data` of its document");
+
+    let copy = Copy::new();
+    copy.edit(at, |entry| entry["body"]["agent"] = Value::Null);
+    copy.expect("request req_", "the `action.data` of its document");
+
+    let copy = Copy::new();
+    let mut entries = copy.entries();
+    entries.remove(at);
+    copy.resign(&renumbered(&entries));
+    copy.expect("request req_", "the `action.data` of its document");
+
+    let copy = Copy::new();
+    let mut entries = copy.entries();
+    entries.swap(at - 1, at);
+    copy.resign(&renumbered(&entries));
+    copy.expect(
+        &format!("entry {}: ", at - 1),
+        "does not stand right behind the entry that says the action ran",
+    );
+
+    let copy = Copy::new();
+    copy.edit(at, |entry| entry["actor"]["id"] = "uid:1".into());
+    copy.expect(
+        &format!("entry {at}: "),
+        "cannot be brought about by `uid:1`",
+    );
+}
+
+/// Gives each entry the position it stands at.
+fn renumbered(entries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let renumber = |(at, bytes): (usize, &Vec<u8>)| {
         let mut value: Value = serde_json::from_slice(bytes).unwrap();
         value["seq"] = at.into();
-        *bytes = json::canonical(&value).unwrap();
-    }
-    copy.resign(&entries);
-    copy.expect(&format!("entry {decided}: "), "takes no `request.approved`");
+        json::canonical(&value).unwrap()
+    };
+    entries.iter().enumerate().map(renumber).collect()
 }
 
 #[test]

@@ -456,6 +456,9 @@ def fills(seats, people):
     return all(sit(chair, set()) for chair in range(len(chairs)))
 
 
+MAY_HAVE_RUN = ("indeterminate", "succeeded", "failed", "killed", "settled")
+
+
 class Life:
     """One request, from its entries."""
 
@@ -467,6 +470,7 @@ class Life:
         self.yes, self.no, self.via, self.decided_at = [], [], None, None
         self.glass = self.debt = self.redeemed_at = self.executor = self.outcome = self.exit = None
         self.members, self.until, self.permitted = {}, None, None
+        self.told, self.ran = [], None
         force = log.roster_before(first["seq"])
         expect(force is not None and roster_of(log.entries[force])["rules"] == self.received["rules"],
                f"entry {first['seq']}", "was received under other rules than were in force")
@@ -479,7 +483,13 @@ class Life:
     def take(self, entry):
         kind, body, place = entry["type"], entry["body"], f"entry {entry['seq']}"
         word = kind.partition(".")[2]
-        if kind == "policy.evaluated":
+        ran, self.ran = self.ran, None
+        if kind == "data.accessed":
+            expect(ran == (entry["seq"] - 1, entry["time"]) and entry["actor"] == self.first["actor"],
+                   place, "is not the requester's, right behind the entry that says the action ran")
+            self.told.append(body)
+            self.ran = (entry["seq"], entry["time"])
+        elif kind == "policy.evaluated":
             self.permitted = body["outcome"]
             if body["outcome"] == "hold":
                 self.stands("pending", entry)
@@ -518,7 +528,27 @@ class Life:
                 end = body if word == "finished" else body["report"] or {}
                 self.outcome, self.exit = end.get("outcome") or body.get("outcome"), end.get("exit")
                 word = self.outcome if word == "finished" else "settled"
+            if word in MAY_HAVE_RUN and not self.told:
+                self.ran = (entry["seq"], entry["time"])
             self.stands({"started": "running"}.get(word, word), entry)
+
+    def tells_of(self, document):
+        """Whether the entries about the run list the data of the document. What the catalogue
+        said of it is in no document, and a name of the agent that is too long in no entry."""
+        action = document["action"]
+        agent = (action.get("claims") or {}).get("agent")
+        if agent is not None and len(json.dumps(agent, ensure_ascii=False).encode()) > 8192:
+            agent = None
+        left = list(action.get("data") or [])
+        without = lambda data: {key: value for key, value in data.items() if key != "classification"}
+        for body in sorted(self.told, key=lambda body: body["basis"] != "stated"):
+            for data in body["data"]:
+                same = [at for at, other in enumerate(left) if other == data
+                        or body["basis"] == "computed" and without(other) == without(data)]
+                if not same:
+                    return False
+                del left[same[0]]
+        return not left and all(body["agent"] == agent for body in self.told)
 
     def enough(self, entry, place):
         """Whether those who approved are enough, and may."""
@@ -596,6 +626,8 @@ def documents(log, lives):
             if expect("sha256:" + sha256(data) == life.received["digest"], path, "has not the digest that was received"):
                 kept[name] = strict_json(data)
                 expect(kept[name]["id"] == name, path, "is of another request")
+                expect(life.state not in MAY_HAVE_RUN or life.tells_of(kept[name]), path,
+                       "lists other data than the entries about its run")
     directory = os.path.join(root_directory, "documents")
     found = set(os.listdir(directory)) if os.path.isdir(directory) else set()
     expect(found <= {f"{name}.json" for name in lives}, "documents", "has files of other requests")

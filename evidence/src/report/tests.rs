@@ -21,7 +21,7 @@ fn log() -> Fixture {
     log.open(hasty, MIKA);
     log.later(900);
     log.decide(hasty, MIKA, Verdict::Approve, "<script>alert(1)</script>");
-    log.run(hasty, RunOutcome::Succeeded);
+    log.run_untold(hasty, RunOutcome::Succeeded);
     let data = json!([{"name": "<b>crm</b>", "classification": "pii", "access": "export",
                        "records": 48211, "destination": "s3://reports"}]);
     let body = json!({"agent": "etl-3", "basis": "stated", "data": data});

@@ -17,7 +17,7 @@ fn log() -> Fixture {
         });
         log.decide(id, MIKA, Verdict::Approve, "");
         log.decide(id, NOOR, Verdict::Approve, "");
-        log.run(id, outcome);
+        log.run_untold(id, outcome);
         let body = json!({"agent": agent, "basis": "stated", "data": [
             {"name": "crm", "classification": "pii", "access": "export", "records": 100, "destination": destination},
             {"name": "orders", "classification": null, "access": "read", "records": null, "destination": null},
@@ -72,12 +72,9 @@ fn uses_are_counted_by_agent_reviewer_and_destination() {
 #[test]
 fn nothing_is_counted_that_was_only_asked_for_or_lies_outside_of_the_time() {
     let log = log();
-    assert_eq!(
-        usage(&Fixture::story(), By::Data, Period::default())
-            .rows()
-            .count(),
-        0
-    );
+    let mut asked = Fixture::new();
+    asked.ask(Ask::default());
+    assert_eq!(usage(&asked, By::Data, Period::default()).rows().count(), 0);
     let until = Record::read(2, &log.entries[2]).unwrap().time;
     let before = Period {
         from: None,

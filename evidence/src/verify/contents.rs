@@ -7,6 +7,7 @@ use std::path::Path;
 use countersign_shared::digest::Digest;
 use countersign_shared::display;
 use countersign_shared::document::Document;
+use countersign_shared::log::accessed::DataAccessed;
 use countersign_shared::log::replay::Life;
 
 use super::{Report, VerifyError};
@@ -34,7 +35,16 @@ pub(super) fn document(root: &Path, is_pack: bool, life: &Life, report: &mut Rep
         Ok(document) if document.id() != id => {
             return report.found(name, "is of another request");
         }
-        Ok(_) => {}
+        Ok(document) => {
+            let told = !life.request.state().may_have_run()
+                || DataAccessed::are_those_of(&document, &life.accessed);
+            if !told && !life.broken {
+                report.found(
+                    name.clone(),
+                    "lists other data than the entries about its run",
+                );
+            }
+        }
     }
     match display::render(&bytes) {
         Err(error) => report.found(name, format!("cannot be shown: {error}")),

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::accessed::DataAccessed;
 use crate::id::RequestId;
 use crate::json::{self, JsonError};
 use crate::limits::Limits;
@@ -89,7 +90,8 @@ pub struct Actor {
     pub uid: Option<u32>,
 }
 
-/// What an entry says about the log and the daemon themselves.
+/// What an entry says about the log and the daemon themselves, or of a request beside its life:
+/// no state follows from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", content = "body", deny_unknown_fields)]
 pub enum LogEvent {
@@ -140,6 +142,10 @@ pub enum LogEvent {
         /// How many, by the refusal's code.
         counts: std::collections::BTreeMap<String, u64>,
     },
+    /// The action of a request ran and touched data; right after the entry that says it ran, by
+    /// the requester.
+    #[serde(rename = "data.accessed")]
+    DataAccessed(Box<DataAccessed>),
 }
 
 impl LogEvent {
@@ -152,6 +158,7 @@ impl LogEvent {
             Self::ClockJumped { .. } => "clock.jumped",
             Self::RulesRefused { .. } => "rules.refused",
             Self::CallsRefused { .. } => "event.refused",
+            Self::DataAccessed(_) => "data.accessed",
         }
     }
 }
@@ -161,7 +168,7 @@ impl LogEvent {
 pub enum Body {
     /// Something happened to a request, or to all of them.
     Request(Event),
-    /// Something happened to the log or the daemon.
+    /// Something else happened, of which no request's state depends.
     Log(LogEvent),
 }
 
@@ -322,6 +329,7 @@ fn is_log_event(kind: &str) -> bool {
             | "clock.jumped"
             | "rules.refused"
             | "event.refused"
+            | "data.accessed"
     )
 }
 

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::accessed::DataAccessed;
 use super::entry::{Actor, ActorKind, Body, Entry, LogEvent};
 use super::note::VerifierKey;
 use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
@@ -48,6 +49,8 @@ pub struct Life {
     pub agent: Actor,
     /// The wall time of the last entry that changed it.
     pub changed_at: Timestamp,
+    /// What was told of the data that its action touched.
+    pub accessed: Vec<DataAccessed>,
     /// Whether an entry about it did not follow, so that the machine is not to be relied on.
     pub broken: bool,
 }
@@ -106,6 +109,8 @@ pub struct Replay {
     /// Where the requests were received that are no longer held.
     gone: BTreeMap<RequestId, u64>,
     owing: BTreeMap<RequestId, Owing>,
+    /// The request whose run the last entry told of, and when: of its data the next may tell.
+    ran: Option<(RequestId, Moment)>,
     decisions: u64,
     people: BTreeSet<String>,
     witnessed: u64,
@@ -127,6 +132,7 @@ impl Replay {
             lives: BTreeMap::new(),
             gone: BTreeMap::new(),
             owing: BTreeMap::new(),
+            ran: None,
             decisions: 0,
             people: BTreeSet::new(),
             witnessed: 0,
@@ -239,7 +245,9 @@ impl Replay {
         check_first(index, entry)?;
         self.check_time(entry)?;
         self.check_owed(entry)?;
+        let ran = self.ran.take();
         match &entry.body {
+            Body::Log(LogEvent::DataAccessed(data)) => self.data_accessed(entry, data, ran),
             Body::Log(event) => self.log_event(entry, event),
             Body::Request(Event::RulesChanged(change)) => self.rules_changed(entry, change),
             Body::Request(event) => {
@@ -345,8 +353,34 @@ impl Replay {
             | LogEvent::DaemonStopped {}
             | LogEvent::ClockJumped { .. }
             | LogEvent::RulesRefused { .. }
-            | LogEvent::CallsRefused { .. } => Ok(()),
+            | LogEvent::CallsRefused { .. }
+            | LogEvent::DataAccessed(_) => Ok(()),
         }
+    }
+
+    /// Takes what is told of the data of an action: of one that ran, at once, by whoever asked.
+    /// Whether it is the data of the document is compared by whoever has that.
+    fn data_accessed(
+        &mut self,
+        entry: &Entry,
+        data: &DataAccessed,
+        ran: Option<(RequestId, Moment)>,
+    ) -> Result<(), Problem> {
+        let entry_type = entry.body.entry_type();
+        let id = entry.request.ok_or(Problem::Subject {
+            entry_type,
+            problem: "names no request",
+        })?;
+        let life = self.lives.get_mut(&id).ok_or(Problem::Unknown)?;
+        if entry.actor != life.agent {
+            return Err(not_by(entry, entry_type));
+        }
+        if ran.as_ref() != Some(&(id, entry.now.clone())) {
+            return Err(Problem::DidNotRun);
+        }
+        life.accessed.push(data.clone());
+        self.ran = ran;
+        Ok(())
     }
 
     fn put_in_force(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
@@ -416,6 +450,7 @@ impl Replay {
             received_index: index,
             agent: entry.actor.clone(),
             changed_at: entry.now.wall,
+            accessed: Vec::new(),
             broken: false,
         };
         self.lives.insert(id, life);
@@ -458,6 +493,10 @@ impl Replay {
         life.apply(&entry.now, event)?;
         if let Some(owed) = life.owes(entry) {
             self.owing.insert(id, owed);
+        }
+        // A run that was indeterminate has told of its data by then.
+        if event.says_it_ran() && life.accessed.is_empty() {
+            self.ran = Some((id, entry.now.clone()));
         }
         self.witness(event, head);
         Ok(())

@@ -428,6 +428,38 @@ impl Event {
         }
     }
 
+    /// Tells whether the event says that the action ran, or may have run.
+    pub const fn says_it_ran(&self) -> bool {
+        match self {
+            Self::Finished(_) | Self::Indeterminate { .. } => true,
+            Self::Settled { outcome, .. } => !matches!(outcome, Some(Outcome::NotRun)),
+            Self::Received(_)
+            | Self::PolicyEvaluated { .. }
+            | Self::Refused { .. }
+            | Self::Opened { .. }
+            | Self::Claimed { .. }
+            | Self::Released { .. }
+            | Self::Decided(_)
+            | Self::Approved { .. }
+            | Self::Denied { .. }
+            | Self::Detached {}
+            | Self::Expired {}
+            | Self::Withdrawn { .. }
+            | Self::Superseded { .. }
+            | Self::Invalidated { .. }
+            | Self::Redeemed { .. }
+            | Self::Revoked(_)
+            | Self::Lapsed {}
+            | Self::Escalated { .. }
+            | Self::BreakGlass(_)
+            | Self::DebtClosed(_)
+            | Self::Started { .. }
+            | Self::NotRun { .. }
+            | Self::KillRequested(_)
+            | Self::RulesChanged(_) => false,
+        }
+    }
+
     /// Tells whether the event only ever follows another one, in the same savepoint.
     pub const fn only_follows(&self) -> bool {
         match self {

@@ -140,6 +140,14 @@ impl State {
         !matches!(self.phase(), Phase::Unknown | Phase::Ended)
     }
 
+    /// Tells whether the action ran to its end, or may have run.
+    pub const fn may_have_run(self) -> bool {
+        matches!(
+            self,
+            Self::Indeterminate | Self::Succeeded | Self::Failed | Self::Killed | Self::Settled
+        )
+    }
+
     /// Tells whether nothing leads out of the state (R1).
     pub const fn has_ended(self) -> bool {
         matches!(self.phase(), Phase::Ended)

@@ -209,6 +209,11 @@ impl Maker {
             "v": 1, "kind": "sql.exec",
             "target": {"kind": "database", "name": "orders"},
             "arguments": {"statement": format!("DELETE FROM orders WHERE id = {}", self.serial)},
+            "data": [
+                {"name": "orders", "classification": "pii", "access": "delete", "records": 1,
+                    "destination": null},
+            ],
+            "claims": {"agent": "etl-3"},
         });
         let (facts, judgement) = self.rules.judge_in_test(&action, now.wall);
         let requirement = judgement.requirement().unwrap().clone();

@@ -1,5 +1,8 @@
 //! Packs that somebody changed, manifest included. Each has to be refused with the place.
 
+use countersign_shared::machine::RunOutcome;
+use countersign_shared::statement::Verdict;
+
 use super::*;
 
 fn made() -> Made {
@@ -298,4 +301,31 @@ fn what_the_entries_must_not_say() {
         forge(&mut log, id, approved.clone());
         Made::of(&log, whole()).is_refused(problem);
     }
+}
+
+#[test]
+fn data_that_a_run_touched_and_the_log_does_not_tell() {
+    let log = |tell: fn(&mut Fixture, RequestId)| {
+        let mut log = Fixture::new();
+        let id = log.ask(Ask::default());
+        log.open(id, MIKA);
+        log.decide(id, MIKA, Verdict::Approve, "");
+        log.run_untold(id, RunOutcome::Succeeded);
+        tell(&mut log, id);
+        Made::of(&log, whole())
+    };
+    log(|_, _| {}).is_refused("lists other data than the entries about its run");
+    let other = log(|log, id| {
+        let body = serde_json::json!({"agent": "etl-3", "basis": "stated", "data": [
+            {"name": "lines", "classification": "pii", "access": "delete", "records": 1, "destination": null},
+        ]});
+        log.raw(&fixture::agent(), Some(id), "data.accessed", &body);
+    });
+    other.is_refused("lists other data than the entries about its run");
+    let late = log(|log, id| {
+        log.later(1);
+        let body = serde_json::json!({"agent": "etl-3", "basis": "stated", "data": []});
+        log.raw(&fixture::agent(), Some(id), "data.accessed", &body);
+    });
+    late.is_refused("right behind the entry that says the action ran");
 }

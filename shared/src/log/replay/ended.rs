@@ -5,7 +5,7 @@ use crate::id::RequestId;
 
 impl Replay {
     /// Takes out the requests that nothing can change any more, in the order of their ids; not those
-    /// of which an entry did not follow.
+    /// of which an entry did not follow, or the next one may tell.
     ///
     /// Call it now and then: it looks at every request that is held. What is taken out is missing in
     /// [`Replayed::requests`](super::Replayed::requests). An entry about it later on is found, as one
@@ -15,7 +15,9 @@ impl Replay {
             .lives
             .iter()
             .filter(|(id, life)| {
+                let told = self.ran.as_ref().is_none_or(|(ran, _)| ran != *id);
                 !life.broken
+                    && told
                     && life.request.state().has_ended()
                     && life.request.debt().is_none()
                     && !self.owing.contains_key(*id)

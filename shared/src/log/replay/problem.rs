@@ -122,6 +122,9 @@ pub enum Problem {
     /// The request machine does not take it.
     #[error("the request machine refuses it: {0}")]
     Machine(Refused),
+    /// It tells of data, and does not stand behind the entry that says the action ran.
+    #[error("does not stand right behind the entry that says the action ran")]
+    DidNotRun,
     /// It names other rules than are in force.
     #[error("names the rules {found}, in force are {expected}")]
     Rules {

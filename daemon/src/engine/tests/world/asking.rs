@@ -25,6 +25,8 @@ pub(in super::super) struct Ask {
     pub(in super::super) attached: bool,
     pub(in super::super) submission: Option<[u8; 16]>,
     pub(in super::super) known_size: u64,
+    /// The data it says it touches.
+    pub(in super::super) data: Vec<serde_json::Value>,
 }
 
 impl Ask {
@@ -37,6 +39,7 @@ impl Ask {
             attached: false,
             submission: None,
             known_size: 0,
+            data: Vec::new(),
         }
     }
 
@@ -58,6 +61,7 @@ impl World {
             "v": 1, "kind": "sql.exec",
             "target": {"kind": "database", "name": "orders"},
             "arguments": {"statement": ask.statement},
+            "data": ask.data,
         });
         let submitted = countersign_shared::json::canonical(&action).unwrap();
         let rules = Arc::clone(&self.engine.rules);

@@ -18,6 +18,7 @@ mod agent;
 mod encode;
 mod explain;
 mod online;
+mod outlook;
 mod review;
 mod runs;
 mod status;
@@ -34,6 +35,8 @@ mod wire {
     include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
 }
 
+#[cfg(test)]
+pub(crate) use outlook::Outlook;
 pub(crate) use runs::watch_again;
 
 use online::Online;

@@ -17,6 +17,7 @@ mod emergencies;
 mod executing;
 mod faults;
 mod floods;
+mod foretelling;
 mod full_disk;
 mod joining;
 mod judging;

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
+use super::outlook::Outlook;
 use super::wire::review_service_server::ReviewService;
 use super::{Desk, encode, explain, status};
 use crate::engine::{ActKind, Call, Change, Emergency, Snapshot, View};
@@ -183,6 +184,11 @@ impl ReviewService for Reviewers {
         };
         let requirement = countersign_shared::json::canonical(view.request.requirement())
             .map_err(|error| Status::internal(error.to_string()))?;
+        let Outlook {
+            waits_for,
+            could_approve,
+            nobody_for,
+        } = Outlook::of(&view.request, &rules.members);
         Ok(Response::new(pb::GetResponse {
             summary: Some(encode::summary(&view)),
             document: view.document.to_vec(),
@@ -192,6 +198,9 @@ impl ReviewService for Reviewers {
             received: Some(encode::inclusion(&received)),
             not_eligible,
             self_attests,
+            waits_for,
+            could_approve,
+            nobody_for,
         }))
     }
 
@@ -496,6 +505,13 @@ impl ReviewService for Reviewers {
                 .map_or_else(String::new, |member| member.name.clone()),
             refused: self.desk.refused_rules().unwrap_or_default(),
             break_glass: rules.break_glass.iter().cloned().collect(),
+            policies: u32::try_from(rules.policies.len()).unwrap_or(u32::MAX),
+            lacks: rules
+                .policies
+                .lacks()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }))
     }
 }

@@ -152,6 +152,11 @@ impl Notifier<'_> {
                     self.plan.escalated(id);
                     None
                 }
+                Heard::GlassBroken(id) => {
+                    (self.say)(Said::Notice(format!("the glass was broken for {id}")));
+                    self.plan.glass_broken(id);
+                    None
+                }
                 Heard::Forked(what) => {
                     (self.say)(Said::Notice(format!("the log contradicts itself: {what}")));
                     self.plan.dismissed();

@@ -1,8 +1,8 @@
 //! The daemon, followed for as long as this program runs: what waits, what ends, what is escalated.
 //!
 //! It reconnects by itself. Heads are verified and kept as a console does it, so whoever is notified
-//! witnesses the log as well. Escalations are read from the log's new entries: they change nothing
-//! that lists show.
+//! witnesses the log as well. Escalations and broken glass are read from the log's new entries: nothing
+//! that a list leaves out or a lost connection skips is missed there.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub enum Heard {
     Row(Box<Row>),
     /// More eyes were called for.
     Escalated(RequestId),
+    /// Somebody approved alone.
+    GlassBroken(RequestId),
     /// The log contradicts itself.
     Forked(String),
     /// There is no connection, told once for each reason.
@@ -203,10 +205,14 @@ impl Follower {
                 let Ok(entry) = Entry::read(bytes) else {
                     continue;
                 };
-                if let (Body::Request(Event::Escalated { .. }), Some(id)) =
-                    (&entry.body, entry.request)
-                {
-                    self.heard.send(Heard::Escalated(id)).await?;
+                match (&entry.body, entry.request) {
+                    (Body::Request(Event::Escalated { .. }), Some(id)) => {
+                        self.heard.send(Heard::Escalated(id)).await?;
+                    }
+                    (Body::Request(Event::BreakGlass(_)), Some(id)) => {
+                        self.heard.send(Heard::GlassBroken(id)).await?;
+                    }
+                    (Body::Request(_) | Body::Log(_), _) => {}
                 }
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! New requests, escalated ones and those about to expire become due. What is due is told together,
 //! at most once in [`EVERY`]; in quiet hours only tier high and above is. A bubble is closed once
-//! nothing that it told of waits any more.
+//! nothing that it told of waits any more. Broken glass keeps no hours and no distance, and its bubble
+//! stays until a person takes it away.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,10 +67,12 @@ pub struct Told {
 /// What one bubble tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bubble {
-    /// The strictest and soonest first; at least one.
+    /// The strictest and soonest first; none only where the glass was broken.
     pub told: Vec<Told>,
     /// How many wait in all.
     pub waiting: usize,
+    /// How often the glass was broken since a person last took a bubble away.
+    pub broken: usize,
 }
 
 /// What is to be done.
@@ -97,6 +100,10 @@ pub struct Plan {
     /// What the bubble on the screen told of.
     shown: BTreeSet<RequestId>,
     last: Option<Millis>,
+    /// For which the glass was broken; who broke it twice did it twice.
+    broken: BTreeSet<RequestId>,
+    /// True while some of that was not told.
+    is_alarm_due: bool,
 }
 
 impl Plan {
@@ -132,6 +139,13 @@ impl Plan {
         }
     }
 
+    /// Somebody approved alone.
+    pub fn glass_broken(&mut self, id: RequestId) {
+        if self.broken.insert(id) {
+            self.is_alarm_due = true;
+        }
+    }
+
     /// All that waits was named: what was not is over.
     pub fn only(&mut self, named: &BTreeSet<RequestId>) -> Option<Act> {
         self.known.retain(|id, _| named.contains(id));
@@ -142,11 +156,15 @@ impl Plan {
     /// The person took the bubble away.
     pub fn dismissed(&mut self) {
         self.shown.clear();
+        if !self.is_alarm_due {
+            self.broken.clear();
+        }
     }
 
     /// The bubble could not be shown: what it told is due again.
     pub fn untold(&mut self, bubble: &Bubble) {
         self.shown.clear();
+        self.is_alarm_due = !self.broken.is_empty();
         for told in &bubble.told {
             if self.known.contains_key(&told.id) {
                 let why = self.due.entry(told.id).or_insert(told.why);
@@ -163,11 +181,12 @@ impl Plan {
                 self.due.insert(*id, Why::Expiring);
             }
         }
-        if self.paced().is_some_and(|at| now < at) {
+        let alarm = std::mem::take(&mut self.is_alarm_due);
+        if !alarm && self.paced().is_some_and(|at| now < at) {
             return None;
         }
         let mut told: Vec<Told> = self.loud(is_quiet).collect();
-        if told.is_empty() {
+        if told.is_empty() && !alarm {
             return None;
         }
         told.sort_by_key(|told| (Reverse(told.waiting.tier), told.waiting.ends, told.id));
@@ -179,6 +198,7 @@ impl Plan {
         Some(Act::Show(Bubble {
             told,
             waiting: self.known.len(),
+            broken: self.broken.len(),
         }))
     }
 
@@ -193,6 +213,7 @@ impl Plan {
             .filter(|known| !known.called)
             .map(|known| known.waiting.last_call())
             .chain(due)
+            .chain(self.is_alarm_due.then(Millis::default))
             .min()
     }
 
@@ -215,7 +236,7 @@ impl Plan {
 
     fn close_if_over(&mut self) -> Option<Act> {
         let is_over = self.shown.iter().all(|id| !self.known.contains_key(id));
-        if self.shown.is_empty() || !is_over {
+        if self.shown.is_empty() || !is_over || !self.broken.is_empty() {
             return None;
         }
         self.shown.clear();

@@ -90,6 +90,7 @@ impl Words {
             .max()
             .unwrap_or(Tier::Low);
         let (summary, mut text) = match bubble.told.as_slice() {
+            _ if bubble.broken > 0 => (broken(bubble.broken), after_the_glass(&bubble.told)),
             [one] => (single(one), about(one)),
             several => (together(several), counts(several)),
         };
@@ -102,6 +103,7 @@ impl Words {
             summary,
             body: escape(&text),
             urgency: match tier {
+                _ if bubble.broken > 0 => Urgency::Critical,
                 Tier::Low => Urgency::Low,
                 Tier::Medium => Urgency::Normal,
                 Tier::High | Tier::Critical => Urgency::Critical,
@@ -133,6 +135,23 @@ impl Words {
     }
 }
 
+fn broken(times: usize) -> String {
+    match times {
+        1 => "Countersign: the glass was broken".to_owned(),
+        several => format!("Countersign: the glass was broken {several} times"),
+    }
+}
+
+/// Says what follows from broken glass, and what else is told.
+fn after_the_glass(told: &[Told]) -> String {
+    let mut text =
+        "Somebody approved alone. Another person has to review it: see the console.".to_owned();
+    if !told.is_empty() {
+        let _infallible = write!(text, " {}: {}", together(told), counts(told));
+    }
+    text
+}
+
 fn single(told: &Told) -> String {
     let (tier, kind) = (told.waiting.tier.word(), told.waiting.kind);
     match told.why {
@@ -151,11 +170,11 @@ fn about(told: &Told) -> String {
 
 fn together(told: &[Told]) -> String {
     let is_new = told.iter().all(|told| told.why == Why::New);
-    let count = told.len();
-    if is_new {
-        format!("{count} requests wait for a decision")
-    } else {
-        format!("{count} requests need you")
+    match (is_new, told.len()) {
+        (true, 1) => "1 request waits for a decision".to_owned(),
+        (false, 1) => "1 request needs you".to_owned(),
+        (true, count) => format!("{count} requests wait for a decision"),
+        (false, count) => format!("{count} requests need you"),
     }
 }
 
@@ -219,7 +238,11 @@ mod tests {
     }
 
     fn words(told: Vec<Told>, waiting: usize) -> Words {
-        Words::of(&Bubble { told, waiting })
+        Words::of(&Bubble {
+            told,
+            waiting,
+            broken: 0,
+        })
     }
 
     #[test]
@@ -247,6 +270,35 @@ mod tests {
         assert_eq!(all.summary, "3 requests need you");
         assert_eq!(all.body, "1 critical, 2 medium, 1 escalated. 1 more waits.");
         assert_eq!(all.urgency, Urgency::Critical);
+    }
+
+    #[test]
+    fn broken_glass_is_told_first_and_as_pressing_as_can_be() {
+        let alone = Words::of(&Bubble {
+            told: Vec::new(),
+            waiting: 0,
+            broken: 1,
+        });
+        assert_eq!(alone.summary, "Countersign: the glass was broken");
+        assert_eq!(
+            alone.body,
+            "Somebody approved alone. Another person has to review it: see the console."
+        );
+        assert_eq!(alone.urgency, Urgency::Critical);
+        let beside = Words::of(&Bubble {
+            told: vec![told(1, Tier::Low, Why::New)],
+            waiting: 3,
+            broken: 2,
+        });
+        assert_eq!(beside.summary, "Countersign: the glass was broken 2 times");
+        assert!(
+            beside
+                .body
+                .ends_with("1 request waits for a decision: 1 low. 2 more wait."),
+            "{}",
+            beside.body
+        );
+        assert_eq!(beside.urgency, Urgency::Critical);
     }
 
     #[test]

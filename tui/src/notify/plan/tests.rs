@@ -206,3 +206,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn broken_glass_is_told_at_once_in_quiet_hours_and_stays_until_it_is_taken_away() {
+    let mut plan = Plan::default();
+    plan.waits(id(1), waiting(Tier::High));
+    plan.tick(Millis(0), true);
+    plan.glass_broken(id(1));
+    assert_eq!(plan.next(true), Some(Millis(0)));
+    let Some(Act::Show(bubble)) = plan.tick(Millis(1), true) else {
+        panic!("nothing is shown");
+    };
+    assert_eq!((bubble.told.len(), bubble.broken), (0, 1));
+    // It is told once, also when the log is read again over another connection.
+    plan.glass_broken(id(1));
+    assert_eq!(plan.tick(Millis(EVERY), true), None);
+    // The request is used and ends, and the alarm stands.
+    assert_eq!(plan.over(&id(1)), None);
+    plan.waits(id(2), waiting(Tier::High));
+    let Some(Act::Show(next)) = plan.tick(Millis(2 * EVERY), true) else {
+        panic!("nothing is shown");
+    };
+    assert_eq!((next.told.len(), next.broken), (1, 1));
+    plan.dismissed();
+    plan.glass_broken(id(3));
+    let Some(Act::Show(bubble)) = plan.tick(Millis(2 * EVERY + 1), true) else {
+        panic!("nothing is shown");
+    };
+    assert_eq!(bubble.broken, 1);
+    // A bubble that could not be shown is due again.
+    plan.untold(&bubble);
+    assert!(plan.tick(Millis(2 * EVERY + 2), true).is_some());
+}

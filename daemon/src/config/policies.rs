@@ -89,19 +89,17 @@ impl Candidates {
 
     /// Reads the files of the policies' directory whose names end so.
     fn texts(&self, layout: &Layout, ending: &str) -> Result<Vec<PolicyFile>, ConfigError> {
-        match &self.policy {
-            Some(directory) => texts(directory, &shown(directory), ending, read_any),
-            None => {
-                let directory = layout.policy_dir();
-                match texts(&directory, "policy", ending, read_text) {
-                    Err(ConfigError::Home(HomeError::Read { path, source }))
-                        if path == directory && source.kind() == ErrorKind::NotFound =>
-                    {
-                        Ok(Vec::new())
-                    }
-                    other => other,
-                }
+        if let Some(directory) = &self.policy {
+            return texts(directory, &shown(directory), ending, read_any);
+        }
+        let directory = layout.policy_dir();
+        match texts(&directory, "policy", ending, read_text) {
+            Err(ConfigError::Home(HomeError::Read { path, source }))
+                if path == directory && source.kind() == ErrorKind::NotFound =>
+            {
+                Ok(Vec::new())
             }
+            other => other,
         }
     }
 }

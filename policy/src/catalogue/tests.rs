@@ -27,7 +27,25 @@ fn a_target_has_what_its_parent_has_and_its_own() {
         catalogue.find("cluster", "eu-1").unwrap().classification,
         UNKNOWN
     );
-    assert!(catalogue.find("database", "Orders").is_none());
+}
+
+#[test]
+fn targets_are_found_byte_for_byte() {
+    let catalogue = Catalogue::parse("targets.toml", FILE).unwrap();
+    assert!(catalogue.find("database", "orders").is_some());
+    for name in [
+        "Orders",
+        "orders ",
+        " orders",
+        "order",
+        "orders/",
+        "o\u{440}ders",
+    ] {
+        assert!(catalogue.find("database", name).is_none(), "{name:?}");
+    }
+    for kind in ["Database", "data", "database/", ""] {
+        assert!(catalogue.find(kind, "orders").is_none(), "{kind:?}");
+    }
 }
 
 #[test]

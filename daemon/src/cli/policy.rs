@@ -181,6 +181,10 @@ fn replay(layout: &Layout, config: &Config, options: &Replay) -> anyhow::Result<
         Err(wrong) => return wrong.report(),
     };
     let database = layout.database();
+    if matches!(database.try_exists(), Ok(false)) {
+        let database = database.display();
+        bail!("nothing was asked yet: `{database}` is made by the first start of the daemon");
+    }
     let replayed = judge_past(&database, &policies, since, options.list).with_context(|| {
         let database = database.display();
         format!("cannot read `{database}`; run this as the user that the daemon runs as")

@@ -72,8 +72,14 @@ impl Candidates {
             None => Kinds::known(),
             Some((name, text)) => Kinds::parse(&name, &text).map_err(|errors| wrong(&errors))?,
         };
+        let files = self.texts(layout, ".cedar")?;
+        if let Some(directory) = self.policy.as_deref().filter(|_| files.is_empty()) {
+            let directory = shown(directory);
+            let text = format!("`{directory}` holds no policy: name the directory of `*.cedar`");
+            return Err(ConfigError::Text(text));
+        }
         Ok(PolicySources {
-            files: self.texts(layout, ".cedar")?,
+            files,
             catalogue,
             kinds,
         })
@@ -272,6 +278,10 @@ mod tests {
         for candidates in [
             Candidates {
                 policy: Some(elsewhere.path().join("nowhere")),
+                ..Candidates::default()
+            },
+            Candidates {
+                policy: Some(elsewhere.path().to_path_buf()),
                 ..Candidates::default()
             },
             Candidates {

@@ -9,6 +9,7 @@ mod gate;
 mod install;
 mod later;
 mod outcome;
+mod starter;
 
 use std::fs;
 use std::path::PathBuf;

@@ -14,6 +14,7 @@ mod hostile;
 mod kills;
 mod notify;
 mod people;
+mod policy;
 mod refusals;
 mod reload;
 mod run;

@@ -127,6 +127,23 @@ impl Calls {
         key: &str,
         session: &str,
     ) -> Result<Option<Note>, CallsError> {
+        self.take_if(on, key, |note| note.session == session)
+    }
+
+    /// Takes the oldest note under `key`, for whoever knows the call and not its conversation.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read.
+    pub(crate) fn take_of_any(&self, on: Shelf, key: &str) -> Result<Option<Note>, CallsError> {
+        self.take_if(on, key, |_| true)
+    }
+
+    fn take_if(
+        &self,
+        on: Shelf,
+        key: &str,
+        is_wanted: impl Fn(&Note) -> bool,
+    ) -> Result<Option<Note>, CallsError> {
         let dir = self.of(on, key);
         for path in oldest_first(&dir)? {
             let bytes = match fs::read(&path) {
@@ -139,7 +156,7 @@ impl Calls {
                 Ok(note) => note,
                 Err(source) => return Err(CallsError::Format { path, source }),
             };
-            if note.session != session {
+            if !is_wanted(&note) {
                 continue;
             }
             // Whoever removes the name has the note.
@@ -214,6 +231,9 @@ mod tests {
         let calls = Calls::open(home.path());
         let held = Shelf::Held;
         assert_eq!(calls.take(held, "k", "s").unwrap(), None);
+        calls.put(held, "k", &note(2, "s")).unwrap();
+        assert_eq!(calls.take_of_any(held, "other").unwrap(), None);
+        assert_eq!(calls.take_of_any(held, "k").unwrap(), Some(note(2, "s")));
         calls.put(held, "k", &note(1, "s")).unwrap();
         assert_eq!(calls.take(held, "k", "other").unwrap(), None);
         assert_eq!(calls.take(held, "other", "s").unwrap(), None);

@@ -48,6 +48,8 @@ pub enum Command {
     Hook(HookOptions),
     /// Put the hook into a client's settings
     Install(InstallOptions),
+    /// Stand in front of an MCP server, and let a call of a tool through once it was approved
+    Mcp(McpOptions),
 }
 
 impl Command {
@@ -59,7 +61,7 @@ impl Command {
             Self::Withdraw(options) => options.json,
             Self::Redeem(options) => options.json,
             Self::Report(options) => options.json,
-            Self::Run(_) | Self::Hook(_) | Self::Install(_) => false,
+            Self::Run(_) | Self::Hook(_) | Self::Install(_) | Self::Mcp(_) => false,
         }
     }
 }
@@ -228,6 +230,20 @@ pub struct ScopeOptions {
     /// The machine's settings, which only root can write: claude and codex
     #[arg(long)]
     pub managed: bool,
+}
+
+/// Stand in front of an MCP server.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Speaks MCP on standard input and output, and starts the server with the same environment. Everything
+passes as it is but calls of tools, each of which is held until it is approved.")]
+pub struct McpOptions {
+    /// The server's name, as the client's settings have it; by default the program's
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub name: Option<String>,
+    /// The server's command and its arguments, after `--`
+    #[arg(value_name = "SERVER", required = true, last = true)]
+    pub server: Vec<OsString>,
 }
 
 /// Ask for a command, and run exactly what was approved.

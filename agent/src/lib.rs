@@ -10,6 +10,7 @@
 //! | [`request`], [`ticketed`] | ask, then wait, withdraw, redeem and report from other processes |
 //! | [`run`] | ask for a command, and run exactly that |
 //! | [`hook`], [`install`] | answer an agent's client that is about to use a tool; put that into its settings |
+//! | [`mcp`] | stand in front of an MCP server |
 //! | [`asked`], [`telling`] | one asking from the submit to the one use: the core of all that acts |
 //! | [`session`], [`waiting`], [`status`] | the conversation, through restarts of the daemon |
 //! | [`client`], [`wire`] | the calls; socket and places are in `countersign-client` |
@@ -29,6 +30,7 @@ pub mod failure;
 mod hook;
 mod inherited;
 mod install;
+mod mcp;
 mod output;
 mod program;
 pub mod report;
@@ -89,7 +91,8 @@ fn run_command() -> ExitCode {
         | Command::Redeem(_)
         | Command::Report(_)
         | Command::Hook(_)
-        | Command::Install(_) => None,
+        | Command::Install(_)
+        | Command::Mcp(_) => None,
     };
     let code_of = match arguments.command {
         Command::Run(_) => |exit: Exit| exit.for_run(),
@@ -99,7 +102,8 @@ fn run_command() -> ExitCode {
         | Command::Withdraw(_)
         | Command::Redeem(_)
         | Command::Report(_)
-        | Command::Install(_) => |exit: Exit| exit.number(),
+        | Command::Install(_)
+        | Command::Mcp(_) => |exit: Exit| exit.number(),
     };
     let as_json = arguments.command.as_json();
     let result = inherited::close_on_exec(status_fd)
@@ -140,6 +144,7 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
         Command::Run(options) => run::perform(home, options, status).await,
         Command::Hook(options) => hook::perform(home, options).await,
         Command::Install(options) => Ok(install::perform(home, options).await?.number()),
+        Command::Mcp(options) => mcp::perform(home, options).await,
     }
 }
 

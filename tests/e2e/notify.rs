@@ -204,8 +204,7 @@ fn bus_and_daemon_may_go_and_come_back() {
     request(&home, "customers");
     let bubble = desktop.wait_for(1);
     // What was told already is not told again because the daemon was away.
-    // The target hides characters, which raises the tier.
-    assert_eq!(bubble.summary, "HIGH: data.export waits for a decision");
+    assert_eq!(bubble.summary, "MED: data.export waits for a decision");
     assert!(bubble.body.ends_with("1 more waits."), "{}", bubble.body);
     assert_eq!(home.look(&asked.id).state, "pending");
     assert!(!notify.has_ended());

@@ -12,6 +12,7 @@ mod asking;
 mod hooks;
 mod hostile;
 mod kills;
+mod mcp;
 mod notify;
 mod people;
 mod policy;

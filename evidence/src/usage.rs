@@ -31,6 +31,7 @@ use crate::source::{Period, Source};
 
 #[cfg(test)]
 mod tests;
+mod text;
 
 /// What uses are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -139,3 +139,18 @@ fn the_table_guards_its_cells_and_the_json_says_the_same() {
     assert_eq!(json["usage"][0]["name"], "=cmd()");
     assert_eq!(json["usage"][0]["records"], 100);
 }
+
+#[test]
+fn the_table_for_a_terminal_is_aligned_and_says_whose_word_it_is() {
+    let text = usage(&log(), By::Destination, Period::default()).to_text();
+    assert_eq!(
+        text,
+        "DESTINATION   USES  RECORDS  ACCESS              CLASSIFICATION     DESTINATION      OUTCOME                  APPROVED\n\
+         (none)        3     100+     export: 1; read: 2  (none): 2; pii: 1  (none): 3        failed: 2; succeeded: 1  reviewers: 3\n\
+         s3://reports  1     100      export: 1           pii: 1             s3://reports: 1  succeeded: 1             reviewers: 1\n\
+         + some uses did not say how many records\n\
+         classifications are the agents' word where the catalogue lists none"
+    );
+    let nothing = usage(&Fixture::new(), By::Data, Period::default());
+    assert_eq!(nothing.to_text(), "no data was used");
+}

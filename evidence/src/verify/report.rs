@@ -99,3 +99,33 @@ impl Report {
         })
     }
 }
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        if self.more > 0 {
+            writeln!(f, "and {} more", self.more)?;
+        }
+        let (entries, decisions) = (self.entries, self.decisions);
+        if self.replayed {
+            let (requests, people) = (self.requests, self.people.len());
+            write!(
+                f,
+                "all {entries} entries replayed: {requests} requests, {decisions} decisions by \
+                 {people} people"
+            )?;
+        } else {
+            write!(
+                f,
+                "{entries} entries checked each by itself, {decisions} signatures; the pack's own \
+                 script says more"
+            )?;
+        }
+        match self.head {
+            Some(head) => write!(f, ", head {} {}", head.size, head.root),
+            None => Ok(()),
+        }
+    }
+}

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use countersign_shared::home::{Environment, Layout, Mode};
-use countersign_shared::log::checkpoint;
-use countersign_shared::log::keeper::HeadKeeper;
 use countersign_shared::log::note::{SignerKey, VerifierKey};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -26,9 +24,11 @@ use crate::rpc::{self, Desk};
 use crate::rules::Rules;
 use crate::secrets::Secrets;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
-use crate::verify::{self, Trust};
 
+mod export;
 mod policy;
+mod usage;
+mod verify;
 
 /// The exit code of a check that found something wrong.
 const VERIFICATION_FAILED: u8 = 9;
@@ -56,24 +56,14 @@ enum Task {
     /// Make a home: configuration, keys, and a roster with the first reviewer.
     Init(InitArguments),
     /// Check the log, every signature in it, and the database; the daemon may go on meanwhile.
-    Verify(VerifyArguments),
+    Verify(verify::Arguments),
+    /// Hand the log out: an evidence pack, tiles, or a file for other programs.
+    Export(export::Arguments),
+    /// Say who used which data.
+    Usage(usage::Arguments),
     /// Look at policies before they take force.
     #[command(subcommand)]
     Policy(policy::Task),
-}
-
-/// What is checked, and against what.
-#[derive(Debug, clap::Args)]
-struct VerifyArguments {
-    /// The database to check; without it the one of the home.
-    #[arg(value_name = "DATABASE")]
-    path: Option<PathBuf>,
-    /// A head of the log that was kept elsewhere; the log must still contain it.
-    #[arg(long, value_name = "FILE")]
-    head: Vec<PathBuf>,
-    /// Write the report as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What a home is made of.
@@ -122,7 +112,9 @@ pub fn main() -> ExitCode {
         Some(Task::Init(options)) => {
             make_home(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
-        Some(Task::Verify(options)) => check(arguments.home.as_deref(), options),
+        Some(Task::Verify(options)) => verify::run(arguments.home.as_deref(), options),
+        Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),
+        Some(Task::Usage(options)) => usage::run(arguments.home.as_deref(), options),
         Some(Task::Policy(task)) => policy::run(arguments.home.as_deref(), task),
         None => run(arguments).map(|()| ExitCode::SUCCESS),
     };
@@ -162,49 +154,23 @@ fn make_home(home: Option<&Path>, options: &InitArguments) -> anyhow::Result<()>
         .context("cannot write to standard output")
 }
 
-/// Checks the database and writes the report.
-fn check(home: Option<&Path>, options: &VerifyArguments) -> anyhow::Result<ExitCode> {
-    let (layout, config) = configured(home)?;
-    let vkey_file = layout.log_vkey();
-    let vkey: VerifierKey = read_text(&vkey_file)?
+/// Reads the key of a home's log.
+fn log_key(layout: &Layout) -> anyhow::Result<VerifierKey> {
+    key_of(&layout.log_vkey())
+}
+
+/// Reads a log's key.
+fn key_of(file: &Path) -> anyhow::Result<VerifierKey> {
+    read_text(file)?
         .trim_end()
         .parse()
-        .with_context(|| format!("`{}` does not hold the log's key", vkey_file.display()))?;
-    let mut heads = Vec::new();
-    for file in &options.head {
-        let note = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the head `{}`", file.display()))?;
-        // A file kept by a console or an agent holds the note behind a few lines of its own.
-        let note = match HeadKeeper::from_text(&note) {
-            Ok(kept) => kept.note().map_or(String::new(), str::to_owned),
-            Err(_) => note,
-        };
-        let head = checkpoint::open(&note, std::slice::from_ref(&vkey), &config.origin)
-            .with_context(|| format!("`{}` is not a head of this log", file.display()))?;
-        heads.push(*head.head());
-    }
-    let database = options.path.clone().unwrap_or_else(|| layout.database());
-    let trust = Trust {
-        origin: config.origin,
-        vkey,
-        heads,
-    };
-    let report = verify::verify(&database, &trust).with_context(|| {
-        let database = database.display();
-        format!("cannot check `{database}`; run this as the user that the daemon runs as")
-    })?;
-    let text = if options.json {
-        report.to_json().to_string()
-    } else {
-        report.to_string()
-    };
+        .with_context(|| format!("`{}` does not hold a log's key", file.display()))
+}
+
+/// Writes to standard output.
+fn say(text: &str) -> anyhow::Result<()> {
     std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes())
-        .context("cannot write to standard output")?;
-    Ok(if report.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(VERIFICATION_FAILED)
-    })
+        .context("cannot write to standard output")
 }
 
 fn read_text(file: &Path) -> anyhow::Result<String> {

@@ -9,6 +9,7 @@
 //! | [`engine`] | the one owner of state: machines, log, database |
 //! | [`store`] | the database |
 //! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
+//! | [`export`] | what is stored as exports read it |
 //! | `rpc` | the two services; wire messages end there |
 //! | [`clock`], [`secrets`] | time, and what is derived from the one secret |
 //!
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod export;
 pub mod home;
 pub mod identity;
 pub mod init;

@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 mod audit;
 mod debts;
+mod exports;
 mod inspect;
 mod past;
 mod requests;

@@ -22,7 +22,7 @@ mod document;
 mod report;
 mod rows;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use report::{Finding, Place, Report};
 

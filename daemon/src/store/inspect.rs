@@ -11,7 +11,7 @@ use super::{Store, StoreError};
 
 /// The database at one moment.
 #[derive(Debug)]
-pub struct Inspection(Store);
+pub struct Inspection(pub(super) Store);
 
 /// A row of the log, as stored.
 #[derive(Debug, Clone, Copy)]

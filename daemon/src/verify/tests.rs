@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use made::{ANA, BO, DATABASE, ORIGIN, is_decision, log_key, still_serving};
 
-mod made;
+pub(crate) mod made;
 
 fn trust() -> Trust {
     Trust {

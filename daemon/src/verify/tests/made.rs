@@ -37,7 +37,7 @@ use crate::engine::{
 use crate::judge::{Bench, Signed};
 use crate::rules::Rules;
 
-pub(super) const ORIGIN: &str = "countersign/test";
+pub(crate) const ORIGIN: &str = "countersign/test";
 const AGENT: u32 = 50_001;
 /// The process that redeems and reports.
 const EXECUTOR: Reporter = Reporter {
@@ -48,24 +48,24 @@ const EXECUTOR: Reporter = Reporter {
 const TICKET: Digest = Digest::from_bytes([8; 32]);
 
 /// The log's key.
-pub(super) fn log_key() -> SignerKey {
+pub(crate) fn log_key() -> SignerKey {
     SignerKey::from_seed(ORIGIN, &[9; 32]).unwrap()
 }
 
 /// A person with a key.
 #[derive(Clone, Copy)]
-pub(super) struct Person {
+pub(crate) struct Person {
     pub(super) name: &'static str,
     uid: u32,
     seed: u8,
 }
 
-pub(super) const ANA: Person = Person {
+pub(crate) const ANA: Person = Person {
     name: "ana",
     uid: 60_001,
     seed: 1,
 };
-pub(super) const BO: Person = Person {
+pub(crate) const BO: Person = Person {
     name: "bo",
     uid: 60_002,
     seed: 2,
@@ -485,7 +485,7 @@ impl Maker {
 }
 
 /// The bytes of the database, made once.
-pub(super) static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(crate) static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
     let mut maker = Maker::new(&path);
@@ -499,7 +499,7 @@ pub(super) static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// A log that an engine is still writing.
-pub(super) fn still_serving(path: &Path) -> impl Drop + use<> {
+pub(crate) fn still_serving(path: &Path) -> impl Drop + use<> {
     struct Serving(Maker);
     impl Drop for Serving {
         fn drop(&mut self) {
@@ -514,7 +514,7 @@ pub(super) fn still_serving(path: &Path) -> impl Drop + use<> {
 }
 
 /// Tells whether an entry records a decision.
-pub(super) fn is_decision(entry: &countersign_shared::log::entry::Entry) -> bool {
+pub(crate) fn is_decision(entry: &countersign_shared::log::entry::Entry) -> bool {
     matches!(
         &entry.body,
         countersign_shared::log::entry::Body::Request(Event::Decided(_))

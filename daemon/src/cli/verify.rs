@@ -1,0 +1,174 @@
+//! `countersignd verify`: checks a database, a directory of tiles, or an evidence pack.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use countersign_evidence::verify::{Trust as DirectoryTrust, verify_directory};
+use countersign_shared::log::checkpoint;
+use countersign_shared::log::keeper::HeadKeeper;
+use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::tree::TreeHead;
+
+use super::{VERIFICATION_FAILED, configured, key_of, log_key, say};
+use crate::verify::{self, Trust};
+
+/// What is checked, and against what.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A database, a directory of tiles or an evidence pack; without it the database of the home.
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
+    /// The log's key, as it was noted elsewhere; without it the one of the home, and without a home
+    /// the one that a pack names itself.
+    #[arg(long, value_name = "FILE")]
+    vkey: Option<PathBuf>,
+    /// A head of the log that was kept elsewhere; the log must still contain it. Repeatable.
+    #[arg(long, value_name = "FILE")]
+    head: Vec<PathBuf>,
+    /// Write the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let named = arguments.vkey.as_deref().map(key_of).transpose()?;
+    let (text, is_good) = match &arguments.path {
+        Some(path) if path.is_dir() => directory(home, path, named, arguments)?,
+        path => database(home, path.as_deref(), named, arguments)?,
+    };
+    say(&text)?;
+    Ok(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(VERIFICATION_FAILED)
+    })
+}
+
+fn database(
+    home: Option<&Path>,
+    path: Option<&Path>,
+    named: Option<VerifierKey>,
+    arguments: &Arguments,
+) -> anyhow::Result<(String, bool)> {
+    let (path, vkey) = match (path, named) {
+        (Some(path), Some(vkey)) => (path.to_owned(), vkey),
+        (path, named) => {
+            let (layout, _) = configured(home)?;
+            let vkey = named.map_or_else(|| log_key(&layout), Ok)?;
+            (path.map_or_else(|| layout.database(), Path::to_owned), vkey)
+        }
+    };
+    let trust = Trust {
+        origin: vkey.name().to_owned(),
+        heads: heads(&arguments.head, &vkey)?,
+        vkey,
+    };
+    let report = verify::verify(&path, &trust).with_context(|| {
+        let path = path.display();
+        format!("cannot check `{path}`; run this as the user that the daemon runs as")
+    })?;
+    let text = if arguments.json {
+        report.to_json().to_string()
+    } else {
+        report.to_string()
+    };
+    Ok((text, report.is_good()))
+}
+
+fn directory(
+    home: Option<&Path>,
+    path: &Path,
+    named: Option<VerifierKey>,
+    arguments: &Arguments,
+) -> anyhow::Result<(String, bool)> {
+    let key = match named {
+        Some(key) => Some(key),
+        None => own_key(home, path)?,
+    };
+    let heads = match &key {
+        Some(key) => heads(&arguments.head, key)?,
+        None if arguments.head.is_empty() => Vec::new(),
+        None => anyhow::bail!("heads can be compared only under a key: name it with `--vkey FILE`"),
+    };
+    let is_believed = key.is_some();
+    let trust = DirectoryTrust { key, heads };
+    let mut progress = Progress::new();
+    let report = verify_directory(path, &trust, &mut |done, all| progress.tell(done, all));
+    progress.end();
+    let report = report.with_context(|| format!("cannot check `{}`", path.display()))?;
+    let text = if arguments.json {
+        report.to_json().to_string()
+    } else {
+        let note = if is_believed {
+            ""
+        } else {
+            "\nnote: the log's key is believed as this pack has it; name it with `--vkey FILE`"
+        };
+        format!("{report}{note}")
+    };
+    Ok((text, report.is_good()))
+}
+
+/// Returns the key of the home, if there is a home and the directory is of its log.
+fn own_key(home: Option<&Path>, path: &Path) -> anyhow::Result<Option<VerifierKey>> {
+    let note = std::fs::read_to_string(path.join("checkpoint")).unwrap_or_default();
+    // Somebody who checks a pack on a machine of their own has no home.
+    let Ok((layout, config)) = configured(home) else {
+        return Ok(None);
+    };
+    if note.lines().next() == Some(config.origin.as_str()) {
+        log_key(&layout).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Reads heads that were kept elsewhere.
+fn heads(files: &[PathBuf], vkey: &VerifierKey) -> anyhow::Result<Vec<TreeHead>> {
+    let read = |file: &PathBuf| -> anyhow::Result<TreeHead> {
+        let note = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the head `{}`", file.display()))?;
+        // A file kept by a console or an agent holds the note behind a few lines of its own.
+        let note = match HeadKeeper::from_text(&note) {
+            Ok(kept) => kept.note().map_or(String::new(), str::to_owned),
+            Err(_) => note,
+        };
+        let head = checkpoint::open(&note, std::slice::from_ref(vkey), vkey.name())
+            .with_context(|| format!("`{}` is not a head of this log", file.display()))?;
+        Ok(*head.head())
+    };
+    files.iter().map(read).collect()
+}
+
+/// How far a check is, on a line of its own of a terminal, and nowhere else.
+#[derive(Debug)]
+struct Progress {
+    is_shown: bool,
+    percent: Option<u64>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            is_shown: io::stderr().is_terminal(),
+            percent: None,
+        }
+    }
+
+    fn tell(&mut self, done: u64, all: u64) {
+        let percent = done.saturating_mul(100).checked_div(all);
+        if self.is_shown && percent != self.percent {
+            self.percent = percent;
+            write!(io::stderr(), "\r\x1b[K{done} of {all} entries checked").ok();
+        }
+    }
+
+    fn end(&self) {
+        if self.percent.is_some() {
+            write!(io::stderr(), "\r\x1b[K").ok();
+        }
+    }
+}

@@ -11,6 +11,7 @@ use countersign_client::heads::Heads;
 use countersign_client::place::{self, Place};
 
 mod console;
+mod daemons;
 mod decide;
 mod doctor;
 mod exit;
@@ -26,7 +27,6 @@ mod show;
 use exit::{Done, Trouble};
 
 use crate::client::Client;
-use crate::siblings::sibling;
 
 /// Look at what agents ask for, and approve or deny it with your own key.
 #[derive(Debug, Parser)]
@@ -84,8 +84,12 @@ enum Command {
     /// Look at policies before they take force.
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Check the whole log: tree, signatures, and that it tells the same as the tables.
-    Verify(VerifyArguments),
+    /// Check the whole log: tree, signatures, and that it tells the same as the tables; or an export.
+    Verify(daemons::VerifyArguments),
+    /// Hand the log out: an evidence pack, tiles, or a file for other programs.
+    Export(daemons::ExportArguments),
+    /// Say who used which data.
+    Usage(daemons::UsageArguments),
     /// Check this installation and say what to mend.
     Doctor {
         /// Write JSON.
@@ -101,20 +105,6 @@ enum Command {
     },
     /// Write the manual page.
     Man,
-}
-
-/// What is checked, and against what.
-#[derive(Debug, clap::Args)]
-struct VerifyArguments {
-    /// The database to check; without it the one of the home.
-    #[arg(value_name = "PATH")]
-    path: Option<PathBuf>,
-    /// A head of the log that was kept elsewhere; the log must still contain it. Repeatable.
-    #[arg(long, value_name = "FILE")]
-    head: Vec<PathBuf>,
-    /// Write JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command line.
@@ -136,6 +126,7 @@ impl Command {
             Self::Log(arguments) => arguments.json,
             Self::Policy(command) => command.wants_json(),
             Self::Verify(arguments) => arguments.json,
+            Self::Usage(arguments) => arguments.json,
             Self::Reviewer(reviewer::Command::List { json }) | Self::Doctor { json } => *json,
             Self::Demo
             | Self::Init(_)
@@ -149,6 +140,7 @@ impl Command {
             | Self::Kill(_)
             | Self::Settle(_)
             | Self::Receipt(_)
+            | Self::Export(_)
             | Self::Reviewer(_)
             | Self::Notify(_)
             | Self::Completions { .. }
@@ -222,7 +214,9 @@ fn run(arguments: Arguments) -> Done {
             })
         }
         Some(Command::Policy(command)) => policy::policy(home.as_deref(), &command),
-        Some(Command::Verify(arguments)) => verify(home, &arguments),
+        Some(Command::Verify(arguments)) => daemons::verify(home.as_deref(), &arguments),
+        Some(Command::Export(arguments)) => daemons::export(home.as_deref(), &arguments),
+        Some(Command::Usage(arguments)) => daemons::usage(home.as_deref(), &arguments),
         Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
         Some(Command::Notify(arguments)) => {
             notify::notify(home.as_deref(), &arguments, key.as_deref())
@@ -282,37 +276,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
         .enable_all()
         .build()
         .map_err(|error| Trouble::failure(&error))
-}
-
-/// Runs the daemon's own check of the database, which only its owner may read.
-fn verify(home: Option<PathBuf>, arguments: &VerifyArguments) -> Done {
-    let program = sibling("countersignd").map_err(|error| Trouble::failure(&error))?;
-    let mut command = std::process::Command::new(program);
-    if let Some(home) = home {
-        command.arg("--home").arg(home);
-    }
-    command.arg("verify");
-    for head in &arguments.head {
-        command.arg("--head").arg(head);
-    }
-    if arguments.json {
-        command.arg("--json");
-    }
-    if let Some(path) = &arguments.path {
-        // Behind the dashes a path is a path, whatever it begins with.
-        command.arg("--").arg(path);
-    }
-    let status = command.status().map_err(|error| Trouble::failure(&error))?;
-    match status.code() {
-        Some(0) => Ok(()),
-        Some(9) if arguments.json => Err(Trouble::silent(9)),
-        Some(9) => Err(Trouble::new(
-            9,
-            "tampered",
-            "the log was tampered with, see above",
-        )),
-        Some(_) | None => Err(Trouble::new(1, "failure", "the log could not be checked")),
-    }
 }
 
 /// Reads the wall clock, the one place where the command line does.

@@ -1,0 +1,151 @@
+//! Commands that the daemon's own program runs: they read its database, which only its owner may.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::exit::{Done, Trouble};
+use crate::siblings::sibling;
+
+/// What is checked, and against what.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArguments {
+    /// A database, a directory of tiles or an evidence pack; without it the database of the home.
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
+    /// The log's key, as it was noted elsewhere; without it the one of the home.
+    #[arg(long, value_name = "FILE")]
+    vkey: Option<PathBuf>,
+    /// A head of the log that was kept elsewhere; the log must still contain it. Repeatable.
+    #[arg(long, value_name = "FILE")]
+    head: Vec<PathBuf>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What is exported, and where to.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArguments {
+    /// What the log is written as: evidence, tiles, jsonl, csv, ocsf or cef.
+    #[arg(value_parser = ["evidence", "tiles", "jsonl", "csv", "ocsf", "cef"])]
+    format: String,
+    /// The file or directory to make; it must not be there yet. `-` is standard output, for a file.
+    #[arg(long, value_name = "PATH")]
+    output: PathBuf,
+    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only before this time.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Only this request.
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+}
+
+/// What is counted.
+#[derive(Debug, clap::Args)]
+pub(super) struct UsageArguments {
+    /// What uses are counted by: data, agent, reviewer or destination.
+    #[arg(long, value_parser = ["data", "agent", "reviewer", "destination"])]
+    by: String,
+    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A call of the daemon's program.
+struct Call(Command);
+
+impl Call {
+    fn new(home: Option<&Path>, task: &str) -> Result<Self, Trouble> {
+        let program = sibling("countersignd").map_err(|error| Trouble::failure(&error))?;
+        let mut command = Command::new(program);
+        if let Some(home) = home {
+            command.arg("--home").arg(home);
+        }
+        command.arg(task);
+        Ok(Self(command))
+    }
+
+    fn option(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        // In one word, so that no value is taken for an option.
+        let mut word = std::ffi::OsString::from(name);
+        word.push("=");
+        word.push(value);
+        self.0.arg(word);
+    }
+
+    fn options<V: AsRef<OsStr>>(&mut self, name: &str, values: impl IntoIterator<Item = V>) {
+        for value in values {
+            self.option(name, value);
+        }
+    }
+
+    /// Runs it; what it says is for the same eyes. `tampered` and `failed` say how it can end badly.
+    fn run(mut self, is_silent: bool, tampered: &'static str, failed: &'static str) -> Done {
+        let status = self.0.status().map_err(|error| Trouble::failure(&error))?;
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(9) if is_silent => Err(Trouble::silent(9)),
+            Some(9) => Err(Trouble::new(9, "tampered", tampered)),
+            Some(_) | None => Err(Trouble::new(1, "failure", failed)),
+        }
+    }
+}
+
+/// Checks a database, tiles or a pack.
+pub(super) fn verify(home: Option<&Path>, arguments: &VerifyArguments) -> Done {
+    let mut call = Call::new(home, "verify")?;
+    call.options("--vkey", &arguments.vkey);
+    call.options("--head", &arguments.head);
+    if arguments.json {
+        call.0.arg("--json");
+    }
+    if let Some(path) = &arguments.path {
+        // Behind the dashes a path is a path, whatever it begins with.
+        call.0.arg("--").arg(path);
+    }
+    let failed = "the log could not be checked";
+    call.run(
+        arguments.json,
+        "the log was tampered with, see above",
+        failed,
+    )
+}
+
+/// Hands the log out.
+pub(super) fn export(home: Option<&Path>, arguments: &ExportArguments) -> Done {
+    let mut call = Call::new(home, "export")?;
+    call.0.arg(&arguments.format);
+    call.option("--output", &arguments.output);
+    call.options("--from", &arguments.from);
+    call.options("--to", &arguments.to);
+    call.options("--request", &arguments.request);
+    let failed = "nothing was exported";
+    call.run(
+        false,
+        "the log was tampered with; nothing was exported",
+        failed,
+    )
+}
+
+/// Counts who used which data.
+pub(super) fn usage(home: Option<&Path>, arguments: &UsageArguments) -> Done {
+    let mut call = Call::new(home, "usage")?;
+    call.option("--by", &arguments.by);
+    call.options("--since", &arguments.since);
+    if arguments.json {
+        call.0.arg("--json");
+    }
+    let failed = "the uses of data could not be counted";
+    call.run(
+        arguments.json,
+        "the log was tampered with, see above",
+        failed,
+    )
+}

@@ -10,11 +10,13 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use countersign_client::heads::Heads;
 use countersign_client::place::{self, Place};
 
+mod ask;
 mod console;
 mod daemons;
 mod decide;
 mod doctor;
 mod exit;
+mod glass;
 mod init;
 mod log;
 mod notify;
@@ -74,6 +76,12 @@ enum Command {
     Kill(decide::ActArguments),
     /// Say how a run went that nobody could follow to its end.
     Settle(decide::SettleArguments),
+    /// Approve alone, in an emergency: everybody is told, and another person has to review it.
+    BreakGlass(glass::BreakArguments),
+    /// Say that you reviewed what somebody approved by breaking the glass.
+    CloseDebt(glass::CloseArguments),
+    /// List what people owe: reviews after broken glass, and runs of unknown end.
+    Debts(glass::DebtsArguments),
     /// Read the log.
     Log(log::Arguments),
     /// Write proofs that the entries of a request are in the log, to be checked offline.
@@ -123,6 +131,7 @@ impl Command {
             Self::List(arguments) => arguments.json,
             Self::Show(arguments) => arguments.json,
             Self::Watch(arguments) => arguments.json,
+            Self::Debts(arguments) => arguments.json,
             Self::Log(arguments) => arguments.json,
             Self::Policy(command) => command.wants_json(),
             Self::Verify(arguments) => arguments.json,
@@ -139,6 +148,8 @@ impl Command {
             | Self::Revoke(_)
             | Self::Kill(_)
             | Self::Settle(_)
+            | Self::BreakGlass(_)
+            | Self::CloseDebt(_)
             | Self::Receipt(_)
             | Self::Export(_)
             | Self::Reviewer(_)
@@ -198,6 +209,15 @@ fn run(arguments: Arguments) -> Done {
         }),
         Some(Command::Settle(arguments)) => in_session(&find()?, async |session| {
             decide::settle(session, &arguments, key.as_deref()).await
+        }),
+        Some(Command::BreakGlass(arguments)) => in_session(&find()?, async |session| {
+            glass::break_glass(session, &arguments, key.as_deref()).await
+        }),
+        Some(Command::CloseDebt(arguments)) => in_session(&find()?, async |session| {
+            glass::close_debt(session, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Debts(arguments)) => in_session(&find()?, async |session| {
+            glass::debts(session, &arguments).await
         }),
         Some(Command::Log(arguments)) => in_session(&find()?, async |session| {
             log::log(session, &arguments).await

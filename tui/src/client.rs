@@ -196,6 +196,34 @@ impl Client {
             .map(|answer| answer.state)
     }
 
+    /// Approves alone, in an emergency; the answer proves the log from `known_size` on.
+    pub async fn break_glass(
+        &mut self,
+        id: RequestId,
+        signed: Signed,
+        known_size: u64,
+    ) -> Result<pb::BreakGlassResponse, ClientError> {
+        let Signed { statement, sshsig } = signed;
+        soon(self.calls.break_glass(pb::BreakGlassRequest {
+            id: id.to_string(),
+            statement,
+            sshsig,
+            known_size,
+        }))
+        .await
+    }
+
+    /// Closes the review that breaking the glass owes.
+    pub async fn close_debt(&mut self, id: RequestId, signed: Signed) -> Result<(), ClientError> {
+        let Signed { statement, sshsig } = signed;
+        let request = pb::CloseDebtRequest {
+            id: id.to_string(),
+            statement,
+            sshsig,
+        };
+        soon(self.calls.close_debt(request)).await.map(|_| ())
+    }
+
     /// Reads entries of the log from an index on; fewer than asked for may come.
     pub async fn read_log(&mut self, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, ClientError> {
         let answer = soon(self.calls.read_log(pb::ReadLogRequest { from, limit })).await?;

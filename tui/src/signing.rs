@@ -1,5 +1,6 @@
 //! Statements: put together from what was shown, signed, handed in, kept.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -11,6 +12,7 @@ use countersign_client::place::Place;
 use countersign_client::private::write_private;
 use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::{Digest, DigestError};
+use countersign_shared::display::Rendering;
 use countersign_shared::log::receipt::{Receipt, ReceiptError};
 use countersign_shared::statement::{
     self, ActKind, Assurance, Decision, Display, LogHead, Nonce, Outcome, Requester, Statement,
@@ -80,6 +82,8 @@ pub struct Pen {
     pub rules: Digest,
     /// The person's keys in the roster.
     pub enrolled: Vec<PublicKey>,
+    /// True when the rules list the person among those who may break the glass.
+    pub breaks_glass: bool,
 }
 
 impl Pen {
@@ -92,6 +96,7 @@ impl Pen {
         Ok(Self {
             rules: rules.digest.parse()?,
             enrolled: enrolled(&rules.allowed_signers, &rules.you),
+            breaks_glass: rules.break_glass.contains(&rules.you),
             reviewer: rules.you,
         })
     }
@@ -175,22 +180,25 @@ pub fn decision(
             container: text("container"),
         },
         rules: pen.rules,
-        display: Display {
-            sha256: review.rendering.digest(),
-            complete: review.rendering.complete,
-            masked: review
-                .rendering
-                .masked
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        },
+        display: shown(review),
         issued_at: now,
         expires_at: now.plus(VALID),
         nonce: nonce()?,
         log: log_head(heads)?,
     };
     Ok(Statement::Decision(decision))
+}
+
+/// What the person was shown, completely drawn or printed.
+fn shown(review: &Review) -> Display {
+    let Rendering {
+        complete, masked, ..
+    } = &review.rendering;
+    Display {
+        sha256: review.rendering.digest(),
+        complete: *complete,
+        masked: masked.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// What an act says.
@@ -225,7 +233,8 @@ pub fn act(
             digest: review.digest(),
         },
         outcome,
-        display: None,
+        // Breaking the glass approves, so it names what was shown (R12).
+        display: (kind == ActKind::BreakGlass).then(|| shown(review)),
         reason,
         reviewer: pen.reviewer.clone(),
         assurance,
@@ -263,16 +272,17 @@ fn nonce() -> Result<Nonce, SigningError> {
     Ok(Nonce::from_bytes(bytes))
 }
 
-/// Checks that a decision is in the log, and keeps statement, signature and receipt (the decision
-/// counts as recorded for its reviewer only then). Returns the directory they are kept in.
+/// Checks that a decision, or breaking the glass, is in the log, and keeps statement, signature and
+/// receipt under a word for it (it counts as recorded for its reviewer only then). Returns the
+/// directory they are kept in.
 pub fn keep(
     heads: &mut Heads,
     state_dir: &Path,
-    (review, verdict): (&Review, Verdict),
+    (review, word): (&Review, &dyn fmt::Display),
     signed: &Signed,
-    answer: pb::DecideResponse,
+    recorded: Option<pb::Inclusion>,
 ) -> Result<PathBuf, SigningError> {
-    let recorded = answer.recorded.ok_or(AnswerError { field: "recorded" })?;
+    let recorded = recorded.ok_or(AnswerError { field: "recorded" })?;
     let recorded = Inclusion::try_from(recorded)?;
     let id = review.document.id();
     heads
@@ -300,7 +310,7 @@ pub fn keep(
         ("json.sig", signed.sshsig.as_bytes()),
         ("tlog-proof", receipt.to_text().as_bytes()),
     ] {
-        let path = dir.join(format!("{id}.{verdict}.{ending}"));
+        let path = dir.join(format!("{id}.{word}.{ending}"));
         write_private(&path, bytes).map_err(failed(&path))?;
     }
     Ok(dir)

@@ -266,7 +266,7 @@ pub(super) async fn settle(
 }
 
 /// Signs an act with the person's key.
-async fn sign_act(
+pub(super) async fn sign_act(
     session: &mut Session,
     review: &Review,
     doing: Doing,
@@ -279,19 +279,22 @@ async fn sign_act(
     Ok(signing::sign(&mut signer, &act)?)
 }
 
-async fn load(session: &mut Session, id: RequestId) -> Result<Review, Trouble> {
+pub(super) async fn load(session: &mut Session, id: RequestId) -> Result<Review, Trouble> {
     Ok(Review::load(&mut session.client, &mut session.heads, &id.to_string()).await?)
 }
 
 /// Returns who signs, and the key, perhaps locked.
-async fn choose_key(session: &mut Session, key: Option<&Path>) -> Result<(Pen, Signer), Trouble> {
+pub(super) async fn choose_key(
+    session: &mut Session,
+    key: Option<&Path>,
+) -> Result<(Pen, Signer), Trouble> {
     let pen = Pen::fetch(&mut session.client).await?;
     let signer = pen.choose(key, &session.place).map_err(SigningError::Key)?;
     Ok((pen, signer))
 }
 
 /// Asks for the passphrase of a key that has one.
-fn unlock(signer: &mut Signer) -> Done {
+pub(super) fn unlock(signer: &mut Signer) -> Done {
     signer
         .unlock_asking(keys::ask_on_terminal)
         .map_err(|error| SigningError::Key(error).into())
@@ -321,9 +324,9 @@ async fn decide(
     let dir = signing::keep(
         &mut session.heads,
         &session.state_dir,
-        (review, verdict),
+        (review, &verdict),
         &statement,
-        answer,
+        answer.recorded,
     )?;
     let word = match verdict {
         Verdict::Approve => "approved",
@@ -346,7 +349,7 @@ async fn decide(
     Ok(())
 }
 
-fn check_digest(review: &Review, given: &str) -> Done {
+pub(super) fn check_digest(review: &Review, given: &str) -> Done {
     let given = given.strip_prefix("sha256:").unwrap_or(given);
     let is_hex = given
         .bytes()

@@ -127,6 +127,8 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "assurance-too-low" => "use a key that asks for more: a passphrase, or a touch",
         "pending" => "it is not approved and nothing runs; deny it instead",
         "too-late" => "`countersign kill` asks for the end of the run",
+        "not-on-break-glass-list" => "ask somebody it names; `countersign doctor` lists them",
+        "own-debt" => "another person than the one who broke the glass has to close it",
         "log" => "run `countersign verify` and tell whoever runs the daemon",
         _ => return None,
     })
@@ -136,15 +138,23 @@ fn hint_of(code: &str) -> Option<&'static str> {
 fn exit_of(code: &str) -> u8 {
     match code {
         "limit-exceeded" => 3,
-        "not-in-roster" | "foreign-key" | "expired-key" | "bad-signature" | "own-request"
-        | "not-own-request" | "no-seat" | "assurance-too-low" | "own-debt" => 4,
+        "not-in-roster"
+        | "foreign-key"
+        | "expired-key"
+        | "bad-signature"
+        | "own-request"
+        | "not-own-request"
+        | "no-seat"
+        | "assurance-too-low"
+        | "own-debt"
+        | "not-on-break-glass-list" => 4,
         "deadline-passed" | "expired" | "lapsed" => 5,
         // For whoever decides, a request that was decided already is a conflict, whichever way.
         "denied" | "refused" | "pending" | "received" | "conflict" | "stale-digest"
         | "already-decided" | "already-redeemed" | "too-late" | "withdrawn" | "superseded"
         | "invalidated" | "revoked" | "claimed" | "rules-changed" | "redeemed" | "running"
         | "succeeded" | "failed" | "killed" | "not-run" | "indeterminate" | "settled"
-        | "unchanged" => 6,
+        | "unchanged" | "no-debt" => 6,
         "draining" | "busy" => 7,
         "wrong-head" => 9,
         "malformed-message" | "malformed-statement" | "ambiguous-id" => 2,

@@ -3,7 +3,7 @@
 //! A reader that goes away (`| head`) is no error.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use countersign_shared::text::{Printable, Untrusted};
 use serde::Serialize;
@@ -54,6 +54,19 @@ pub(super) fn message(text: &str) {
         "{}",
         Printable::from_ours(text)
     ));
+}
+
+/// Writes a message that must not be missed, in red where standard error shows colours.
+pub(super) fn alarm(text: &str) {
+    let mut out = io::stderr().lock();
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let text = Printable::from_ours(text);
+    drop(if out.is_terminal() && !is_set("NO_COLOR") && !is_dumb {
+        writeln!(out, "\u{1b}[1;31m{text}\u{1b}[0m")
+    } else {
+        writeln!(out, "{text}")
+    });
 }
 
 /// Encodes a text that somebody else wrote.

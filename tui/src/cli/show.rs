@@ -230,17 +230,12 @@ fn labelled(label: &'static str, text: &str) -> Printable {
     Printable::concat([&Printable::ours(label), &output::shown(text)])
 }
 
-fn summary_line(summary: &pb::Summary) -> Printable {
+pub(super) fn summary_line(summary: &pb::Summary) -> Printable {
     let gap = Printable::ours("  ");
-    let attested = if summary.self_attested {
-        " self-attested"
-    } else {
-        ""
-    };
     let standing = Printable::concat([
         &output::padded(state_word(summary), 14),
-        &output::padded(attested, if attested.is_empty() { 0 } else { 15 }),
         &output::padded(&summary.tier, 9),
+        &marks(summary),
     ]);
     let claimed = if summary.claimed_by.is_empty() {
         Printable::ours("")
@@ -273,6 +268,21 @@ fn summary_line(summary: &pb::Summary) -> Printable {
     ])
 }
 
+/// What must not be overlooked about how a request stands, behind its state and tier.
+fn marks(summary: &pb::Summary) -> Printable {
+    let mut text = Printable::default();
+    for (is_so, mark) in [
+        (summary.self_attested, "self-attested  "),
+        (summary.break_glass, "break-glass  "),
+        (summary.escalated, "escalated  "),
+    ] {
+        if is_so {
+            text.push(&Printable::ours(mark));
+        }
+    }
+    text
+}
+
 fn decision_line(decision: &pb::Decision) -> Printable {
     Printable::concat([
         &Printable::ours("decision "),
@@ -293,7 +303,7 @@ fn decision_line(decision: &pb::Decision) -> Printable {
 }
 
 /// The stable JSON of one request in lists.
-fn summary_json(summary: &pb::Summary) -> Value {
+pub(super) fn summary_json(summary: &pb::Summary) -> Value {
     let requester = summary.requester.clone().unwrap_or_default();
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     json!({
@@ -317,6 +327,10 @@ fn summary_json(summary: &pb::Summary) -> Value {
         "expires_at": summary.expires_at,
         "claimed_by": some(&summary.claimed_by),
         "self_attested": summary.self_attested,
+        "break_glass": summary.break_glass,
+        "owed_by": some(&summary.owed_by),
+        "escalated": summary.escalated,
+        "escalate_to": summary.escalate_to,
         "reason": summary.reason,
     })
 }

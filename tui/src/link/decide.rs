@@ -58,9 +58,9 @@ impl Clerk {
         let kept = signing::keep(
             &mut self.heads,
             &self.state_dir,
-            (&review, verdict),
+            (&review, &verdict),
             &statement,
-            answer,
+            answer.recorded,
         );
         // The decision stands whatever became of its copy; only a log without it is an alarm.
         match kept {

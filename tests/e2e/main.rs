@@ -9,6 +9,7 @@
 )]
 
 mod asking;
+mod glass;
 mod hooks;
 mod hostile;
 mod kills;

@@ -204,7 +204,11 @@ impl Clerk {
             tokio::select! {
                 change = changes.message() => match change {
                     Ok(Some(pb::WatchResponse { change: Some(change) })) => {
+                        let may_be_owed = news::may_be_owed(&change);
                         self.tell(change).await?;
+                        if may_be_owed {
+                            self.tell_owed(&mut client).await?;
+                        }
                     }
                     Ok(Some(pb::WatchResponse { change: None })) => {}
                     Ok(None) | Err(_) => return Ok(()),

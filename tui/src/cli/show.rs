@@ -110,9 +110,37 @@ pub(super) async fn show(mut session: Session, arguments: &ShowArguments) -> Don
         if !summary.claimed_by.is_empty() {
             output::line(&labelled("claimed  ", &summary.claimed_by));
         }
+        if !marks(summary).is_empty() {
+            output::line(&Printable::concat([
+                &Printable::ours("marks    "),
+                &marks(summary),
+            ]));
+        }
+        if !summary.owed_by.is_empty() {
+            output::line(&labelled(
+                "the glass was broken, and nobody has reviewed it since, by ",
+                &summary.owed_by,
+            ));
+        }
     }
+    print_requirement(&review);
     for decision in &answer.decisions {
         output::line(&decision_line(decision));
+    }
+    if !answer.waits_for.is_empty() {
+        output::line(&labelled("waits for ", &answer.waits_for));
+    }
+    if !answer.could_approve.is_empty() {
+        output::line(&labelled(
+            "could still approve: ",
+            &answer.could_approve.join(", "),
+        ));
+    }
+    if !answer.nobody_for.is_empty() {
+        output::line(&labelled(
+            "nobody is left for: ",
+            &answer.nobody_for.join(", "),
+        ));
     }
     if !answer.not_eligible.is_empty() {
         output::line(&labelled("you may not approve it: ", &answer.not_eligible));
@@ -134,6 +162,37 @@ pub(super) async fn show(mut session: Session, arguments: &ShowArguments) -> Don
         output::message("this request cannot be shown completely, so nobody can approve it");
     }
     Ok(())
+}
+
+/// Prints the tier with its reasons, and what policy has to say to whoever decides.
+fn print_requirement(review: &Review) {
+    let requirement = review.document.value().get("requirement");
+    let texts = |name: &str| -> Vec<&str> {
+        requirement
+            .and_then(|requirement| requirement.get(name))
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
+    };
+    output::ours(&format!("tier     {}", review.demands().tier.name()));
+    for (label, name) in [("because  ", "why"), ("advice   ", "advice")] {
+        for text in texts(name) {
+            output::line(&labelled(label, text));
+        }
+    }
+    for seats in requirement
+        .and_then(|requirement| requirement.get("reviews"))
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        output::line(&Printable::concat([
+            &Printable::ours("review   "),
+            &crate::console::page::why::review_in_words(seats),
+        ]));
+    }
 }
 
 /// Prints everything that a statement about the request binds.
@@ -367,6 +426,10 @@ fn review_json(review: &Review) -> Result<Value, Trouble> {
         "document": review.document.value(),
         "requirement": requirement,
         "decisions": decisions,
+        "waits_for": (!answer.waits_for.is_empty()).then_some(&answer.waits_for),
+        "could_approve": answer.could_approve,
+        "nobody_for": answer.nobody_for,
+        "not_eligible": (!answer.not_eligible.is_empty()).then_some(&answer.not_eligible),
         "execution": read(&answer.execution)?,
     }))
 }

@@ -71,6 +71,13 @@ pub enum News {
         /// This machine's wall time at the same moment.
         local: Timestamp,
     },
+    /// What people owe, the newest first.
+    Owed {
+        /// Approved by breaking the glass, and reviewed by nobody else.
+        debts: Vec<Row>,
+        /// Runs of which nobody has said how they went.
+        unsettled: Vec<Row>,
+    },
     /// A head was verified to extend every head seen before.
     HeadAdvanced {
         /// How many entries it covers.

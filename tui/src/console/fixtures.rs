@@ -138,13 +138,47 @@ pub(crate) fn detail(number: u8, tier: Tier, action: Value) -> Detail {
             self_attested: false,
             reason: Untrusted::default(),
             waiter_present: true,
+            break_glass: false,
+            owed_by: None,
+            escalated: false,
+            escalate_to: Vec::new(),
         },
         document,
         requirement: Vec::new(),
         decisions: Vec::new(),
         not_eligible: None,
         self_attests: false,
+        waits_for: Untrusted::default(),
+        could_approve: Vec::new(),
+        nobody_for: Vec::new(),
     }
+}
+
+/// As [`detail`], with the document changed before it gets its digest.
+fn changed(number: u8, tier: Tier, action: Value, change: impl FnOnce(&mut Value)) -> Detail {
+    let mut detail = detail(number, tier, action);
+    let mut document = serde_json::from_slice(&detail.document).unwrap();
+    change(&mut document);
+    detail.document = countersign_shared::json::canonical(&document).unwrap();
+    detail.row.digest = Digest::of(&detail.document);
+    detail
+}
+
+/// As [`detail`], with another requirement.
+pub(crate) fn with_requirement(
+    number: u8,
+    tier: Tier,
+    action: Value,
+    change: impl FnOnce(&mut Value),
+) -> Detail {
+    changed(number, tier, action, |document| {
+        change(&mut document["requirement"]);
+    })
+}
+
+/// As [`detail`], with other facts.
+pub(crate) fn with_facts(number: u8, tier: Tier, action: Value, facts: Value) -> Detail {
+    changed(number, tier, action, |document| document["facts"] = facts)
 }
 
 /// A console with a client that answers from a list.

@@ -1,6 +1,6 @@
 //! Which key means what: one table for the keyboard, the footer and the help.
 //!
-//! Lower case looks, upper case decides. The two deciding keys stand here for the help only: what
+//! Lower case looks, upper case decides. The deciding keys stand here for the help only: what
 //! they do is judged by [`super::safety`], which sees every key first.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -44,6 +44,8 @@ pub enum Command {
     NextUnseen,
     /// Take in the arrivals.
     Merge,
+    /// List what people owe, or leave that list.
+    Owed,
     /// Claim, or give the claim back.
     Claim,
     /// Do not let another one's claim hold me up.
@@ -52,6 +54,8 @@ pub enum Command {
     Approve,
     /// Deny. Judged elsewhere.
     Deny,
+    /// Close the review of broken glass. Judged elsewhere.
+    Close,
     /// Show the keys.
     Help,
     /// Draw everything again.
@@ -133,6 +137,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(Scope::Detail, &[Char('n')], Command::NextUnseen, "n", "next part not seen", "n next unseen"),
     bind(Scope::Everywhere, &[Char(' '), Named(KeyCode::PageDown), Control('d')], Command::PageDown, "Space PgDn ^d", "a screen down", "Space page"),
     bind(Scope::Everywhere, &[Char('c')], Command::Claim, "c", "claim, or give the claim back", "c claim"),
+    bind(Scope::Queue, &[Char('o')], Command::Owed, "o", "what people owe: reviews of broken glass, runs of unknown end", ""),
+    bind(Scope::Detail, &[Char(safety::CLOSE)], Command::Close, "C", "close the review of broken glass (when ARMED)", ""),
     bind(Scope::Detail, &[Char('t')], Command::Take, "t", "approve although another reviewer is on it", ""),
     bind(Scope::Everywhere, &[Char('?'), Named(KeyCode::F(1))], Command::Help, "? F1", "these keys", "? help"),
     bind(Scope::Everywhere, &[Char('j'), Named(KeyCode::Down)], Command::Down, "j Down", "down", "j/k move"),
@@ -206,7 +212,10 @@ mod tests {
     #[test]
     fn the_deciding_keys_are_upper_case_letters_of_the_detail_only() {
         for binding in BINDINGS {
-            if matches!(binding.command, Command::Approve | Command::Deny) {
+            if matches!(
+                binding.command,
+                Command::Approve | Command::Deny | Command::Close
+            ) {
                 assert_eq!(binding.scope, Scope::Detail);
                 for stroke in binding.strokes {
                     assert!(matches!(stroke, Char('A'..='Z')), "{stroke:?}");

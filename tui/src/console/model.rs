@@ -135,6 +135,10 @@ impl From<pb::Requester> for Requester {
 
 /// What every list shows of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, as the daemon tells them"
+)]
 pub struct Row {
     /// The full request id.
     pub id: RequestId,
@@ -166,6 +170,14 @@ pub struct Row {
     pub reason: Untrusted,
     /// True while a waiting caller is connected.
     pub waiter_present: bool,
+    /// True when somebody approved it alone, by breaking the glass.
+    pub break_glass: bool,
+    /// Who broke the glass, while no other person has reviewed that.
+    pub owed_by: Option<Untrusted>,
+    /// True when more eyes were called for.
+    pub escalated: bool,
+    /// The groups that are called then.
+    pub escalate_to: Vec<Untrusted>,
 }
 
 impl TryFrom<pb::Summary> for Row {
@@ -202,6 +214,10 @@ impl TryFrom<pb::Summary> for Row {
             self_attested: summary.self_attested,
             reason: Untrusted::new(summary.reason),
             waiter_present: summary.waiter_present,
+            break_glass: summary.break_glass,
+            owed_by: (!summary.owed_by.is_empty()).then(|| Untrusted::new(summary.owed_by)),
+            escalated: summary.escalated,
+            escalate_to: texts(summary.escalate_to),
         })
     }
 }
@@ -251,6 +267,12 @@ pub struct Detail {
     pub not_eligible: Option<Untrusted>,
     /// True when this reviewer stands behind the request and may only self-attest.
     pub self_attests: bool,
+    /// The seats that are still empty, such as `1 of dba`; empty when none is.
+    pub waits_for: Untrusted,
+    /// Those whose approval would fill one of them.
+    pub could_approve: Vec<Untrusted>,
+    /// The groups of those seats that nobody is left for.
+    pub nobody_for: Vec<Untrusted>,
 }
 
 impl TryFrom<pb::GetResponse> for Detail {
@@ -277,8 +299,15 @@ impl TryFrom<pb::GetResponse> for Detail {
             not_eligible: (!answer.not_eligible.is_empty())
                 .then(|| Untrusted::new(answer.not_eligible)),
             self_attests: answer.self_attests,
+            waits_for: Untrusted::new(answer.waits_for),
+            could_approve: texts(answer.could_approve),
+            nobody_for: texts(answer.nobody_for),
         })
     }
+}
+
+fn texts(texts: Vec<String>) -> Vec<Untrusted> {
+    texts.into_iter().map(Untrusted::new).collect()
 }
 
 #[cfg(test)]

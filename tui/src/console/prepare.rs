@@ -16,7 +16,7 @@ use crate::demands::Demands;
 
 use super::model::{Detail, Row, Standing, Tier};
 use super::page::{Gutter, Page, Writer, diff, line, what, who, why};
-use super::safety::{Confirm, Millis, Subject};
+use super::safety::{Confirm, Debt, Millis, Subject};
 
 /// A request cannot be shown, so it cannot be decided here.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,8 @@ pub struct Prepared {
     pub title: Printable,
     /// What it would do, in our words and numbers.
     pub effect: Printable,
+    /// Why the tier is what it is, as the document says.
+    pub because: Option<Printable>,
     /// What an approve sheet asks for.
     pub confirm: Confirm,
     /// True when an approval must say why.
@@ -137,7 +139,10 @@ impl Prepared {
         let mut parts = Vec::new();
         let what = what::page(
             &document,
-            &rendering.findings,
+            &what::Found {
+                action: &rendering.findings,
+                claims: &rendering.claims_findings,
+            },
             &mut parts,
             needs_code && !has_changes,
         );
@@ -160,6 +165,7 @@ impl Prepared {
             masked: rendering.masked.len(),
             title: title(&detail.row),
             effect: effect(&document),
+            because: because(&document),
             confirm,
             reason_required: reason,
             needs: assurance,
@@ -196,11 +202,30 @@ impl Prepared {
             displayable: self.displayable,
             ineligible: self.detail.not_eligible.is_some(),
             claimed_by_other: claimed_by_other(row, me),
+            debt: self.debt(row, me),
             reason_required: self.reason_required,
             needs: self.needs,
             self_attests: self.detail.self_attests,
             confirm: self.confirm.clone(),
             parts: self.parts.clone(),
+        }
+    }
+
+    /// Returns how many approvals are still missing.
+    pub fn approvals_missing(&self) -> u32 {
+        let waits_for = self.detail.waits_for.raw_str().unwrap_or_default();
+        let counts = waits_for
+            .split(' ')
+            .filter_map(|word| word.parse::<u32>().ok());
+        counts.fold(0, u32::saturating_add)
+    }
+
+    /// Returns who owes a review of it, as this reviewer sees it.
+    pub fn debt(&self, row: &Row, me: Option<&Untrusted>) -> Debt {
+        match &row.owed_by {
+            None => Debt::None,
+            Some(by) if me.is_none_or(|me| me == by) || self.detail.self_attests => Debt::Own,
+            Some(_) => Debt::Anothers,
         }
     }
 
@@ -259,6 +284,18 @@ fn effect(document: &Map<String, Value>) -> Printable {
     } else {
         Printable::from_ours(facts.join(", "))
     }
+}
+
+/// Why the tier is what it is, in the words of the policies.
+fn because(document: &Map<String, Value>) -> Option<Printable> {
+    let why = document.get("requirement")?.get("why")?.as_array()?;
+    let mut text = Printable::default();
+    for phrase in why.iter().filter_map(Value::as_str) {
+        let joint = if text.is_empty() { "because " } else { "; " };
+        text.push(&Printable::ours(joint));
+        text.push(&Printable::exact(&Untrusted::new(phrase)));
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 fn target_name(document: &Map<String, Value>) -> Untrusted {

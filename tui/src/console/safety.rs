@@ -15,6 +15,9 @@
 //!    key, outside the [`DEAD`] time of a burst, and nothing followed it within [`BURST`];
 //! 5. the tier's sheet was drawn, armed in the same way, and holds what it asks for ([`sheet`]).
 //!
+//! To close the review that broken glass owes, the standing and the deadline of step 1 do not matter,
+//! since the action may be long over; that the review is owed by somebody else does.
+//!
 //! To deny, step 2 asks for the frame only: a "no" must not cost more reading than a "yes", and
 //! what cannot be displayed at all can still be denied.
 //!
@@ -29,7 +32,7 @@ pub mod seen;
 pub mod sheet;
 mod timing;
 
-pub use input::{Act, Decision, Frame, Input, Key, Press, Signing, Subject, Wire};
+pub use input::{Act, Debt, Decision, Frame, Input, Key, Press, Signing, Subject, Wire};
 pub use judge::Obstacle;
 pub use machine::Safety;
 pub use seen::{Piece, Seen};
@@ -41,13 +44,18 @@ pub const APPROVE: char = 'A';
 /// The key that opens the deny sheet.
 pub const DENY: char = 'D';
 
-/// Yes or no.
+/// The key that opens the sheet of a review that broken glass owes.
+pub const CLOSE: char = 'C';
+
+/// Yes or no, or "I have reviewed it".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// The action may run, once.
     Approve,
     /// The action may not run.
     Deny,
+    /// What somebody approved by breaking the glass has been reviewed.
+    Close,
 }
 
 #[cfg(test)]

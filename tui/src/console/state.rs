@@ -1,16 +1,18 @@
 //! Everything the console knows. Views read it and hold nothing; [`super::update`] changes it.
 
+pub mod owed;
 pub mod queue;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::text::{Printable, Untrusted};
 use countersign_shared::time::Timestamp;
 
-use super::model::Row;
+use super::model::{Row, Standing};
 use super::page::{Page, Place};
 use super::prepare::{Prepared, Tab};
-use super::safety::{Millis, Obstacle, Safety, Sheet, SheetKind, Verdict, Wire};
+use super::safety::{Debt, Millis, Obstacle, Safety, Sheet, SheetKind, Verdict, Wire};
 use super::theme::Theme;
+use owed::Owed;
 use queue::Queue;
 
 /// The smallest terminal that can be decided on, in columns and rows.
@@ -97,6 +99,8 @@ pub struct State {
     pub safety: Safety,
     /// The queue.
     pub queue: Queue,
+    /// What people owe.
+    pub owed: Owed,
     /// The request that is open.
     pub open: Option<Open>,
     /// The request that is being loaded.
@@ -129,6 +133,7 @@ impl State {
             theme,
             safety: Safety::new(now, read_only),
             queue: Queue::default(),
+            owed: Owed::default(),
             open: None,
             opening: None,
             help: false,
@@ -198,16 +203,31 @@ impl State {
     }
 
     /// Returns what stands against deciding what is open: against denying while that sheet is open,
-    /// against approving otherwise; an incomplete sheet is part of it.
+    /// against closing a review where that is owed, and against approving otherwise; an incomplete
+    /// sheet is part of it.
     pub fn obstacle(&self) -> Option<Obstacle> {
         let sheet = self.safety.sheet();
         let verdict = match sheet.map(Sheet::kind) {
             Some(SheetKind::Deny) => Verdict::Deny,
-            Some(SheetKind::Approve { .. } | SheetKind::Passphrase) | None => Verdict::Approve,
+            Some(SheetKind::Close) => Verdict::Close,
+            Some(SheetKind::Approve { .. }) => Verdict::Approve,
+            Some(SheetKind::Passphrase) | None => self.asked_for(),
         };
         self.safety
             .obstacle(self.now, verdict)
             .or_else(|| sheet.and_then(Sheet::incomplete))
+    }
+
+    /// What the open request is there for: a decision, or the review that broken glass owes.
+    fn asked_for(&self) -> Verdict {
+        match self.safety.subject() {
+            Some(subject)
+                if subject.debt == Debt::Anothers && subject.standing != Standing::Pending =>
+            {
+                Verdict::Close
+            }
+            Some(_) | None => Verdict::Approve,
+        }
     }
 
     /// Tells whether what is shown may be old.

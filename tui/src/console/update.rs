@@ -141,6 +141,8 @@ fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
             state.help = false;
             Vec::new()
         }
+        // In the list of what is owed nothing waits.
+        Command::Claim if state.open.is_none() && state.owed.is_open() => Vec::new(),
         Command::Claim => claim(state),
         Command::Take => {
             if state.open.is_some() {
@@ -152,6 +154,7 @@ fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
         }
         _ if state.help => Vec::new(),
         _ if state.open.is_some() => in_detail(state, command),
+        _ if state.owed.is_open() => in_owed(state, command),
         _ => in_queue(state, command),
     }
 }
@@ -170,9 +173,39 @@ fn in_queue(state: &mut State, command: Command) -> Vec<Effect> {
         Command::First => state.queue.select(0),
         Command::Last => state.queue.select(usize::MAX),
         Command::Merge => state.queue.merge(),
+        Command::Owed => state.owed.toggle(),
         Command::Back => state.opening = None,
         Command::Open => {
             let id = state.queue.selected().map(|entry| entry.row.id);
+            state.opening = id;
+            return id
+                .map(|id| Effect::Ask(Request::Load(id)))
+                .into_iter()
+                .collect();
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the table of keys says what holds here"
+)]
+fn in_owed(state: &mut State, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Down => state.owed.move_by(1),
+        Command::Up => state.owed.move_by(-1),
+        Command::PageDown => state.owed.move_by(state.queue.page()),
+        Command::PageUp => state.owed.move_by(state.queue.page().saturating_neg()),
+        Command::First => state.owed.select(0),
+        Command::Last => state.owed.select(usize::MAX),
+        Command::Back | Command::Owed => {
+            state.opening = None;
+            state.owed.toggle();
+        }
+        Command::Open => {
+            let id = state.owed.selected().map(|row| row.id);
             state.opening = id;
             return id
                 .map(|id| Effect::Ask(Request::Load(id)))

@@ -6,6 +6,7 @@
 
 pub mod detail;
 pub mod help;
+pub mod owed;
 pub mod preview;
 pub mod queue;
 pub mod sheet;
@@ -41,6 +42,8 @@ pub fn view(state: &State, buffer: &mut Buffer) -> Drawn {
         Drawn::default()
     } else if state.open.is_some() {
         detail::draw(state, buffer, area)
+    } else if state.owed.is_open() {
+        owed::draw(state, buffer, area)
     } else {
         queue::draw(state, buffer, area)
     };

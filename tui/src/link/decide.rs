@@ -1,7 +1,10 @@
 //! A decision: loaded anew, compared with what was on the screen, signed, handed in, and seen to be
 //! in the log. Nothing here is repeated by itself.
 
+use countersign_client::heads::Heads;
 use countersign_client::refusal::Failure;
+use countersign_shared::statement::{ActKind, Assurance, Statement};
+use countersign_shared::time::Timestamp;
 
 use super::Clerk;
 use crate::cause::chain;
@@ -10,7 +13,7 @@ use crate::console::event::News;
 use crate::console::model::{self, ModelError, Standing};
 use crate::console::safety::{Decision, Verdict};
 use crate::review::{Review, ReviewError};
-use crate::signing::{self, Pen, SigningError, Word};
+use crate::signing::{self, Doing, Pen, SigningError, Word};
 
 impl Clerk {
     /// Loads the request anew, makes sure it is the one on the screen, signs, hands in, and checks
@@ -42,13 +45,16 @@ impl Clerk {
         let verdict = match decision.verdict {
             Verdict::Approve => countersign_shared::statement::Verdict::Approve,
             Verdict::Deny => countersign_shared::statement::Verdict::Deny,
+            Verdict::Close => return self.close_debt(client, pen, &review, decision).await,
         };
         let word = Word {
             verdict,
             reason: decision.reason.clone(),
         };
         let statement = self
-            .sign(&pen, &review, decision.passphrase_typed, word)
+            .sign(decision.passphrase_typed, |assurance, heads, now| {
+                signing::decision(&pen, assurance, &review, heads, word, now)
+            })
             .await?;
         self.pen = Some(pen);
         let known = self.heads.catch_up().map_err(ReviewError::from)?;
@@ -88,13 +94,35 @@ impl Clerk {
         Ok((standing, missing))
     }
 
-    /// Signs on a thread of its own: a security key may wait for its owner's touch.
-    pub(super) async fn sign(
+    /// Closes the review that broken glass owes.
+    async fn close_debt(
         &mut self,
-        pen: &Pen,
+        client: &mut Client,
+        pen: Pen,
         review: &Review,
+        decision: &Decision,
+    ) -> Result<(Standing, String), Undecided> {
+        let doing = Doing {
+            kind: ActKind::CloseDebt,
+            outcome: None,
+            reason: decision.reason.clone(),
+        };
+        let statement = self
+            .sign(decision.passphrase_typed, |assurance, heads, now| {
+                signing::act(&pen, assurance, review, heads, doing, now)
+            })
+            .await?;
+        self.pen = Some(pen);
+        client.close_debt(decision.id, statement).await?;
+        let standing = review.answer.summary.as_ref().map_or(0, |it| it.state);
+        Ok((model::standing(standing)?, String::new()))
+    }
+
+    /// Signs on a thread of its own: a security key may wait for its owner's touch.
+    async fn sign(
+        &mut self,
         passphrase_typed: bool,
-        word: Word,
+        write: impl FnOnce(Assurance, &Heads, Timestamp) -> Result<Statement, SigningError>,
     ) -> Result<Signed, Undecided> {
         let missing = || Undecided::Refused("there is no key to sign with".to_owned());
         let mut signer = self.signer.take().ok_or_else(missing)?;
@@ -102,14 +130,13 @@ impl Clerk {
             signer.keep();
         }
         let now = crate::cli::wall_time();
-        let statement =
-            match signing::decision(pen, signer.assurance(), review, &self.heads, word, now) {
-                Ok(statement) => statement,
-                Err(error) => {
-                    self.signer = Some(signer);
-                    return Err(error.into());
-                }
-            };
+        let statement = match write(signer.assurance(), &self.heads, now) {
+            Ok(statement) => statement,
+            Err(error) => {
+                self.signer = Some(signer);
+                return Err(error.into());
+            }
+        };
         let (signer, done) = tokio::task::spawn_blocking(move || {
             let done = signing::sign(&mut signer, &statement);
             (signer, done)

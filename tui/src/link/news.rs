@@ -7,10 +7,53 @@ use countersign_shared::text::Untrusted;
 use countersign_shared::wire::pb;
 
 use super::{Clerk, Gone};
+use crate::client::Client;
 use crate::console::event::News;
 use crate::console::model::Row;
 
+/// Tells whether what people owe may be different after this change.
+pub(super) fn may_be_owed(change: &pb::watch_response::Change) -> bool {
+    use pb::watch_response::Change;
+
+    match change {
+        Change::SnapshotComplete(_) => true,
+        Change::Request(summary) => {
+            let is_unknown_or_was = matches!(
+                summary.state(),
+                pb::State::Indeterminate | pb::State::Settled
+            );
+            // A debt that is closed is told as well: the glass stays broken.
+            summary.break_glass || !summary.owed_by.is_empty() || is_unknown_or_was
+        }
+        Change::Head(_) | Change::Draining(_) => false,
+    }
+}
+
 impl Clerk {
+    /// Asks what people owe. A request that cannot be read is left out and said.
+    pub(super) async fn tell_owed(&mut self, client: &mut Client) -> Result<(), Gone> {
+        let owed = match client.owed().await {
+            Ok(owed) => owed,
+            Err(error) => return self.notice(&error).await,
+        };
+        let (debts, unsettled) = (
+            self.readable(owed.debts).await?,
+            self.readable(owed.unsettled).await?,
+        );
+        Ok(self.news.send(News::Owed { debts, unsettled }).await?)
+    }
+
+    async fn readable(&self, summaries: Vec<pb::Summary>) -> Result<Vec<Row>, Gone> {
+        let mut rows = Vec::new();
+        for summary in summaries {
+            match Row::try_from(summary) {
+                Ok(row) => rows.push(row),
+                Err(error) => self.notice(&error).await?,
+            }
+        }
+        Ok(rows)
+    }
+
     pub(super) async fn tell(&mut self, change: pb::watch_response::Change) -> Result<(), Gone> {
         use pb::watch_response::Change;
 

@@ -20,10 +20,19 @@ const KNOWN: [&str; 8] = [
     "claims",
 ];
 
+/// What was found in the texts of a request.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// In what would be done.
+    pub action: &'a Findings,
+    /// In what the agent says for itself.
+    pub claims: &'a Findings,
+}
+
 /// Writes the page. `with_code` asks for the place where a sheet's code is shown.
 pub fn page(
     document: &Map<String, Value>,
-    findings: &Findings,
+    found: &Found<'_>,
     parts: &mut Vec<usize>,
     with_code: bool,
 ) -> Page {
@@ -33,7 +42,7 @@ pub fn page(
         _ => &empty,
     };
     let mut writer = Writer::new(parts, true);
-    write_findings(&mut writer, findings);
+    write_findings(&mut writer, document, found);
     headline(&mut writer, action);
     let from = writer.at();
     arguments(&mut writer, action);
@@ -58,13 +67,28 @@ pub fn page(
     writer.finish(None)
 }
 
-/// Everything that hides something, first.
-fn write_findings(writer: &mut Writer<'_>, findings: &Findings) {
-    for text in findings.summary() {
+/// Everything that cannot be undone or hides something, first.
+fn write_findings(writer: &mut Writer<'_>, document: &Map<String, Value>, found: &Found<'_>) {
+    let mut warn = |text| {
         writer.push(Line {
             look: Look::Warning,
             ..line(Gutter::Computed, text)
         });
+    };
+    let reversibility = document
+        .get("facts")
+        .and_then(|facts| facts.pointer("/computed/reversibility"));
+    if reversibility.and_then(Value::as_str) == Some("irreversible") {
+        warn(Printable::ours("it cannot be undone"));
+    }
+    for text in found.action.summary() {
+        warn(text);
+    }
+    for text in found.claims.summary() {
+        warn(Printable::concat([
+            &Printable::ours("in what the agent says: "),
+            &text,
+        ]));
     }
 }
 

@@ -3,8 +3,9 @@
 use countersign_shared::text::{Printable, Untrusted};
 use serde_json::{Map, Value};
 
-use super::super::model::{Detail, Recorded};
+use super::super::model::{Detail, Recorded, Tier};
 use super::{Gutter, Line, Look, Page, Writer, leaves, line};
+use crate::demands::Demands;
 
 /// Writes the page.
 pub fn page(document: &Map<String, Value>, detail: &Detail) -> Page {
@@ -19,6 +20,7 @@ pub fn page(document: &Map<String, Value>, detail: &Detail) -> Page {
         _ => writer.remark(Look::Dim, "nothing"),
     }
     writer.heading("REQUIRED");
+    tier(&mut writer, document, detail);
     if let Some(text) = &detail.not_eligible {
         let text = Printable::concat([
             &Printable::ours("you may not approve it: "),
@@ -35,6 +37,7 @@ pub fn page(document: &Map<String, Value>, detail: &Detail) -> Page {
             "you stand behind this request: approving it is self-attestation, and is called so",
         );
     }
+    outlook(&mut writer, detail);
     match document.get("requirement") {
         Some(Value::Object(requirement)) => required(&mut writer, requirement),
         Some(_) | None => writer.remark(Look::Warning, "the document does not say"),
@@ -66,10 +69,28 @@ fn required(writer: &mut Writer<'_>, requirement: &Map<String, Value>) {
             }
             // The countdown says it.
             ("ttl_s", Value::Number(_))
-            | ("reason_required" | "self_attest", Value::Bool(false)) => {}
+            | ("reason_required" | "self_attest", Value::Bool(false))
+            // Told first, beside each other.
+            | ("tier", Value::String(_)) => {}
+            ("why" | "advice" | "escalate", Value::Array(texts))
+                if texts.iter().all(Value::is_string) =>
+            {
+                let label = match key.as_str() {
+                    "advice" => "advice: ",
+                    "escalate" => "while nobody decides, it calls ",
+                    // The reasons stand beside the tier.
+                    _ => continue,
+                };
+                for text in texts {
+                    writer.push(said(label, text));
+                }
+            }
+            ("run_by", Value::String(who)) if who == "agent" => {}
+            ("run_by", Value::String(who)) if who == "daemon" => {
+                ours(writer, "only the daemon may run it");
+            }
             ("reason_required", Value::Bool(true)) => ours(writer, "a reason has to be given"),
             ("self_attest", Value::Bool(true)) => ours(writer, "one may approve one's own request"),
-            ("advice", Value::Array(advice)) if advice.is_empty() => {}
             _ => leaves::write(
                 writer,
                 Gutter::Computed,
@@ -78,6 +99,71 @@ fn required(writer: &mut Writer<'_>, requirement: &Map<String, Value>) {
             ),
         }
     }
+}
+
+/// The tier, and why it is what it is.
+fn tier(writer: &mut Writer<'_>, document: &Map<String, Value>, detail: &Detail) {
+    let requirement = document.get("requirement");
+    let Demands { tier, .. } = Demands::of(requirement, Some(detail.row.tier), detail.self_attests);
+    let look = if tier >= Tier::High {
+        Look::Warning
+    } else {
+        Look::Plain
+    };
+    let text = Printable::concat([&Printable::ours("tier "), &Printable::ours(tier.name())]);
+    writer.push(Line {
+        look,
+        ..line(Gutter::Computed, text)
+    });
+    let why = requirement
+        .and_then(|requirement| requirement.get("why"))
+        .and_then(Value::as_array);
+    for phrase in why.into_iter().flatten() {
+        writer.push(Line {
+            look,
+            ..said("because ", phrase)
+        });
+    }
+}
+
+/// What it waits for now, and who could give that.
+fn outlook(writer: &mut Writer<'_>, detail: &Detail) {
+    if detail.waits_for.is_empty() {
+        return;
+    }
+    let list = |label: &'static str, names: &[Untrusted]| {
+        let mut text = Printable::ours(label);
+        for (at, name) in names.iter().enumerate() {
+            if at > 0 {
+                text.push(&Printable::ours(", "));
+            }
+            text.push(&Printable::exact(name));
+        }
+        text
+    };
+    let waits = Printable::concat([
+        &Printable::ours("waits for "),
+        &Printable::exact(&detail.waits_for),
+    ]);
+    writer.push(line(Gutter::Computed, waits));
+    if !detail.could_approve.is_empty() {
+        let text = list("could still approve: ", &detail.could_approve);
+        writer.push(line(Gutter::Computed, text));
+    }
+    if !detail.nobody_for.is_empty() {
+        let text = list("nobody is left for: ", &detail.nobody_for);
+        writer.push(Line {
+            look: Look::Warning,
+            ..line(Gutter::Computed, text)
+        });
+    }
+}
+
+/// What policy says, behind our own word for it.
+fn said(label: &'static str, text: &Value) -> Line {
+    let text = Untrusted::new(text.as_str().unwrap_or_default());
+    let text = Printable::concat([&Printable::ours(label), &Printable::exact(&text)]);
+    line(Gutter::Computed, text)
 }
 
 fn ours(writer: &mut Writer<'_>, text: &str) {
@@ -94,7 +180,8 @@ fn is_review(review: &Value) -> bool {
         && seats.is_some_and(|seats| seats.iter().all(is_seat))
 }
 
-fn review_in_words(review: &Value) -> Printable {
+/// Says what one review of a requirement asks, and which policy does.
+pub(crate) fn review_in_words(review: &Value) -> Printable {
     let text = |value: Option<&Value>| {
         Printable::exact(&Untrusted::new(
             value.and_then(Value::as_str).unwrap_or_default().to_owned(),

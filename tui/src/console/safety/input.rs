@@ -35,6 +35,8 @@ pub struct Subject {
     pub ineligible: bool,
     /// True when another reviewer holds a claim.
     pub claimed_by_other: bool,
+    /// Who owes a review of it.
+    pub debt: Debt,
     /// True when an approval must say why.
     pub reason_required: bool,
     /// How sure it must be that whoever approves it is there.
@@ -45,6 +47,17 @@ pub struct Subject {
     pub confirm: Confirm,
     /// The lengths of all gated parts, in bytes of their encoded text.
     pub parts: Vec<usize>,
+}
+
+/// Whether somebody approved it by breaking the glass, and nobody else has reviewed that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debt {
+    /// Nothing is owed.
+    None,
+    /// Another person broke the glass: this reviewer may review it.
+    Anothers,
+    /// This reviewer broke it, or stands behind the request.
+    Own,
 }
 
 /// What one frame put on the screen.
@@ -156,6 +169,8 @@ pub enum Input {
         standing: Standing,
         /// True when another reviewer holds a claim.
         claimed_by_other: bool,
+        /// Who owes a review of it.
+        debt: Debt,
         /// When it ends.
         ends: Option<Millis>,
     },
@@ -206,7 +221,7 @@ pub struct Decision {
     pub digest: Digest,
     /// The digest of its display rendering.
     pub display: Digest,
-    /// Yes or no.
+    /// What is decided.
     pub verdict: Verdict,
     /// What the reviewer said, perhaps nothing.
     pub reason: String,

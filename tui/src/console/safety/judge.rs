@@ -4,7 +4,7 @@ use super::super::model::Standing;
 use crate::keys::Lack;
 
 use super::machine::Safety;
-use super::{ARMING, Field, Millis, Signing, Subject, Verdict, Wire};
+use super::{ARMING, Debt, Field, Millis, Signing, Subject, Verdict, Wire};
 
 /// Why a deciding key is not live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub enum Obstacle {
     Standing(Standing),
     /// The document is another one than the one that is drawn.
     Changed,
+    /// Nobody owes a review of it.
+    NotOwed,
+    /// This reviewer owes the review, or stands behind the request: another person does it.
+    OwnDebt,
     /// The time is over, or not known.
     Expired,
     /// A decision on it is on its way.
@@ -60,7 +64,7 @@ impl Safety {
     /// When `verdict` arms, if only time is missing.
     pub(super) fn armed_at(&self, verdict: Verdict) -> Option<Millis> {
         let mut from = self.shown_since?.max(self.restarted);
-        if verdict == Verdict::Approve {
+        if verdict != Verdict::Deny {
             from = from.max(self.seen_since?);
         }
         if let Some(sheet) = &self.sheet {
@@ -78,16 +82,21 @@ impl Safety {
         if self.stale {
             return Some(Obstacle::Changed);
         }
-        let allowed = match verdict {
-            Verdict::Approve => subject.standing == Standing::Pending,
+        let standing = Some(Obstacle::Standing(subject.standing));
+        let is_over = subject.ends.is_none_or(|ends| now >= ends);
+        let late = is_over.then_some(Obstacle::Expired);
+        let hindrance = match (verdict, subject.standing, subject.debt) {
+            (Verdict::Approve, Standing::Pending, _)
             // A deny beats an approval until it is redeemed (R2).
-            Verdict::Deny => matches!(subject.standing, Standing::Pending | Standing::Approved),
+            | (Verdict::Deny, Standing::Pending | Standing::Approved, _) => late,
+            (Verdict::Approve | Verdict::Deny, _, _) => standing,
+            // The review comes after the fact, whatever became of the action.
+            (Verdict::Close, _, Debt::Anothers) => None,
+            (Verdict::Close, _, Debt::Own) => Some(Obstacle::OwnDebt),
+            (Verdict::Close, _, Debt::None) => Some(Obstacle::NotOwed),
         };
-        if !allowed {
-            return Some(Obstacle::Standing(subject.standing));
-        }
-        if subject.ends.is_none_or(|ends| now >= ends) {
-            return Some(Obstacle::Expired);
+        if hindrance.is_some() {
+            return hindrance;
         }
         if self.in_flight.contains(&subject.id) {
             return Some(Obstacle::InFlight);
@@ -113,7 +122,7 @@ impl Safety {
         if self.shown_since.is_none() {
             return Some(Obstacle::NotDrawn);
         }
-        if verdict == Verdict::Approve && !self.seen.is_complete() {
+        if verdict != Verdict::Deny && !self.seen.is_complete() {
             return Some(Obstacle::Unseen(self.seen.missing()));
         }
         match self.armed_at(verdict) {

@@ -6,11 +6,10 @@ use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::statement::Assurance;
 
-use super::super::model::Standing;
 use super::timing::Keyboard;
 use super::{
-    APPROVE, Act, BURST, DENY, Decision, Field, Frame, Input, Key, Millis, Obstacle, Press, STALE,
-    Seen, Sheet, SheetKind, Signing, Subject, Verdict, Wire, sheet,
+    APPROVE, Act, BURST, CLOSE, DENY, Decision, Field, Frame, Input, Key, Millis, Obstacle, Press,
+    STALE, Seen, Sheet, SheetKind, Signing, Subject, Verdict, Wire, sheet,
 };
 
 /// A deciding key that waits to see whether a burst follows.
@@ -102,8 +101,22 @@ impl Safety {
                 digest,
                 standing,
                 claimed_by_other,
+                debt,
                 ends,
-            } => self.changed(id, digest, standing, claimed_by_other, ends),
+            } => {
+                let Some(subject) = self.subject.as_mut().filter(|subject| subject.id == id) else {
+                    return Vec::new();
+                };
+                if claimed_by_other && !subject.claimed_by_other {
+                    self.taken = false;
+                }
+                subject.standing = standing;
+                subject.claimed_by_other = claimed_by_other;
+                subject.debt = debt;
+                subject.ends = ends;
+                let is_same = subject.digest == digest;
+                self.changed(is_same)
+            }
             Input::Take => {
                 self.taken = true;
                 self.held = None;
@@ -172,24 +185,9 @@ impl Safety {
         Vec::new()
     }
 
-    fn changed(
-        &mut self,
-        id: RequestId,
-        digest: Digest,
-        standing: Standing,
-        claimed_by_other: bool,
-        ends: Option<Millis>,
-    ) -> Vec<Act> {
-        let Some(subject) = self.subject.as_mut().filter(|subject| subject.id == id) else {
-            return Vec::new();
-        };
-        if claimed_by_other && !subject.claimed_by_other {
-            self.taken = false;
-        }
-        subject.standing = standing;
-        subject.claimed_by_other = claimed_by_other;
-        subject.ends = ends;
-        if subject.digest == digest {
+    /// The open request stands differently; another document ends what was begun.
+    fn changed(&mut self, is_same_document: bool) -> Vec<Act> {
+        if is_same_document {
             return Vec::new();
         }
         self.stale = true;
@@ -252,6 +250,7 @@ impl Safety {
             match key {
                 Key::Char(APPROVE) => Verdict::Approve,
                 Key::Char(DENY) => Verdict::Deny,
+                Key::Char(CLOSE) => Verdict::Close,
                 Key::Char(_) | Key::Enter | Key::Esc | Key::Tab | Key::Backspace | Key::Other => {
                     return vec![Act::Pass];
                 }
@@ -349,6 +348,7 @@ impl Safety {
         } else {
             match verdict {
                 Verdict::Deny => Some(SheetKind::Deny),
+                Verdict::Close => Some(SheetKind::Close),
                 Verdict::Approve => Sheet::approve(subject),
             }
         };

@@ -3,7 +3,8 @@
 //! An approve sheet is sent with [`APPROVE`] once its confirm field holds *exactly* what it asks
 //! for: then no further character can belong to the answer, so the same key that opens the sheet
 //! can send it, Enter never does, and a name that contains the key can still be typed. In the reason field
-//! the key is text. A deny sheet is sent with Enter, which does nothing while the reason is empty.
+//! the key is text. The sheets that deny, and that close a review, permit nothing: they are sent with
+//! Enter, which does nothing while the reason is empty.
 //!
 //! High and critical sheets start on Back, so that what is typed into a sheet that has just
 //! appeared lands nowhere; Tab moves on.
@@ -134,6 +135,8 @@ pub enum SheetKind {
     },
     /// Asks for a reason.
     Deny,
+    /// Asks what the review of broken glass found.
+    Close,
     /// Asks for the key's passphrase.
     Passphrase,
 }
@@ -187,7 +190,8 @@ impl Sheet {
                 confirm: Confirm::Nothing,
                 ..
             }
-            | SheetKind::Deny => Field::Reason,
+            | SheetKind::Deny
+            | SheetKind::Close => Field::Reason,
             SheetKind::Approve { .. } => Field::Confirm,
             SheetKind::Passphrase => Field::Passphrase,
         };
@@ -251,13 +255,14 @@ impl Sheet {
                 ..
             }
             | SheetKind::Deny
+            | SheetKind::Close
                 if self.reason.trim().is_empty() =>
             {
                 Field::Reason
             }
             // A passphrase is never a decision.
             SheetKind::Passphrase => Field::Passphrase,
-            SheetKind::Approve { .. } | SheetKind::Deny => return None,
+            SheetKind::Approve { .. } | SheetKind::Deny | SheetKind::Close => return None,
         };
         Some(Obstacle::Incomplete(field))
     }
@@ -292,13 +297,17 @@ impl Sheet {
     fn enter(&mut self) -> Answer {
         match (&self.kind, self.focus) {
             (SheetKind::Deny, Field::Reason) => Answer::Send(Verdict::Deny),
+            (SheetKind::Close, Field::Reason) => Answer::Send(Verdict::Close),
             (SheetKind::Passphrase, Field::Passphrase) if !self.passphrase.is_empty() => {
                 let passphrase = std::mem::take(&mut *self.passphrase);
                 Answer::Unlock(Passphrase::new(passphrase))
             }
             (_, Field::Back) => Answer::Back,
             (
-                SheetKind::Deny | SheetKind::Passphrase | SheetKind::Approve { .. },
+                SheetKind::Deny
+                | SheetKind::Close
+                | SheetKind::Passphrase
+                | SheetKind::Approve { .. },
                 Field::Confirm | Field::Reason | Field::Passphrase,
             ) => Answer::Taken,
         }
@@ -401,7 +410,8 @@ impl Sheet {
                     confirm: Confirm::Nothing,
                     ..
                 }
-                | SheetKind::Deny,
+                | SheetKind::Deny
+                | SheetKind::Close,
                 Field::Back,
             )
             | (SheetKind::Approve { .. }, Field::Confirm) => Field::Reason,

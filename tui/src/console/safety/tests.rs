@@ -23,6 +23,7 @@ pub(super) fn subject(tier: Tier) -> Subject {
         displayable: true,
         ineligible: false,
         claimed_by_other: false,
+        debt: Debt::None,
         reason_required: false,
         needs: Assurance::Unlocked,
         self_attests: false,
@@ -176,6 +177,7 @@ fn s1_a_document_that_changed_while_it_was_looked_at_cannot_be_decided() {
         digest: Digest::of(b"another"),
         standing: Standing::Pending,
         claimed_by_other: false,
+        debt: Debt::None,
         ends: Some(Millis(60_000)),
     });
     desk.refused_with(Obstacle::Changed);
@@ -426,6 +428,36 @@ fn s13_a_request_whose_decision_is_on_its_way_is_not_decided_again() {
     desk.give(Input::Answered(RequestId::from_bytes(ID)));
     desk.decide(Key::Char(APPROVE));
     assert_eq!(desk.decided.len(), 2);
+}
+
+#[test]
+fn a_review_of_broken_glass_is_closed_by_another_person_who_saw_all_of_it() {
+    let owed = |debt| Subject {
+        standing: Standing::Succeeded,
+        ends: None,
+        debt,
+        ..low()
+    };
+    let mut desk = Desk::armed(owed(Debt::Anothers));
+    desk.sheet(CLOSE);
+    desk.decide(Key::Enter);
+    assert!(desk.decided.is_empty(), "without a word on what was found");
+    desk.type_text("as it should be").decide(Key::Enter);
+    assert_eq!(desk.verdicts(), [Verdict::Close]);
+
+    for (debt, obstacle) in [
+        (Debt::Own, Obstacle::OwnDebt),
+        (Debt::None, Obstacle::NotOwed),
+    ] {
+        let mut desk = Desk::armed(owed(debt));
+        desk.decide(Key::Char(CLOSE));
+        assert_eq!(desk.swallowed, [obstacle]);
+        assert!(desk.safety.sheet().is_none());
+    }
+    let mut desk = Desk::with(owed(Debt::Anothers));
+    desk.frame.pieces.clear();
+    desk.draw().wait(2_000).decide(Key::Char(CLOSE));
+    assert_eq!(desk.swallowed, [Obstacle::Unseen(2)]);
 }
 
 #[test]

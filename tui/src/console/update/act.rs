@@ -66,6 +66,7 @@ pub(super) fn decided(state: &mut State, decision: &Decision) {
         match decision.verdict {
             Verdict::Approve => "approval on its way, outcome unknown until the daemon answers",
             Verdict::Deny => "deny on its way, outcome unknown until the daemon answers",
+            Verdict::Close => "review on its way, outcome unknown until the daemon answers",
         },
         false,
     );
@@ -130,6 +131,7 @@ pub(super) fn changed(state: &mut State, id: RequestId) {
         digest: open.row.digest,
         standing: open.row.standing,
         claimed_by_other: super::super::prepare::claimed_by_other(&open.row, state.me.as_ref()),
+        debt: open.prepared.debt(&open.row, state.me.as_ref()),
         ends: state.when(open.row.expires_at),
     };
     let _none = feed(state, input);

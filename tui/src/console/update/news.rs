@@ -32,6 +32,10 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
             refresh_open(state);
             feed(state, Input::Wire(Wire::Live))
         }
+        News::Owed { debts, unsettled } => {
+            state.owed.put(debts, unsettled);
+            Vec::new()
+        }
         News::HeadAdvanced { size } => {
             state.head = Some(state.head.map_or(size, |head| head.max(size)));
             Vec::new()
@@ -94,18 +98,40 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
 
 fn on_row(state: &mut State, row: Row) -> Vec<Effect> {
     let id = row.id;
-    let new = state.queue.get(&id).is_none() && row.standing.is_waiting();
+    let before = state.queue.get(&id).map(|entry| &entry.row);
+    let new = before.is_none() && row.standing.is_waiting();
+    // A debt that is listed was told before.
+    let is_broken = row.break_glass
+        && row.owed_by.is_some()
+        && !state.owed.contains(&id)
+        && before.is_none_or(|before| !before.break_glass);
+    let is_called = row.escalated && before.is_some_and(|before| !before.escalated);
+    if is_broken && !state.is_old() {
+        glass_broken(state, &row);
+    }
     if let Some(open) = state.open.as_mut().filter(|open| open.row.id == id) {
         open.row = row.clone();
     }
     state.queue.put(row);
     refresh_open(state);
     // Nobody needs to be called for what was there already.
-    if new && !state.is_old() {
+    if (new || is_broken || is_called) && !state.is_old() {
         vec![Effect::Bell]
     } else {
         Vec::new()
     }
+}
+
+/// Somebody approved alone: everybody is told, whatever they look at.
+fn glass_broken(state: &mut State, row: &Row) {
+    let by = row.owed_by.clone().unwrap_or_default();
+    let text = Printable::concat([
+        &Printable::ours("THE GLASS WAS BROKEN by "),
+        &Printable::exact(&by),
+        &Printable::ours(" for "),
+        &super::super::prepare::title(row),
+    ]);
+    state.notify(text, true);
 }
 
 /// Brings the newest row into what is open.

@@ -1,4 +1,5 @@
 use countersign_shared::digest::Digest;
+use countersign_shared::text::Untrusted;
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::super::event::News;
@@ -360,6 +361,75 @@ fn an_arrival_rings_and_waits_beside_the_list() {
     );
     desk.play("R");
     assert_eq!(desk.standing(), "queue at 1");
+}
+
+#[test]
+fn broken_glass_alarms_whatever_is_on_the_screen_and_once() {
+    let mut desk = Desk::with((80, 24), three());
+    desk.play("l");
+    desk.asked.clear();
+    let mut row = desk.details[1].row.clone();
+    row.standing = Standing::Approved;
+    row.break_glass = true;
+    row.owed_by = Some(Untrusted::new("ana"));
+    desk.give(Event::News(News::Row(Box::new(row.clone()))));
+    assert_eq!(desk.asked, [Effect::Bell]);
+    assert!(
+        desk.screen().contains("THE GLASS WAS BROKEN by ana"),
+        "{}",
+        desk.screen()
+    );
+    desk.give(Event::News(News::Owed {
+        debts: vec![row.clone()],
+        unsettled: Vec::new(),
+    }));
+    desk.asked.clear();
+    row.standing = Standing::Redeemed;
+    desk.give(Event::News(News::Row(Box::new(row))));
+    assert_eq!(desk.asked, []);
+    // The notice goes; what is owed stays on the screen.
+    desk.wait(60_000);
+    assert!(desk.screen().contains("1 review owed"), "{}", desk.screen());
+}
+
+#[test]
+fn a_review_is_closed_from_the_list_of_what_is_owed() {
+    let mut debt = detail(9, Tier::High, plain());
+    debt.row.break_glass = true;
+    debt.row.owed_by = Some(Untrusted::new("ana"));
+    debt.row.standing = Standing::Succeeded;
+    let mut desk = Desk::with((80, 24), three());
+    desk.details.push(debt.clone());
+    desk.give(Event::News(News::Owed {
+        debts: vec![debt.row.clone()],
+        unsettled: Vec::new(),
+    }));
+    desk.play("o\nCas it should be\n");
+    let decision = desk.decided.first().unwrap();
+    assert_eq!((decision.id, decision.verdict), (id(9), Verdict::Close));
+    assert_eq!(decision.reason, "as it should be");
+    // Whoever broke the glass is no other person.
+    debt.row.owed_by = Some(Untrusted::new("mika"));
+    let mut desk = Desk::with((80, 24), three());
+    desk.details.push(debt.clone());
+    desk.give(Event::News(News::Owed {
+        debts: vec![debt.row],
+        unsettled: Vec::new(),
+    }));
+    desk.play("o\nCx\n");
+    assert!(desk.decided.is_empty());
+}
+
+#[test]
+fn in_the_list_of_what_is_owed_no_key_claims_or_decides() {
+    let mut desk = Desk::with((80, 24), three());
+    desk.play("o");
+    desk.asked.clear();
+    desk.play("cADCRt");
+    assert_eq!(desk.asked, []);
+    assert!(desk.decided.is_empty());
+    desk.play("o");
+    assert_eq!(desk.standing(), "queue at 0");
 }
 
 #[test]

@@ -48,7 +48,10 @@ pub fn layout(state: &State, area: Rect) -> Layout {
         ..area
     };
     let free = foot.y.saturating_sub(banners.bottom());
-    let wanted = state.safety.sheet().map_or(0, sheet::height);
+    let wanted = state
+        .safety
+        .sheet()
+        .map_or(0, |sheet| sheet::height(state, sheet));
     let sheet_height = wanted.min(free.saturating_sub(1));
     let above = state.safety.sheet().is_some_and(sheet::is_above);
     let body = Rect {
@@ -78,6 +81,14 @@ pub fn layout(state: &State, area: Rect) -> Layout {
 fn banners(state: &State) -> Vec<(Role, Printable)> {
     let mut banners = status::session_banners(state);
     banners.extend(status::request_banners(state));
+    // Its own debt is told already.
+    let is_owed = state
+        .open
+        .as_ref()
+        .is_some_and(|open| state.owed.contains(&open.row.id));
+    if !is_owed || state.owed.len() > 1 {
+        banners.extend(status::owed_banners(state, ""));
+    }
     banners
 }
 
@@ -105,7 +116,7 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
     if let Some(sheet) = state.safety.sheet() {
         cursor = sheet::draw(state, buffer, layout.sheet, sheet, open);
         // A sheet that does not fit was not shown.
-        serial = (layout.sheet.height == sheet::height(sheet)).then_some(sheet.serial);
+        serial = (layout.sheet.height == sheet::height(state, sheet)).then_some(sheet.serial);
     }
     status::notice(state, buffer, row_of(layout.foot, 0));
     status::footer(state, buffer, row_of(layout.foot, 1));

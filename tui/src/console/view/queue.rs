@@ -4,48 +4,67 @@ use countersign_shared::text::Printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::super::model::Tier;
+use super::super::model::{Row, Tier};
 use super::super::safe_line::{Pen, row_of};
 use super::super::state::State;
 use super::super::state::queue::Entry;
 use super::super::theme::Role;
 use super::{Drawn, is_wide, preview, status};
 
-/// Rows above the list: the bar, a banner, the column names.
-const ABOVE: u16 = 3;
+/// Rows above the list beside the banners: the bar, the column names.
+const ABOVE: u16 = 2;
 /// Rows below it: a notice and the footer.
 const BELOW: u16 = 2;
 
 /// Returns where the list is.
 pub fn list_area(area: Rect) -> Rect {
+    let above = ABOVE.saturating_add(banner_rows(area));
     Rect {
-        y: area.y.saturating_add(ABOVE),
+        y: area.y.saturating_add(above),
         width: if is_wide(area) {
             area.width.saturating_mul(11) / 20
         } else {
             area.width
         },
-        height: area.height.saturating_sub(ABOVE.saturating_add(BELOW)),
+        height: area.height.saturating_sub(above.saturating_add(BELOW)),
         ..area
     }
+}
+
+/// What has to be told above the list, the worst first.
+fn banners(state: &State) -> Vec<(Role, Printable)> {
+    let mut banners = status::session_banners(state);
+    banners.extend(status::owed_banners(state, " (o lists it)"));
+    banners.sort_by_key(|(role, _)| *role != Role::Alarm);
+    banners
+}
+
+/// As many rows whether they are needed or not, so that no banner moves what is under the cursor.
+const fn banner_rows(area: Rect) -> u16 {
+    if area.height < 24 { 1 } else { 2 }
 }
 
 /// Draws the queue.
 pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
     bar(state, buffer, row_of(area, 0));
-    let banners = status::session_banners(state);
-    if let Some((role, text)) = banners.first() {
-        let row = row_of(area, 1);
+    let rows_of_banners = banner_rows(area);
+    for (at, (role, text)) in banners(state)
+        .iter()
+        .take(usize::from(rows_of_banners))
+        .enumerate()
+    {
+        let row = row_of(area, at.saturating_add(1));
         let mut pen = Pen::new(buffer, state.theme, row);
         let left = pen.skip(1).left();
         pen.cell(text, left, *role);
     }
     let list = list_area(area);
+    let names_at = area.y.saturating_add(1).saturating_add(rows_of_banners);
     names(
         state,
         buffer,
         Rect {
-            y: area.y.saturating_add(2),
+            y: names_at,
             height: 1,
             ..list
         },
@@ -55,7 +74,7 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
         let x = list.right();
         let pane = Rect {
             x,
-            y: area.y.saturating_add(2),
+            y: names_at,
             width: area.right().saturating_sub(x),
             height: list.height.saturating_add(1),
         };
@@ -216,14 +235,21 @@ fn draw_row(state: &State, pen: &mut Pen<'_>, entry: &Entry, columns: &Columns) 
     if let Some(width) = columns.from.checked_sub(1) {
         pen.cell(&look.from, width, text_role).skip(1);
     }
+    // What must not be overlooked stands at the end, behind the gutter's text.
+    let mark = mark(row, columns.target);
+    let target = mark.map_or(columns.target, |(mark, _)| {
+        columns
+            .target
+            .saturating_sub(width_of(mark).saturating_add(1))
+    });
     pen.ours(glyphs.agent, Role::Dim).skip(1);
     if state.safety.is_in_flight(&row.id) {
         let unknown = Printable::ours("outcome unknown");
         pen.cell(&unknown, columns.kind, Role::Warning).skip(1);
-        pen.cell(&look.target, columns.target, Role::Dim);
+        pen.cell(&look.target, target, Role::Dim);
     } else if waits {
         pen.cell(&look.kind, columns.kind, text_role).skip(1);
-        pen.cell(&look.target, columns.target, text_role);
+        pen.cell(&look.target, target, text_role);
         pen.cell(&look.agent, columns.agent, text_role);
     } else {
         pen.cell(
@@ -232,11 +258,32 @@ fn draw_row(state: &State, pen: &mut Pen<'_>, entry: &Entry, columns: &Columns) 
             Role::Warning,
         )
         .skip(1);
-        pen.cell(&look.target, columns.target, Role::Dim);
+        pen.cell(&look.target, target, Role::Dim);
+    }
+    if let Some((mark, role)) = mark {
+        pen.right(width_of(mark).saturating_add(2)).ours(mark, role);
     }
     if look.hides_something {
         pen.right(1).ours("!", Role::Alarm);
     }
+}
+
+fn width_of(mark: &str) -> u16 {
+    u16::try_from(mark.len()).unwrap_or(u16::MAX)
+}
+
+/// The word for what is unusual about how a request stands; a short one where there is little room.
+fn mark(row: &Row, room: u16) -> Option<(&'static str, Role)> {
+    let (long, short, role) = if row.break_glass {
+        ("break-glass", "GLASS", Role::Alarm)
+    } else if row.escalated {
+        ("escalated", "ESC", Role::Warning)
+    } else if row.self_attested {
+        ("self-attested", "SELF", Role::Warning)
+    } else {
+        return None;
+    };
+    Some((if room < 40 { short } else { long }, role))
 }
 
 /// The look of a tier.

@@ -12,18 +12,51 @@ use super::super::safety::sheet::REASONS;
 use super::super::safety::{Confirm, Field, Sheet, SheetKind};
 use super::super::state::{Open, State};
 use super::super::theme::Role;
+use super::queue::tier_role;
+
+/// From this many rows on, a sheet restates more.
+const ROOMY: u16 = 24;
 
 /// Returns how many rows a sheet takes.
-pub fn height(sheet: &Sheet) -> u16 {
+pub fn height(state: &State, sheet: &Sheet) -> u16 {
+    let more = state
+        .open
+        .as_ref()
+        .map_or(0, |open| more(state, open).len());
+    let more = u16::try_from(more).unwrap_or(0);
     match sheet.kind() {
         SheetKind::Approve {
             tier: Tier::High | Tier::Critical,
             ..
-        } => 8,
-        SheetKind::Approve { .. } => 5,
+        } => more.saturating_add(8),
+        SheetKind::Approve { .. } => more.saturating_add(5),
         SheetKind::Deny => 3,
+        SheetKind::Close => 4,
         SheetKind::Passphrase => 2,
     }
+}
+
+/// What an approve sheet restates where there is room: why the tier is what it is, and who else has
+/// to approve. Both stand on the Why page as well.
+fn more(state: &State, open: &Open) -> Vec<(Role, Printable)> {
+    if state.size.1 < ROOMY {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    if let Some(because) = &open.prepared.because {
+        let tier = Printable::ours(open.prepared.tier.word());
+        let text = Printable::concat([&tier, &Printable::ours(" "), because]);
+        rows.push((tier_role(open.prepared.tier), text));
+    }
+    if open.prepared.approvals_missing() > 1 {
+        let text = Printable::concat([
+            &Printable::ours("it waits for "),
+            &Printable::exact(&open.prepared.detail.waits_for),
+            &Printable::ours(": your approval alone is not enough"),
+        ]);
+        rows.push((Role::Text, text));
+    }
+    rows
 }
 
 /// Tells whether a sheet stands above the page.
@@ -59,6 +92,11 @@ pub fn draw(
             form.presets();
             form.field(Field::Reason, "reason:", sheet.reason());
         }
+        SheetKind::Close => {
+            form.rule("CLOSE THE REVIEW of what was approved alone", Role::Title);
+            form.restate(open);
+            form.field(Field::Reason, "you found:", sheet.reason());
+        }
         SheetKind::Passphrase => {
             form.rule("THE KEY IS LOCKED: its passphrase comes first", Role::Title);
             let stars = "*".repeat(sheet.passphrase_length().min(40));
@@ -76,7 +114,8 @@ pub fn draw(
             };
             form.rule(heading, Role::Alarm);
             form.restate(open);
-            form.ask(confirm);
+            form.restate_more(open);
+            form.ask(confirm, open.prepared.tier);
             form.field(Field::Back, "[ Back ]", "");
             form.field(Field::Confirm, "typed:", sheet.confirm());
             form.field(Field::Reason, reason_name(*reason_required), sheet.reason());
@@ -89,6 +128,7 @@ pub fn draw(
         } => {
             form.rule("APPROVE", Role::Title);
             form.restate(open);
+            form.restate_more(open);
             match confirm {
                 Confirm::Nothing => form.field(Field::Back, "[ Back ]", ""),
                 Confirm::Code(_) | Confirm::Name(_) | Confirm::DigestDigits(_) => {
@@ -154,6 +194,18 @@ impl Form<'_> {
         pen.cell(&open.prepared.effect, left, Role::Text);
     }
 
+    /// Restates what there is room for.
+    fn restate_more(&mut self, open: &Open) {
+        for (role, text) in more(self.state, open) {
+            let row = self.row();
+            let mut pen = Pen::new(self.buffer, self.state.theme, row);
+            pen.ours(self.state.theme.glyphs.computed, Role::Dim)
+                .skip(1);
+            let left = pen.left();
+            pen.cell(&text, left, role);
+        }
+    }
+
     fn presets(&mut self) {
         let row = self.row();
         let mut pen = Pen::new(self.buffer, self.state.theme, row);
@@ -165,13 +217,18 @@ impl Form<'_> {
     }
 
     /// Says what has to be typed.
-    fn ask(&mut self, confirm: &Confirm) {
+    fn ask(&mut self, confirm: &Confirm, tier: Tier) {
         let row = self.row();
         let mut pen = Pen::new(self.buffer, self.state.theme, row);
         pen.skip(2);
         match confirm {
             Confirm::Name(name) => {
-                pen.ours("type the target's name: ", Role::Text);
+                let ask = if tier == Tier::Critical {
+                    "type the target's name (a paste does not count): "
+                } else {
+                    "type the target's name: "
+                };
+                pen.ours(ask, Role::Text);
                 let left = pen.left();
                 pen.cell(
                     &Printable::exact(&Untrusted::new(name.clone())),

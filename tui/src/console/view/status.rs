@@ -5,10 +5,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::super::keymap::{self, Scope};
-use super::super::model::{Row, Standing};
+use super::super::model::{Row, Standing, Tier};
 use super::super::safe_line::Pen;
-use super::super::safety::{Field, Obstacle, SheetKind, Signing, Verdict, Wire};
-use super::super::state::State;
+use super::super::safety::{Debt, Field, Obstacle, SheetKind, Signing, Verdict, Wire};
+use super::super::state::{Open, State};
 use super::super::theme::Role;
 
 /// Says what stands against a decision.
@@ -24,6 +24,8 @@ pub fn obstacle_text(obstacle: Obstacle) -> Printable {
             return Printable::from_ours(format!("it is {}", standing.word()));
         }
         Obstacle::Changed => "the request changed; open it again",
+        Obstacle::NotOwed => "nobody owes a review of it",
+        Obstacle::OwnDebt => "another person has to review it",
         Obstacle::Expired => "the time is over",
         Obstacle::InFlight => "a decision is on its way",
         Obstacle::Undisplayable => "some of it cannot be displayed",
@@ -97,6 +99,37 @@ pub fn session_banners(state: &State) -> Vec<(Role, Printable)> {
     banners
 }
 
+/// What people owe, for as long as they do; `hint` says where to look.
+pub fn owed_banners(state: &State, hint: &'static str) -> Vec<(Role, Printable)> {
+    let mut banners = Vec::new();
+    let debts = state.owed.debts().len();
+    if debts > 0 {
+        let mut text = Printable::ours("THE GLASS WAS BROKEN by ");
+        for (at, name) in state.owed.breakers().into_iter().enumerate() {
+            if at > 0 {
+                text.push(&Printable::ours(", "));
+            }
+            text.push(&Printable::exact(name));
+        }
+        text.push(&Printable::from_ours(match debts {
+            1 => ": 1 review owed".to_owned(),
+            several => format!(": {several} reviews owed"),
+        }));
+        text.push(&Printable::ours(hint));
+        banners.push((Role::Alarm, text));
+    }
+    let unsettled = state.owed.unsettled().len();
+    if unsettled > 0 {
+        let mut text = Printable::from_ours(match unsettled {
+            1 => "nobody knows how 1 run ended".to_owned(),
+            several => format!("nobody knows how {several} runs ended"),
+        });
+        text.push(&Printable::ours(hint));
+        banners.push((Role::Warning, text));
+    }
+    banners
+}
+
 /// The states of the open request, the worst first.
 pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     let Some(open) = &state.open else {
@@ -110,6 +143,9 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
             Role::Alarm,
             Printable::ours("THIS REQUEST CHANGED while it was open: go back and open it again"),
         );
+    }
+    if let Some(text) = debt(state, &open.row) {
+        warn(Role::Alarm, text);
     }
     if let Some(text) = ended(state, &open.row) {
         warn(Role::Alarm, text);
@@ -126,6 +162,13 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
             Role::Alarm,
             Printable::ours("less than 10 s left, and no way to extend it"),
         );
+    }
+    if open.row.standing == Standing::Indeterminate {
+        let text = format!(
+            "NOBODY KNOWS HOW IT ENDED: countersign settle {} --outcome …",
+            open.row.id
+        );
+        warn(Role::Warning, Printable::from_ours(text));
     }
     if open.row.standing == Standing::Pending
         && let Some(lack) = state
@@ -151,6 +194,8 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
             Printable::concat([&text, &Printable::exact(why)]),
         );
     }
+    banners.extend(required(open));
+    let mut warn = |role, text: Printable| banners.push((role, text));
     if prepared.detail.self_attests {
         let text = "your own request: approving it is self-attestation";
         warn(Role::Warning, Printable::ours(text));
@@ -169,6 +214,54 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
         warn(Role::Warning, Printable::ours(text));
     }
     banners
+}
+
+/// What stands about the requirement of a pending request beside what this reviewer may do.
+fn required(open: &Open) -> Vec<(Role, Printable)> {
+    let prepared = &open.prepared;
+    let mut banners = Vec::new();
+    if open.row.standing != Standing::Pending {
+        return banners;
+    }
+    let mut warn = |text: Printable| banners.push((Role::Warning, text));
+    if prepared.tier >= Tier::High
+        && let Some(because) = &prepared.because
+    {
+        let tier = Printable::ours(prepared.tier.word());
+        warn(Printable::concat([&tier, &Printable::ours(" "), because]));
+    }
+    if !prepared.detail.nobody_for.is_empty() {
+        let mut text = Printable::ours("NOBODY IS LEFT for ");
+        for (at, group) in prepared.detail.nobody_for.iter().enumerate() {
+            if at > 0 {
+                text.push(&Printable::ours(", "));
+            }
+            text.push(&Printable::exact(group));
+        }
+        text.push(&Printable::ours(": it cannot be approved as things stand"));
+        warn(text);
+    }
+    if prepared.approvals_missing() > 1 {
+        warn(Printable::concat([
+            &Printable::ours("waits for "),
+            &Printable::exact(&prepared.detail.waits_for),
+        ]));
+    }
+    banners
+}
+
+/// Who broke the glass for a request, and who can close that.
+fn debt(state: &State, row: &Row) -> Option<Printable> {
+    let by = row.owed_by.as_ref()?;
+    let who = match state.safety.subject().map(|subject| subject.debt) {
+        Some(Debt::Anothers) => ", not reviewed: C closes the review",
+        Some(Debt::Own | Debt::None) | None => ": another person has to review it",
+    };
+    Some(Printable::concat([
+        &Printable::ours("BROKEN GLASS, by "),
+        &Printable::exact(by),
+        &Printable::ours(who),
+    ]))
 }
 
 /// How a request ended that is still open on the screen.
@@ -240,18 +333,27 @@ pub fn footer(state: &State, buffer: &mut Buffer, area: Rect) {
     let hints: Vec<&'static str> = match state.safety.sheet().map(super::super::safety::Sheet::kind)
     {
         Some(SheetKind::Deny) => vec!["Enter sends the deny", "Esc back", "1-4 reason"],
+        Some(SheetKind::Close) => vec!["Enter closes the review", "Esc back"],
         Some(SheetKind::Approve { .. }) => vec!["Esc back", "Tab next field", "A approves"],
         Some(SheetKind::Passphrase) => vec!["Enter unlocks", "Esc back"],
+        None if state.open.is_none() && state.owed.is_open() => {
+            vec!["Enter open", "Esc back", "j/k move", "? help", "q quit"]
+        }
         None => {
             let scope = if state.open.is_some() {
                 Scope::Detail
             } else {
                 Scope::Queue
             };
-            keymap::bindings(scope)
+            let close = state
+                .safety
+                .subject()
+                .filter(|subject| subject.debt == Debt::Anothers)
+                .map(|_| "C close review");
+            let hints = keymap::bindings(scope)
                 .map(|binding| binding.hint)
-                .filter(|hint| !hint.is_empty())
-                .collect()
+                .filter(|hint| !hint.is_empty());
+            close.into_iter().chain(hints).collect()
         }
     };
     for hint in hints {
@@ -277,6 +379,7 @@ pub fn last_decision(state: &State) -> Option<Printable> {
     let verb = match verdict {
         Verdict::Approve => "approved",
         Verdict::Deny => "denied",
+        Verdict::Close => "reviewed broken glass",
     };
     let minutes = state.now.since(at) / 60_000;
     Some(Printable::from_ours(format!(

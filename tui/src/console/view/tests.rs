@@ -1,8 +1,10 @@
+use countersign_shared::text::Untrusted;
 use insta::assert_snapshot;
 use ratatui::style::Modifier;
+use serde_json::json;
 
 use super::super::event::{Event, News};
-use super::super::fixtures::{Desk, command, detail, patch, plain};
+use super::super::fixtures::{Desk, command, detail, patch, plain, with_facts, with_requirement};
 use super::super::model::{Detail, Tier};
 use super::super::theme::Theme;
 use super::*;
@@ -87,6 +89,113 @@ fn the_keys_fit_the_smallest_terminal() {
         "help_queue_60x15",
         played((60, 15), several(), "?").screen()
     );
+}
+
+/// A request that takes two people, with reasons and advice of policies.
+fn two_seats(tier: Tier) -> Detail {
+    let mut two = with_requirement(1, tier, plain(), |requirement| {
+        requirement["why"] = json!(["it is in production", "it cannot be undone"]);
+        requirement["advice"] = json!(["ask for the ticket"]);
+        requirement["escalate"] = json!(["at 50% to sre"]);
+        requirement["reviews"] = json!([
+            {"policy": "prod", "seats": [{"group": "dba", "count": 1}, {"group": "sre", "count": 1}]},
+        ]);
+    });
+    two.waits_for = Untrusted::new("1 of dba and 1 of sre");
+    two.could_approve = ["ana", "bo"].map(Untrusted::new).to_vec();
+    two
+}
+
+fn glass_of_ana(number: u8) -> Detail {
+    let mut broken = detail(number, Tier::High, plain());
+    broken.row.break_glass = true;
+    broken.row.owed_by = Some(Untrusted::new("ana"));
+    broken.row.standing = super::super::model::Standing::Succeeded;
+    broken
+}
+
+#[test]
+fn the_tier_stands_with_its_reasons_and_who_could_still_approve() {
+    let desk = played((80, 24), vec![two_seats(Tier::High)], "l5");
+    assert_snapshot!("why_two_seats_80x24", desk.screen());
+    let desk = played((80, 24), vec![two_seats(Tier::Critical)], "lA");
+    assert_snapshot!("sheet_critical_80x24", desk.screen());
+    let mut nobody = two_seats(Tier::High);
+    nobody.nobody_for = vec![Untrusted::new("dba")];
+    nobody.not_eligible = Some(Untrusted::new("mika has no seat here"));
+    let desk = played((80, 24), vec![nobody], "l");
+    let screen = desk.screen();
+    assert!(screen.contains("NOBODY IS LEFT for dba"), "{screen}");
+    assert!(screen.contains("mika has no seat here"), "{screen}");
+}
+
+#[test]
+fn every_sheet_of_an_approval_fits_the_smallest_terminal() {
+    for tier in [Tier::Medium, Tier::High, Tier::Critical] {
+        let desk = played((60, 15), vec![two_seats(tier)], "l   A");
+        let drawn = desk.drawn.frame.as_ref().unwrap();
+        assert!(drawn.sheet.is_some(), "{tier:?}\n{}", desk.screen());
+    }
+}
+
+#[test]
+fn what_people_owe_is_told_until_it_is_closed() {
+    for (width, height) in [(60, 15), (120, 40)] {
+        let mut unsettled = detail(7, Tier::Medium, command()).row;
+        unsettled.standing = super::super::model::Standing::Indeterminate;
+        let mut desk = Desk::with((width, height), several());
+        desk.details.push(glass_of_ana(6));
+        desk.give(Event::News(News::Owed {
+            debts: vec![glass_of_ana(6).row],
+            unsettled: vec![unsettled],
+        }));
+        assert_snapshot!(format!("queue_owed_{width}x{height}"), desk.screen());
+        desk.play("o");
+        assert_snapshot!(format!("owed_{width}x{height}"), desk.screen());
+        desk.play("\n");
+        assert!(
+            desk.screen().contains("C closes the review"),
+            "{}",
+            desk.screen()
+        );
+        desk.play("C");
+        assert_snapshot!(format!("sheet_close_{width}x{height}"), desk.screen());
+    }
+}
+
+#[test]
+fn broken_glass_and_calls_for_more_eyes_are_marked_in_the_list() {
+    for (width, height) in [(60, 15), (120, 40)] {
+        let mut all = several();
+        all[0].row.break_glass = true;
+        all[1].row.escalated = true;
+        all[2].row.self_attested = true;
+        let desk = played((width, height), all, "");
+        assert_snapshot!(format!("queue_marks_{width}x{height}"), desk.screen());
+    }
+}
+
+#[test]
+fn what_cannot_be_undone_and_what_the_agent_hides_stand_first() {
+    let mut one = with_facts(
+        2,
+        Tier::High,
+        command(),
+        json!({
+            "v": 1, "principal": {}, "stated": {}, "unknown": {},
+            "computed": {"kind": "exec.run", "reversibility": "irreversible"},
+        }),
+    );
+    one.row.tier = Tier::High;
+    let desk = played((120, 40), vec![one], "l");
+    let screen = desk.screen();
+    let at = |text: &str| {
+        screen
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}\n{screen}"))
+    };
+    assert!(at("it cannot be undone") < at("kind"), "{screen}");
+    assert!(at("in what the agent says: ") < at("kind"), "{screen}");
 }
 
 #[test]
@@ -195,7 +304,7 @@ fn ten_thousand_requests_draw_like_ten() {
     desk.state.queue.end_snapshot();
     assert_eq!(desk.state.queue.len(), 10_000);
     let (_, window) = desk.state.queue.window();
-    assert_eq!(window.len(), 45);
+    assert_eq!(window.len(), 44);
     desk.play("Gkkg");
     assert_eq!(desk.state.queue.selected_row(), 0);
 }

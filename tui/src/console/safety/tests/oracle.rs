@@ -15,12 +15,13 @@ use super::*;
 /// One event and how long after the previous one it came.
 type Step = (u64, Input);
 
-fn changed(digest: &[u8], standing: Standing, claimed_by_other: bool) -> Input {
+fn changed(digest: &[u8], standing: Standing, claimed_by_other: bool, debt: Debt) -> Input {
     Input::Changed {
         id: RequestId::from_bytes(ID),
         digest: Digest::of(digest),
         standing,
         claimed_by_other,
+        debt,
         ends: Some(Millis(60_000)),
     }
 }
@@ -70,10 +71,23 @@ fn down(key: Key) -> Input {
 }
 
 /// A way of deciding that works as it stands; the strategy then damages it.
-fn honest(tier: Tier, deny: bool, ends: u64, partial: bool) -> Vec<Step> {
-    let subject = Subject {
-        ends: Some(Millis(ends)),
-        ..subject(tier)
+fn honest(tier: Tier, verdict: Verdict, ends: u64, partial: bool) -> Vec<Step> {
+    let subject = match verdict {
+        Verdict::Approve | Verdict::Deny => Subject {
+            ends: Some(Millis(ends)),
+            ..subject(tier)
+        },
+        Verdict::Close => Subject {
+            standing: Standing::Succeeded,
+            ends: None,
+            debt: Debt::Anothers,
+            ..subject(tier)
+        },
+    };
+    let (opens, sends, approves) = match verdict {
+        Verdict::Approve => (APPROVE, Key::Char(APPROVE), true),
+        Verdict::Deny => (DENY, Key::Enter, false),
+        Verdict::Close => (CLOSE, Key::Enter, false),
     };
     let answer = subject.confirm.expected().to_owned();
     let mut steps = vec![
@@ -88,18 +102,17 @@ fn honest(tier: Tier, deny: bool, ends: u64, partial: bool) -> Vec<Step> {
                 None,
             ),
         ),
-        (600, down(Key::Char(if deny { DENY } else { APPROVE }))),
+        (600, down(Key::Char(opens))),
         (15, Input::Tick),
     ];
-    if deny || tier != Tier::Low {
+    if !approves || tier != Tier::Low {
         steps.push((2, frame(b"document", Vec::new(), Some(1))));
-        if !deny && tier != Tier::Medium {
+        if approves && tier != Tier::Medium {
             steps.push((200, down(Key::Tab)));
         }
-        let answer = if deny { "1".to_owned() } else { answer };
+        let answer = if approves { answer } else { "1".to_owned() };
         steps.extend(answer.chars().map(|c| (200, down(Key::Char(c)))));
-        let send = if deny { Key::Enter } else { Key::Char(APPROVE) };
-        steps.push((600, down(send)));
+        steps.push((600, down(sends)));
         steps.push((15, Input::Tick));
     }
     steps
@@ -109,6 +122,7 @@ fn noise() -> impl Strategy<Value = Input> {
     let keys = prop_oneof![
         Just(Key::Char(APPROVE)),
         Just(Key::Char(DENY)),
+        Just(Key::Char(CLOSE)),
         Just(Key::Char('1')),
         Just(Key::Char('j')),
         Just(Key::Enter),
@@ -134,10 +148,12 @@ fn noise() -> impl Strategy<Value = Input> {
         1 => Just(Input::Opened(Box::new(subject(Tier::Low)))),
         1 => Just(Input::Opened(Box::new(Subject { claimed_by_other: true, ..subject(Tier::Low) }))),
         1 => Just(Input::Opened(Box::new(Subject { ends: Some(Millis(900)), ..subject(Tier::Low) }))),
-        1 => Just(changed(b"document", Standing::Pending, false)),
-        1 => Just(changed(b"document", Standing::Pending, true)),
-        1 => Just(changed(b"document", Standing::Denied, false)),
-        1 => Just(changed(b"another", Standing::Pending, false)),
+        1 => Just(Input::Opened(Box::new(Subject { debt: Debt::Own, ..subject(Tier::Low) }))),
+        1 => Just(changed(b"document", Standing::Pending, false, Debt::None)),
+        1 => Just(changed(b"document", Standing::Pending, true, Debt::None)),
+        1 => Just(changed(b"document", Standing::Denied, false, Debt::None)),
+        1 => Just(changed(b"document", Standing::Failed, false, Debt::Anothers)),
+        1 => Just(changed(b"another", Standing::Pending, false, Debt::None)),
         1 => Just(Input::Take),
         2 => prop_oneof![Just(Wire::Live), Just(Wire::Down), Just(Wire::Syncing), Just(Wire::Draining)]
             .prop_map(Input::Wire),
@@ -168,8 +184,13 @@ fn days() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Tier::Critical),
     ];
     let ends = prop_oneof![4 => Just(60_000), 1 => 600..650_u64, 1 => 1_200..3_000_u64];
-    let honest = (tiers, any::<bool>(), ends, prop::bool::weighted(0.1))
-        .prop_map(|(tier, deny, ends, partial)| honest(tier, deny, ends, partial));
+    let verdicts = prop_oneof![
+        3 => Just(Verdict::Approve),
+        2 => Just(Verdict::Deny),
+        1 => Just(Verdict::Close),
+    ];
+    let honest = (tiers, verdicts, ends, prop::bool::weighted(0.1))
+        .prop_map(|(tier, verdict, ends, partial)| honest(tier, verdict, ends, partial));
     let round = (
         honest,
         proptest::collection::vec((any::<prop::sample::Index>(), gaps(), noise()), 0..5),
@@ -225,7 +246,7 @@ fn objection(past: Past<'_>, decision: &Decision) -> Result<(), String> {
     };
     let expected = match decision.verdict {
         Verdict::Approve => Key::Char('A'),
-        Verdict::Deny => Key::Enter,
+        Verdict::Deny | Verdict::Close => Key::Enter,
     };
     if *key != expected {
         return fail("by another key");
@@ -270,7 +291,7 @@ fn objection(past: Past<'_>, decision: &Decision) -> Result<(), String> {
     // Every request here needs a key that was unlocked at least.
     let can_sign = match last(past, signing).map(|(_, signing)| signing) {
         Some(Signing::Ready | Signing::Fixed(Assurance::Touch)) => true,
-        Some(Signing::Fixed(_)) => decision.verdict == Verdict::Deny,
+        Some(Signing::Fixed(_)) => decision.verdict != Verdict::Approve,
         Some(Signing::Missing | Signing::Locked) | None => false,
     };
     if !can_sign {
@@ -301,12 +322,14 @@ fn the_request_allows(past: Past<'_>, decision: &Decision, now: u64) -> Result<(
     }
     let (mut standing, mut claimed, mut ends) =
         (subject.standing, subject.claimed_by_other, subject.ends);
+    let mut owed = subject.debt;
     let mut taken = false;
     for (_, input) in since {
         if let Input::Changed {
             digest,
             standing: now,
             claimed_by_other,
+            debt,
             ends: end,
             ..
         } = input
@@ -316,8 +339,15 @@ fn the_request_allows(past: Past<'_>, decision: &Decision, now: u64) -> Result<(
             }
             taken &= !claimed_by_other || claimed;
             (standing, claimed, ends) = (*now, *claimed_by_other, *end);
+            owed = *debt;
         }
         taken |= matches!(input, Input::Take);
+    }
+    if decision.verdict == Verdict::Close {
+        return match owed {
+            Debt::Anothers => Ok(()),
+            Debt::Own | Debt::None => fail("not another one's debt"),
+        };
     }
     if standing != Standing::Pending {
         return fail("not pending");
@@ -356,8 +386,7 @@ fn the_screen_allows(past: Past<'_>, decision: &Decision, pressed: u64) -> Resul
     if shown.is_none_or(|at| pressed.saturating_sub(at) < 500) {
         return fail("its frame did not stand for long enough");
     }
-    if decision.verdict == Verdict::Approve
-        && whole.is_none_or(|at| pressed.saturating_sub(at) < 500)
+    if decision.verdict != Verdict::Deny && whole.is_none_or(|at| pressed.saturating_sub(at) < 500)
     {
         return fail("not drawn whole for long enough");
     }
@@ -372,7 +401,7 @@ fn the_screen_allows(past: Past<'_>, decision: &Decision, pressed: u64) -> Resul
 
 fn the_sheet_allows(since: Past<'_>, decision: &Decision, pressed: u64) -> Result<(), String> {
     let fail = |what: &str| Err(format!("{what}: {decision:?}"));
-    if decision.verdict == Verdict::Deny && decision.reason.is_empty() {
+    if decision.verdict != Verdict::Approve && decision.reason.is_empty() {
         return fail("without a reason");
     }
     // Every subject here has digest and nonce in common, so its answer follows from the tier, and
@@ -387,7 +416,7 @@ fn the_sheet_allows(since: Past<'_>, decision: &Decision, pressed: u64) -> Resul
         matches!(input, Input::Drawn(Some(Frame { sheet: Some(_), .. })))
             && pressed.saturating_sub(*at) >= 500
     });
-    if decision.verdict == Verdict::Deny && !drawn {
+    if decision.verdict != Verdict::Approve && !drawn {
         return fail("without a sheet that stood on the screen");
     }
     Ok(())
@@ -447,9 +476,9 @@ fn play(steps: &[Step]) -> Result<Vec<Decision>, String> {
 #[test]
 fn honest_ways_decide_so_the_property_is_not_empty() {
     for tier in [Tier::Low, Tier::Medium, Tier::High, Tier::Critical] {
-        for deny in [false, true] {
-            let decisions = play(&honest(tier, deny, 60_000, false)).unwrap();
-            assert_eq!(decisions.len(), 1, "{tier:?} deny: {deny}");
+        for verdict in [Verdict::Approve, Verdict::Deny, Verdict::Close] {
+            let decisions = play(&honest(tier, verdict, 60_000, false)).unwrap();
+            assert_eq!(decisions.len(), 1, "{tier:?} {verdict:?}");
         }
     }
 }

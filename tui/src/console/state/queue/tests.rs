@@ -22,6 +22,10 @@ fn row(number: u8, standing: Standing) -> Row {
         self_attested: false,
         reason: Untrusted::default(),
         waiter_present: true,
+        break_glass: false,
+        owed_by: None,
+        escalated: false,
+        escalate_to: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use countersign_client::place::Place;
 use serde_json::{Value, json};
 
 mod log;
+mod people;
 
 use super::exit::{Done, Trouble, chain};
 use super::{output, runtime, wall_time};
@@ -77,6 +78,7 @@ async fn connected(place: &Place, key: Option<&Path>, findings: &mut Vec<Finding
     };
     check_clock(&mut client, findings).await;
     let log = log::check(place, &mut client, findings).await;
+    people::check(&mut client, findings).await;
     check_key(place, key, &mut client, findings).await;
     log
 }

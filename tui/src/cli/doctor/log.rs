@@ -83,6 +83,7 @@ async fn look(
         .flatten()
         .max_by_key(|held| held.head.size);
     let covered = held.as_ref().map_or(0, |held| held.head.size);
+    let said = client.head(0).await.map_err(|error| chain(&error))?;
     let tail = size.saturating_sub(covered);
     findings.push(good(
         "held elsewhere",
@@ -109,8 +110,17 @@ async fn look(
         });
     }
     findings.push(good("unwitnessed tail", says));
+    findings.push(good(
+        "heads held",
+        format!(
+            "by reviewers' programs up to {}, by agents' up to {} of {size} entries, as they say",
+            said.held_by_reviewers, said.held_by_agents
+        ),
+    ));
     Ok(json!({
         "size": size,
+        "held_by_reviewers": said.held_by_reviewers,
+        "held_by_agents": said.held_by_agents,
         "separation": separation,
         "held_elsewhere": covered,
         "tail": tail,

@@ -99,11 +99,7 @@ enum Command {
     /// Say who used which data.
     Usage(daemons::UsageArguments),
     /// Check this installation and say what to mend.
-    Doctor {
-        /// Write JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Doctor(doctor::Arguments),
     /// Tell of requests on the desktop, until it is ended.
     Notify(notify::Arguments),
     /// Write shell completions.
@@ -136,7 +132,8 @@ impl Command {
             Self::Policy(command) => command.wants_json(),
             Self::Verify(arguments) => arguments.json,
             Self::Usage(arguments) => arguments.json,
-            Self::Reviewer(reviewer::Command::List { json }) | Self::Doctor { json } => *json,
+            Self::Reviewer(reviewer::Command::List { json }) => *json,
+            Self::Doctor(arguments) => arguments.json,
             Self::Demo
             | Self::Init(_)
             | Self::Diff(_)
@@ -237,7 +234,9 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Verify(arguments)) => daemons::verify(home.as_deref(), &arguments),
         Some(Command::Export(arguments)) => daemons::export(home.as_deref(), &arguments),
         Some(Command::Usage(arguments)) => daemons::usage(home.as_deref(), &arguments),
-        Some(Command::Doctor { json }) => doctor::doctor(home.as_deref(), key.as_deref(), json),
+        Some(Command::Doctor(arguments)) => {
+            doctor::doctor(home.as_deref(), key.as_deref(), &arguments)
+        }
         Some(Command::Notify(arguments)) => {
             notify::notify(home.as_deref(), &arguments, key.as_deref())
         }

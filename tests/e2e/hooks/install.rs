@@ -114,3 +114,32 @@ fn a_project_has_settings_of_its_own_and_managed_ones_are_not_everywhere() {
     home.agent(&["install", "claude", "--project", "--managed"])
         .expect_code(2);
 }
+
+#[test]
+fn doctor_sends_a_canary_through_every_installed_hook_and_leaves_nothing_behind() {
+    let home = Home::new();
+    let daemon = home.path();
+    let doctor = || home.person(&["--home", daemon.to_str().unwrap(), "doctor", "--hooks"]);
+    let nothing = doctor().expect_code(1).stdout;
+    assert!(
+        nothing.contains("bad  hooks: none is installed"),
+        "{nothing}"
+    );
+    assert!(home.list().is_empty());
+    for client in CLIENTS {
+        home.agent(&["--home", daemon.to_str().unwrap(), "install", client])
+            .expect_code(0);
+    }
+    let said = doctor().stdout;
+    for client in CLIENTS {
+        let held =
+            format!("ok   hook of {client}: in the user's settings; a call was held as req_");
+        assert!(said.contains(&held), "{said}");
+    }
+    let states: Vec<String> = home
+        .list()
+        .iter()
+        .map(|request| request["state"].as_str().expect("a state").to_owned())
+        .collect();
+    assert_eq!(states, ["withdrawn"; 4]);
+}

@@ -6,6 +6,7 @@ use countersign_client::peer::ConnectError;
 use countersign_client::place::Place;
 use serde_json::{Value, json};
 
+mod hooks;
 mod log;
 mod people;
 
@@ -24,7 +25,20 @@ struct Finding {
     says: String,
 }
 
-pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, as_json: bool) -> Done {
+/// What is checked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Write JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Also make a call through the hooks that are installed for agents' clients, and see that it is
+    /// held. Reviewers see that request for a moment; it is withdrawn.
+    #[arg(long)]
+    hooks: bool,
+}
+
+pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, arguments: &Arguments) -> Done {
+    let as_json = arguments.json;
     let mut findings = Vec::new();
     let mut log = Value::Null;
     let place = match Place::find(home) {
@@ -56,6 +70,9 @@ pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, as_json: bool) -> 
     runtime()?.block_on(async {
         log = connected(&place, key, &mut findings).await;
     });
+    if arguments.hooks {
+        hooks::check(home, &mut findings);
+    }
     tell(&findings, &log, as_json)
 }
 

@@ -222,5 +222,9 @@ fn row(number: u32) -> Row {
         self_attested: false,
         reason: Untrusted::default(),
         waiter_present: true,
+        break_glass: false,
+        owed_by: None,
+        escalated: false,
+        escalate_to: Vec::new(),
     }
 }

@@ -30,17 +30,18 @@ fn two_seats(test: &str) -> Option<System> {
     };
     append("countersign.toml", RULES);
     let roster = system.path().join("reviewers.toml");
-    let text = fs::read_to_string(&roster).expect("the roster");
+    let people = fs::read_to_string(&roster).expect("the roster");
     let key = fs::read_to_string(system.key(Who::Noor).with_extension("pub")).expect("a key");
     let (name, key) = (system.name(Who::Noor), key.trim());
     let noor = format!(
         "\n[[reviewer]]\nname = \"noor\"\nuser = \"{name}\"\ngroups = [\"dba\"]\nkeys = [\"{key}\"]\n"
     );
-    let text = match text.contains("groups = []") {
-        true => text.replace("groups = []", "groups = [\"sre\"]"),
-        false => text.replacen("keys", "groups = [\"sre\"]\nkeys", 1),
+    let people = if people.contains("groups = []") {
+        people.replace("groups = []", "groups = [\"sre\"]")
+    } else {
+        people.replacen("keys", "groups = [\"sre\"]\nkeys", 1)
     };
-    fs::write(&roster, format!("{text}{noor}")).expect("the roster");
+    fs::write(&roster, format!("{people}{noor}")).expect("the roster");
     system.start();
     Some(system)
 }

@@ -191,6 +191,15 @@ fn nobody_never_passes_what_could_not_be_seen() {
         ),
         (
             &anything,
+            action(
+                "mcp.call",
+                ("a", "b"),
+                &json!({"server": "x", "tool": "y", "definition": {"found": {}}}),
+            ),
+            "tool",
+        ),
+        (
+            &anything,
             action("http.request", ("a", "b"), &json!({"method": "GET"})),
             "host",
         ),

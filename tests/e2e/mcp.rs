@@ -8,6 +8,7 @@ mod bytes;
 mod calls;
 mod ends;
 mod failures;
+mod once;
 mod pins;
 
 use std::fs;

@@ -4,6 +4,7 @@
 //! changed meanwhile. Everything the tool is given is in it: what its meaning does not take up stands
 //! under `tool`.
 
+use countersign_client::place::state_dir;
 use countersign_shared::action::{ActionBuilder, ActionError, Change, Program as Described, Text};
 use countersign_shared::limits::Limits;
 use serde_json::{Map, Value, json};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::call::{Server, ToolCall};
 use super::changes::{self, CellChange, ChangeError, NotebookEdit, Workspace};
 use super::dialect::{self, Dialect, FieldError, Meaning};
+use crate::mcp::pins::{PinError, Pins, Seen};
 use crate::program::{Program, ProgramError};
 
 /// The call cannot be put before anybody.
@@ -30,6 +32,9 @@ pub(super) enum DescribeError {
     /// The shell that would run it is not found.
     #[error("the shell is not found")]
     Shell(#[source] ProgramError),
+    /// What the server of the tool said of it before cannot be read.
+    #[error(transparent)]
+    Pins(#[from] PinError),
     /// A name of the system is no text.
     #[error("the path of the shell is not UTF-8")]
     NotText,
@@ -47,6 +52,8 @@ pub(super) struct Surroundings {
     pub(super) search_path: Option<std::ffi::OsString>,
     /// The name of this host.
     pub(super) host: String,
+    /// What MCP servers say of their tools, where a proxy in front of them has kept it.
+    pub(super) pins: Option<Pins>,
 }
 
 impl Surroundings {
@@ -59,6 +66,7 @@ impl Surroundings {
                 .nodename()
                 .to_string_lossy()
                 .into_owned(),
+            pins: state_dir().ok().map(|own| Pins::open(&own)),
         }
     }
 }
@@ -128,7 +136,7 @@ impl About<'_> {
                 .argument("method", json!("GET"))
                 .argument("url", json!(url))
                 .argument("tool", self.tool())),
-            Meaning::Mcp(server) => Ok(self.mcp(&server)),
+            Meaning::Mcp(server) => self.mcp(&server),
             Meaning::Other => {
                 let name = format!("{}/{}", self.call.client.word(), self.call.tool);
                 Ok(self
@@ -250,13 +258,15 @@ impl About<'_> {
             .argument("notebook", notebook))
     }
 
-    /// A call of an MCP tool has neither client nor directory in it, so that whoever carries it out,
-    /// a proxy in front of the server say, writes the same action.
-    fn mcp(&self, Server { name, tool }: &Server) -> ActionBuilder {
-        ActionBuilder::new("mcp.call", "tool", &format!("{name}/{tool}"))
-            .argument("server", json!(name))
-            .argument("tool", json!(tool))
-            .argument("arguments", Value::Object(self.call.input.clone()))
+    /// A call of an MCP tool has neither client nor directory in it, so that a proxy in front of the
+    /// server, which carries it out, writes the same action.
+    fn mcp(&self, Server { name, tool }: &Server) -> Result<ActionBuilder, DescribeError> {
+        let seen = match &self.around.pins {
+            Some(pins) => pins.look(name, tool)?,
+            None => Seen::default(),
+        };
+        let arguments = Value::Object(self.call.input.clone());
+        Ok(crate::mcp::action::begin(name, tool, arguments, &seen))
     }
 }
 

@@ -58,6 +58,7 @@ impl Scene {
             shell: None,
             search_path: Some(self.dir.path().join("bin").into()),
             host: "build-7".to_owned(),
+            pins: None,
         }
     }
 

@@ -50,6 +50,8 @@ pub enum Command {
     Install(InstallOptions),
     /// Stand in front of an MCP server, and let a call of a tool through once it was approved
     Mcp(McpOptions),
+    /// Be the tool that Claude Code asks for permission (`--permission-prompt-tool`)
+    PermissionTool(PermissionToolOptions),
 }
 
 impl Command {
@@ -61,7 +63,11 @@ impl Command {
             Self::Withdraw(options) => options.json,
             Self::Redeem(options) => options.json,
             Self::Report(options) => options.json,
-            Self::Run(_) | Self::Hook(_) | Self::Install(_) | Self::Mcp(_) => false,
+            Self::Run(_)
+            | Self::Hook(_)
+            | Self::Install(_)
+            | Self::Mcp(_)
+            | Self::PermissionTool(_) => false,
         }
     }
 }
@@ -244,6 +250,16 @@ pub struct McpOptions {
     /// The server's command and its arguments, after `--`
     #[arg(value_name = "SERVER", required = true, last = true)]
     pub server: Vec<OsString>,
+}
+
+/// Be the tool that Claude Code asks for permission.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Speaks MCP on standard input and output, with the one tool `approve`. Whatever fails is a deny.")]
+pub struct PermissionToolOptions {
+    /// Deny for now after this time; the request waits on, and the same call takes it up
+    #[arg(long, value_name = "TIME", value_parser = values::span, default_value = "23h")]
+    pub limit: Duration,
 }
 
 /// Ask for a command, and run exactly what was approved.

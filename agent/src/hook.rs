@@ -12,6 +12,7 @@
 //! | `action`, `changes` | the call as an action; what it changes in files |
 //! | `gate`, `outcome` | the answer before; the report after |
 //! | `headless`, `parent` | who asks, and whether it can come back |
+//! | `permission` | the same answer for a client that asks a tool instead of a hook |
 
 mod action;
 mod call;
@@ -21,6 +22,7 @@ mod gate;
 mod headless;
 mod outcome;
 mod parent;
+pub(crate) mod permission;
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;

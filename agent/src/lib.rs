@@ -92,7 +92,8 @@ fn run_command() -> ExitCode {
         | Command::Report(_)
         | Command::Hook(_)
         | Command::Install(_)
-        | Command::Mcp(_) => None,
+        | Command::Mcp(_)
+        | Command::PermissionTool(_) => None,
     };
     let code_of = match arguments.command {
         Command::Run(_) => |exit: Exit| exit.for_run(),
@@ -103,7 +104,8 @@ fn run_command() -> ExitCode {
         | Command::Redeem(_)
         | Command::Report(_)
         | Command::Install(_)
-        | Command::Mcp(_) => |exit: Exit| exit.number(),
+        | Command::Mcp(_)
+        | Command::PermissionTool(_) => |exit: Exit| exit.number(),
     };
     let as_json = arguments.command.as_json();
     let result = inherited::close_on_exec(status_fd)
@@ -145,6 +147,7 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
         Command::Hook(options) => hook::perform(home, options).await,
         Command::Install(options) => Ok(install::perform(home, options).await?.number()),
         Command::Mcp(options) => mcp::perform(home, options).await,
+        Command::PermissionTool(options) => mcp::permission::perform(home, options).await,
     }
 }
 

@@ -14,14 +14,16 @@
 //! | `gate`, `open` | one call from the asking to the report; those that have no answer yet |
 //! | `answer` | the few messages of our own |
 //! | `stdio` | the proxy on the standard streams |
+//! | `permission` | the tool that a client asks when nothing else permits a call |
 
 pub(crate) mod action;
 mod answer;
 mod call;
-mod gate;
+pub(crate) mod gate;
 mod lines;
 mod message;
 mod open;
+pub(crate) mod permission;
 pub(crate) mod pins;
 mod stdio;
 mod strict;

@@ -9,6 +9,7 @@ mod calls;
 mod ends;
 mod failures;
 mod once;
+mod permission;
 mod pins;
 
 use std::fs;

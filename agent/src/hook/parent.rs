@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
+use crate::mcp::gate::Stops;
+
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -18,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) struct Parent {
     pid: Option<Pid>,
     watched: Watched,
+    /// Tells when a parent that lives on takes its question back.
+    stops: Option<Stops>,
 }
 
 #[derive(Debug)]
@@ -48,7 +52,19 @@ impl Parent {
                 Err(errno) => return Err(errno.into()),
             },
         };
-        Ok(Self { pid, watched })
+        Ok(Self {
+            pid,
+            watched,
+            stops: None,
+        })
+    }
+
+    /// Takes the parent for gone as well when it takes its question back.
+    pub(super) fn until(self, stops: Stops) -> Self {
+        Self {
+            stops: Some(stops),
+            ..self
+        }
     }
 
     /// Returns its number, as we see it.
@@ -68,6 +84,10 @@ impl Parent {
 
     /// Tells whether it is gone already; a doubt is a yes.
     pub(super) fn is_gone(&self) -> bool {
+        let is_stopped = |stops: &Stops| stops.borrow().is_some() || stops.has_changed().is_err();
+        if self.stops.as_ref().is_some_and(is_stopped) {
+            return true;
+        }
         match &self.watched {
             Watched::By(fd) => {
                 let mut wanted = [PollFd::new(fd, PollFlags::IN)];

@@ -14,6 +14,9 @@ pub(super) const INVALID_REQUEST: i32 = -32600;
 /// JSON-RPC 2.0: the parameters of a call are none.
 pub(super) const INVALID_PARAMS: i32 = -32602;
 
+/// JSON-RPC 2.0: there is no such method.
+pub(super) const NO_METHOD: i32 = -32601;
+
 /// The result of a call that was not made, which the agent reads.
 pub(super) fn not_called(id: &Id, is_typed: bool, why: &str) -> Value {
     let mut result = json!({ "content": [{ "type": "text", "text": why }], "isError": true });

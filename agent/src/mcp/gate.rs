@@ -42,7 +42,7 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a call is not wanted any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// The client took it back, and expects no answer.
     Cancelled,
     /// The client is gone.
@@ -63,7 +63,7 @@ impl Stop {
 }
 
 /// Hears whether a call is still wanted.
-pub(super) type Stops = watch::Receiver<Option<Stop>>;
+pub(crate) type Stops = watch::Receiver<Option<Stop>>;
 
 /// Everything that calls of one server go through.
 #[derive(Debug)]
@@ -285,7 +285,9 @@ impl Gate {
 
     /// Looks whether the call is still what was asked for, and still wanted.
     fn look_again(&self, call: &Call, asked: &Asked, stops: &Stops) -> Result<(), Failure> {
-        if let Some(stop) = *stops.borrow() {
+        // Nobody is left who could want it when nobody could say so.
+        let gone = stops.has_changed().is_err().then_some(Stop::ClientGone);
+        if let Some(stop) = stops.borrow().or(gone) {
             return Err(not_wanted(stop));
         }
         let now = self

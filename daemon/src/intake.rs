@@ -169,12 +169,12 @@ impl Asking {
             action,
         })
         .map_err(IntakeError::Document)?;
-        let rendering = display::render_document(&document).map_err(IntakeError::Display)?;
-        check_masked(&rendering.masked)?;
+        let shown = display::shown(&document).map_err(IntakeError::Display)?;
+        check_masked(&shown.masked)?;
         let received = Received {
             digest: document.digest(),
-            display: rendering.digest(),
-            displayable: rendering.complete,
+            display: shown.digest,
+            displayable: shown.complete,
             mode: rules.mode,
             side: Side {
                 uid: peer.uid(),

@@ -90,6 +90,17 @@ impl Rendering {
     }
 }
 
+/// What a statement says of a rendering: as in [`Rendering`], whose digest it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The digest of the whole text.
+    pub digest: Digest,
+    /// Whether everything in the document is shown.
+    pub complete: bool,
+    /// The pointers of the strings that are masked as a whole or in part, in document order.
+    pub masked: Vec<Printable>,
+}
+
 /// Renders a request document, which must be in canonical form.
 pub fn render(document: &[u8]) -> Result<Rendering, DisplayError> {
     let value: Value = serde_json::from_slice(document).map_err(DisplayError::Json)?;
@@ -100,17 +111,22 @@ pub fn render(document: &[u8]) -> Result<Rendering, DisplayError> {
     if canonical != document {
         return Err(DisplayError::NotCanonical);
     }
-    render_value(&value)
+    render_value(&value, true)
 }
 
-/// Renders a request document that was read already.
-pub fn render_document(document: &Document) -> Result<Rendering, DisplayError> {
-    render_value(document.value())
+/// Returns what a statement about a request document has to say of its rendering.
+pub fn shown(document: &Document) -> Result<Shown, DisplayError> {
+    let rendering = render_value(document.value(), false)?;
+    Ok(Shown {
+        digest: rendering.digest(),
+        complete: rendering.complete,
+        masked: rendering.masked,
+    })
 }
 
 /// Renders a value, which has one canonical form.
-fn render_value(value: &Value) -> Result<Rendering, DisplayError> {
-    let mut leaves = leaves::Leaves::new();
+fn render_value(value: &Value, keeps_lines: bool) -> Result<Rendering, DisplayError> {
+    let mut leaves = leaves::Leaves::new(keeps_lines);
     leaves.take(value)?;
     Ok(leaves.finish())
 }

@@ -3,16 +3,19 @@
 //! Depth is bounded by the reader of JSON (128). Length is bounded while writing, because a name is
 //! repeated for every leaf below it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::shape::{Shape, shape};
 use super::{DisplayError, HEADER, Line, MAX_BYTES, Rendering};
+use crate::json::MAX_INTEGER;
 use crate::text::{Findings, Printable, Untrusted};
 
 /// A rendering that is being written.
 #[derive(Debug)]
 pub(super) struct Leaves {
     rendering: Rendering,
+    /// Whether the lines are kept beside the text.
+    keeps_lines: bool,
     /// The pointer to the value at hand.
     pointer: Printable,
     /// Where the value at hand stands: outside `/action`, in it, or in its `/claims`.
@@ -40,8 +43,8 @@ impl Place {
 }
 
 impl Leaves {
-    /// Starts a rendering with its first line.
-    pub(super) fn new() -> Self {
+    /// Starts a rendering with its first line. Without `keeps_lines` its list of lines stays empty.
+    pub(super) fn new(keeps_lines: bool) -> Self {
         Self {
             rendering: Rendering {
                 lines: Vec::new(),
@@ -52,6 +55,7 @@ impl Leaves {
                 findings: Findings::default(),
                 claims_findings: Findings::default(),
             },
+            keeps_lines,
             pointer: Printable::default(),
             place: Place::Document,
         }
@@ -81,7 +85,7 @@ impl Leaves {
                 let place = self.place;
                 self.place = place.member("");
                 for (index, item) in items.iter().enumerate() {
-                    let mark = self.push(&Printable::from_ours(format!("/{index}")));
+                    let mark = self.push(&index.to_string(), false);
                     self.value(item, false, holds_parts)?;
                     self.pointer.cut(mark);
                 }
@@ -93,6 +97,9 @@ impl Leaves {
             Value::Null => self.leaf(Printable::ours("null")),
             Value::Bool(true) => self.leaf(Printable::ours("true")),
             Value::Bool(false) => self.leaf(Printable::ours("false")),
+            Value::Number(number) if is_small_integer(number) => {
+                self.leaf(Printable::from_ours(number.to_string()))
+            }
             Value::Number(number) => {
                 let text = serde_json_canonicalizer::to_string(number)
                     .map_err(|_| DisplayError::NotCanonical)?;
@@ -112,7 +119,7 @@ impl Leaves {
             Shape::Encoded => self.rendering.contents_not_shown = true,
             Shape::Unknown => self.rendering.complete = false,
         }
-        let like_array = object.contains_key("0")
+        let like_array = object.keys().any(|name| name == "0")
             && (0..object.len()).all(|index| object.contains_key(&index.to_string()));
         let mut entries: Vec<(&String, &Value)> = object.iter().collect();
         let is_ascii = entries.iter().all(|(name, _)| name.is_ascii());
@@ -124,7 +131,7 @@ impl Leaves {
         for (name, value) in entries {
             self.find(name, place);
             self.place = place.member(name);
-            let mark = self.push(&token(name, like_array));
+            let mark = self.push(name, like_array);
             self.value(value, name == "$parts", false)?;
             self.pointer.cut(mark);
         }
@@ -138,13 +145,15 @@ impl Leaves {
         if length > MAX_BYTES.saturating_sub(self.rendering.text.len()) {
             return Err(DisplayError::TooLong { limit: MAX_BYTES });
         }
-        let pointer = self.pointer.clone();
         let text = &mut self.rendering.text;
-        text.push_str(pointer.as_str());
+        text.push_str(self.pointer.as_str());
         text.push(' ');
         text.push_str(value.as_str());
         text.push('\n');
-        self.rendering.lines.push(Line { pointer, value });
+        if self.keeps_lines {
+            let pointer = self.pointer.clone();
+            self.rendering.lines.push(Line { pointer, value });
+        }
         Ok(())
     }
 
@@ -154,15 +163,29 @@ impl Leaves {
             Place::Claims => &mut self.rendering.claims_findings,
             Place::Document | Place::Action | Place::Elsewhere => &mut self.rendering.findings,
         };
-        findings.look_at(text);
+        findings.look_at(text.as_bytes());
     }
 
-    /// Goes down; returns where [`Printable::cut`] has to cut to come back.
-    fn push(&mut self, token: &Printable) -> usize {
+    /// Goes down to a member or an item; returns where [`Printable::cut`] has to cut to come back.
+    fn push(&mut self, name: &str, like_array: bool) -> usize {
         let mark = self.pointer.as_str().len();
-        self.pointer.push(token);
+        let is_itself = !like_array && !name.contains(['~', '/']);
+        let is_pushed = is_itself
+            && self.pointer.push_plain_word("/")
+            && self.pointer.push_plain_word(name);
+        if !is_pushed {
+            self.pointer.cut(mark);
+            self.pointer.push(&token(name, like_array));
+        }
         mark
     }
+}
+
+/// Tells whether a number is an integer that RFC 8785 writes as it is held.
+fn is_small_integer(number: &Number) -> bool {
+    number
+        .as_i64()
+        .is_some_and(|number| (-MAX_INTEGER..=MAX_INTEGER).contains(&number))
 }
 
 /// Returns the part of a pointer that names a member of an object. `like_array` says that its names

@@ -52,12 +52,19 @@ pub struct Findings {
 impl Findings {
     /// Looks at `text`.
     pub fn of(text: &Untrusted) -> Self {
-        scan::scan(text.raw())
+        let mut findings = Self::default();
+        findings.look_at(text.raw());
+        findings
     }
 
     /// Looks at a text, and adds what is found in it.
-    pub(crate) fn look_at(&mut self, text: &str) {
-        self.merge(&scan::scan(text.as_bytes()));
+    pub(crate) fn look_at(&mut self, bytes: &[u8]) {
+        if scan::is_plain(bytes) {
+            self.longest_line = self.longest_line.max(bytes.len());
+            self.longest_spaces = self.longest_spaces.max(scan::longest_spaces(bytes));
+        } else {
+            self.merge(&scan::scan_each(bytes));
+        }
     }
 
     /// Adds what was found in another text.

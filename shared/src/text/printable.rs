@@ -123,7 +123,7 @@ impl Printable {
     /// Encodes `text` exactly, as [`exact`](Self::exact), between quotes.
     pub(crate) fn exact_quoted(text: &str) -> Self {
         if let Some(text) = plain(text.as_bytes(), Layout::Field) {
-            return Self::plain(format!("\"{text}\""));
+            return Self::plain(["\"", text, "\""].concat());
         }
         let quote = Self::ours("\"");
         Self::concat([&quote, &encode(text.as_bytes(), Layout::Field), &quote])
@@ -148,6 +148,14 @@ impl Printable {
                 .iter()
                 .map(|range| range.start + offset..range.end + offset),
         );
+    }
+
+    /// Puts a word behind this text as [`exact_word`](Self::exact_word) would write it, if the
+    /// encoder leaves it as it is; else returns false.
+    pub(crate) fn push_plain_word(&mut self, word: &str) -> bool {
+        let plain = plain(word.as_bytes(), Layout::Word);
+        self.text.push_str(plain.unwrap_or_default());
+        plain.is_some()
     }
 
     /// Takes everything from byte `length` on away again, which was put there with

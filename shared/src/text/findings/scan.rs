@@ -8,17 +8,20 @@ use super::super::encode::MARKS;
 use super::scripts::Word;
 use super::{Findings, Hidden};
 
-/// Looks at `bytes`.
-pub(super) fn scan(bytes: &[u8]) -> Findings {
-    if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-        let runs = bytes.split(|byte| *byte != b' ').map(<[u8]>::len);
-        return Findings {
-            longest_line: bytes.len(),
-            longest_spaces: runs.max().unwrap_or(0),
-            ..Findings::default()
-        };
+/// Tells whether a text is one line of plain ASCII, where only length and spaces can be found.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Returns the length of the longest run of spaces.
+pub(super) fn longest_spaces(bytes: &[u8]) -> usize {
+    let mut longest = 0;
+    let mut run = 0;
+    for byte in bytes {
+        run = if *byte == b' ' { run + 1 } else { 0 };
+        longest = longest.max(run);
     }
-    scan_each(bytes)
+    longest
 }
 
 /// Looks at `bytes` character by character.

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use countersign_client::private::write_private;
+use countersign_client::private::{Lasting, write_private};
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,8 @@ impl Calls {
             path: path.clone(),
             source,
         })?;
-        write_private(&path, &bytes).map_err(|source| CallsError::Write { path, source })
+        write_private(&path, &bytes, Lasting::Process)
+            .map_err(|source| CallsError::Write { path, source })
     }
 
     /// Takes the oldest note under `key` of this conversation, which nobody else gets then.

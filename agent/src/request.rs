@@ -72,7 +72,7 @@ pub(crate) async fn perform(
         Some(path) => from_file(path, &limits),
         None => from_options(&options, &limits),
     }?;
-    let mut session = Session::open(home)?;
+    let mut session = Session::open_durably(home)?;
     let asking = Asking {
         action,
         submission: token()?,

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::tickets::{Stage, Ticket, Tickets};
 use countersign_client::heads::Heads;
 use countersign_client::place::{Place, state_dir};
+use countersign_client::private::Lasting;
 
 /// The pause before the first repetition.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -43,12 +44,28 @@ pub(crate) struct Session {
     lost: Option<RequestId>,
 }
 
+/// Where heads lie that programs have seen. Those that the same user's eyes have seen lie elsewhere:
+/// they outlive a power cut, and these need not.
+const HEADS: &str = "agents";
+
 impl Session {
     /// Opens what the conversation needs on this side; connects to nothing yet.
+    ///
+    /// What is kept lasts for the processes. An attached request ends with the machine, so nobody
+    /// has to wait for the disk.
     pub(crate) fn open(home: Option<&Path>) -> Result<Self, Failure> {
+        Self::of(home, Lasting::Process)
+    }
+
+    /// As [`open`](Self::open), for a request that outlives a power cut: so does its ticket.
+    pub(crate) fn open_durably(home: Option<&Path>) -> Result<Self, Failure> {
+        Self::of(home, Lasting::PowerCut)
+    }
+
+    fn of(home: Option<&Path>, lasting: Lasting) -> Result<Self, Failure> {
         let place = Place::find(home)?;
         let own: PathBuf = state_dir()?;
-        let tickets = Tickets::open(&own)?;
+        let tickets = Tickets::open(&own, lasting)?;
         let key = match place.log_key() {
             Ok(key) => key,
             // Without a daemon there is no key either, and that is the better thing to say.
@@ -62,7 +79,7 @@ impl Session {
                 });
             }
         };
-        let heads = Heads::open(&own, key)?;
+        let heads = Heads::open(&own.join(HEADS), key, lasting)?;
         Ok(Self {
             place,
             heads,

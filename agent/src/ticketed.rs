@@ -28,7 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for the decision about an earlier request.
 pub(crate) async fn wait(home: Option<&Path>, options: WaitOptions) -> Result<Exit, Failure> {
-    let mut session = Session::open(home)?;
+    let mut session = Session::open_durably(home)?;
     let ticket = session.tickets().load(options.id)?;
     let mut signals =
         Signals::catch().map_err(|error| Failure::of(Exit::Failure, "signals", &error))?;
@@ -83,7 +83,7 @@ pub(crate) async fn await_decision(
 
 /// Takes a request back.
 pub(crate) async fn withdraw(home: Option<&Path>, options: OneRequest) -> Result<Exit, Failure> {
-    let mut session = Session::open(home)?;
+    let mut session = Session::open_durably(home)?;
     let ticket = session.tickets().load(options.id)?;
     let state = session.withdraw(&ticket.claim, PATIENCE).await?;
     if state.has_ended() {
@@ -99,7 +99,7 @@ pub(crate) async fn withdraw(home: Option<&Path>, options: OneRequest) -> Result
 
 /// Takes the one use, for the process that called us.
 pub(crate) async fn redeem(home: Option<&Path>, options: RedeemOptions) -> Result<Exit, Failure> {
-    let mut session = Session::open(home)?;
+    let mut session = Session::open_durably(home)?;
     let mut ticket = session.tickets().load(options.id)?;
     let bytes = std::fs::read(&options.document).map_err(|error| {
         let path = options.document.display();
@@ -193,7 +193,7 @@ async fn report_not_run(session: &mut Session, ticket: &Ticket, because: &str) {
 
 /// Tells what became of a redeemed request.
 pub(crate) async fn report(home: Option<&Path>, options: ReportOptions) -> Result<Exit, Failure> {
-    let mut session = Session::open(home)?;
+    let mut session = Session::open_durably(home)?;
     let ticket = session.tickets().load(options.id)?;
     let kept = session.tickets().report(options.id)?;
     let (bytes, started) = match (options.outcome, kept) {

@@ -16,7 +16,7 @@ use countersign_shared::time::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use countersign_client::private::write_private;
+use countersign_client::private::{Lasting, write_private};
 
 use crate::client::Claim;
 
@@ -131,6 +131,7 @@ const LOCK: &str = "tickets.lock";
 pub struct Tickets {
     dir: PathBuf,
     lock: PathBuf,
+    lasting: Lasting,
 }
 
 impl Tickets {
@@ -138,11 +139,11 @@ impl Tickets {
     ///
     /// # Errors
     /// When it cannot be made, or is not private.
-    pub fn open(state_dir: &Path) -> Result<Self, TicketError> {
+    pub fn open(state_dir: &Path, lasting: Lasting) -> Result<Self, TicketError> {
         let dir = state_dir.join("tickets");
         make_private(&dir)?;
         let lock = state_dir.join(LOCK);
-        Ok(Self { dir, lock })
+        Ok(Self { dir, lock, lasting })
     }
 
     /// Keeps a new ticket with its document and openings.
@@ -351,7 +352,8 @@ impl Tickets {
 
     fn write(&self, id: &RequestId, name: &str, bytes: &[u8]) -> Result<(), TicketError> {
         let path = self.of(id).join(name);
-        write_private(&path, bytes).map_err(|source| TicketError::Write { path, source })
+        write_private(&path, bytes, self.lasting)
+            .map_err(|source| TicketError::Write { path, source })
     }
 }
 

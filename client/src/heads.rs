@@ -22,7 +22,7 @@ use countersign_shared::log::proof::{ProofError, verify_inclusion};
 use countersign_shared::log::tree::{Hash, leaf_hash};
 use rustix::fs::FlockOperation;
 
-use crate::private::write_private;
+use crate::private::{Lasting, write_private};
 use crate::shown::{Inclusion, ShownHead};
 
 /// The longest entry, in bytes.
@@ -111,6 +111,7 @@ impl HeadsError {
 #[derive(Debug)]
 pub struct Heads {
     path: PathBuf,
+    lasting: Lasting,
     keeper: HeadKeeper,
     /// Heads that this process has seen to follow each other.
     seen: Vec<(u64, Hash)>,
@@ -119,9 +120,12 @@ pub struct Heads {
 impl Heads {
     /// Opens what is kept of the log that signs with `key`.
     ///
+    /// A head that lasts for the processes only is an older one after a power cut, or none: the log
+    /// could then be set back as far as that without a notice here. People's heads outlive it.
+    ///
     /// # Errors
     /// When it is there and cannot be read, or is of another key.
-    pub fn open(state_dir: &Path, key: VerifierKey) -> Result<Self, HeadsError> {
+    pub fn open(state_dir: &Path, key: VerifierKey, lasting: Lasting) -> Result<Self, HeadsError> {
         let dir = state_dir.join("heads");
         fs::DirBuilder::new()
             .recursive(true)
@@ -137,6 +141,7 @@ impl Heads {
         let fresh = HeadKeeper::new(&origin, key).map_err(|source| HeadsError::Hash { source })?;
         let mut heads = Self {
             path,
+            lasting,
             keeper: fresh,
             seen: Vec::new(),
         };
@@ -261,6 +266,10 @@ impl Heads {
                 });
             }
         };
+        if self.lasting == Lasting::Process && text.bytes().all(|byte| byte == 0) {
+            // What a power cut leaves of a file that no disk was waited for.
+            return Ok(None);
+        }
         let stored = HeadKeeper::from_text(&text).map_err(|source| HeadsError::Kept {
             path: self.path.clone(),
             source,
@@ -306,7 +315,7 @@ impl Heads {
                 return Ok(());
             }
         }
-        write_private(&self.path, self.keeper.to_text().as_bytes()).map_err(failed)
+        write_private(&self.path, self.keeper.to_text().as_bytes(), self.lasting).map_err(failed)
     }
 }
 

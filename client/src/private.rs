@@ -5,13 +5,25 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+/// Whether what was written has to be there after a power cut.
+///
+/// Without that a write costs no wait for the disk. Nobody sees half of it either, but after a power
+/// cut it may be the old contents, or empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// It outlives every process, and a power cut.
+    PowerCut,
+    /// It outlives every process.
+    Process,
+}
+
 /// Writes a file of mode 600 so that a reader sees the old contents or the new, never half.
 ///
 /// # Errors
 ///
 /// When the file cannot be written; then the old one still stands.
-pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace(path, bytes, |_| Ok(()))
+pub fn write_private(path: &Path, bytes: &[u8], lasting: Lasting) -> io::Result<()> {
+    replace(path, bytes, lasting, |_| Ok(()))
 }
 
 /// Writes a file anew so that a reader sees the old contents or the new, never half, and owner,
@@ -26,7 +38,7 @@ pub fn write_alike(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !old.is_file() {
         return Err(io::Error::other("it is a link or no plain file"));
     }
-    replace(path, bytes, |draft| {
+    replace(path, bytes, Lasting::PowerCut, |draft| {
         let (uid, gid) = (old.uid(), old.gid());
         let new = draft.metadata()?;
         if (new.uid(), new.gid()) != (uid, gid) {
@@ -39,6 +51,7 @@ pub fn write_alike(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn replace(
     path: &Path,
     bytes: &[u8],
+    lasting: Lasting,
     prepare: impl FnOnce(&fs::File) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut random = [0; 8];
@@ -52,15 +65,18 @@ fn replace(
         .open(&draft)?;
     let written = prepare(&file)
         .and_then(|()| file.write_all(bytes))
-        .and_then(|()| file.sync_all())
+        .and_then(|()| match lasting {
+            Lasting::PowerCut => file.sync_all(),
+            Lasting::Process => Ok(()),
+        })
         .and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         drop(fs::remove_file(&draft));
         return written;
     }
-    match path.parent() {
-        Some(dir) => fs::File::open(dir)?.sync_all(),
-        None => Ok(()),
+    match (lasting, path.parent()) {
+        (Lasting::PowerCut, Some(dir)) => fs::File::open(dir)?.sync_all(),
+        (Lasting::PowerCut, None) | (Lasting::Process, _) => Ok(()),
     }
 }
 

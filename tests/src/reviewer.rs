@@ -8,6 +8,7 @@ use countersign::keys::Signer;
 use countersign::review::Review;
 use countersign::signing::{self, Pen, Word};
 use countersign_client::heads::Heads;
+use countersign_client::private::Lasting;
 use countersign_shared::statement::Verdict;
 use countersign_shared::time::Timestamp;
 
@@ -30,7 +31,11 @@ impl Reviewer {
     /// When the log's key or the kept heads cannot be read.
     pub fn new(installation: &Installation, signer: Signer) -> Outcome<Self> {
         let key = installation.place()?.log_key()?;
-        let heads = Heads::open(&installation.home.root().join("seen"), key)?;
+        let heads = Heads::open(
+            &installation.home.root().join("seen"),
+            key,
+            Lasting::PowerCut,
+        )?;
         Ok(Self {
             signer,
             heads,

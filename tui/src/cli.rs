@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use countersign_client::heads::Heads;
 use countersign_client::place::{self, Place};
+use countersign_client::private::Lasting;
 
 mod ask;
 mod console;
@@ -278,7 +279,7 @@ fn in_session(place: &Place, command: impl AsyncFnOnce(Session) -> Done) -> Done
         let client = Client::connect(place).await?;
         let key = place.log_key().map_err(|error| Trouble::failure(&error))?;
         let state_dir = place::state_dir().map_err(|error| Trouble::failure(&error))?;
-        let heads = Heads::open(&state_dir, key)
+        let heads = Heads::open(&state_dir, key, Lasting::PowerCut)
             .map_err(|error| Trouble::new(9, "log", exit::chain(&error)))?;
         command(Session {
             place: place.clone(),

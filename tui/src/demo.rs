@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_client::place::{Place, PlaceError};
-use countersign_client::private::write_private;
+use countersign_client::private::{Lasting, write_private};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
@@ -189,7 +189,8 @@ impl Stage {
     fn make_home(&self, signer: &Signer) -> Result<(), DemoError> {
         let public = self.directory.join("reviewer.pub");
         let line = signer.public_key().to_openssh().unwrap_or_default();
-        write_private(&public, line.as_bytes()).map_err(system("write the demo's key"))?;
+        write_private(&public, line.as_bytes(), Lasting::Process)
+            .map_err(system("write the demo's key"))?;
         let account = account::own().map_err(system("ask who you are"))?;
         let made = Command::new(sibling("countersignd")?)
             .arg("--home")
@@ -218,7 +219,8 @@ impl Stage {
         let config = self.home.join("countersign.toml");
         let mut text = fs::read_to_string(&config).map_err(system("read the demo's settings"))?;
         text.push_str("\n[default_requirement]\nassurance = \"file\"\n");
-        write_private(&config, text.as_bytes()).map_err(system("write the demo's settings"))
+        write_private(&config, text.as_bytes(), Lasting::Process)
+            .map_err(system("write the demo's settings"))
     }
 
     fn journal(&self) -> PathBuf {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use countersign_client::heads::{Heads, HeadsError};
 use countersign_client::place::{self, Place, PlaceError};
+use countersign_client::private::Lasting;
 use countersign_shared::id::RequestId;
 use countersign_shared::wire::pb;
 use tokio::sync::mpsc;
@@ -94,7 +95,7 @@ pub async fn run_with(
         Some(state) => state,
         None => place::state_dir()?,
     };
-    let heads = Heads::open(&state_dir, place.log_key()?)?;
+    let heads = Heads::open(&state_dir, place.log_key()?, Lasting::PowerCut)?;
     let (requests, asked) = mpsc::channel(64);
     let (news, told) = mpsc::channel(1024);
     if let Some(mut lines) = extras.notices {

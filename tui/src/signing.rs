@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use countersign_client::heads::{Heads, HeadsError};
 use countersign_client::place::Place;
-use countersign_client::private::write_private;
+use countersign_client::private::{Lasting, write_private};
 use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::{Digest, DigestError};
 use countersign_shared::display::Rendering;
@@ -311,7 +311,7 @@ pub fn keep(
         ("tlog-proof", receipt.to_text().as_bytes()),
     ] {
         let path = dir.join(format!("{id}.{word}.{ending}"));
-        write_private(&path, bytes).map_err(failed(&path))?;
+        write_private(&path, bytes, Lasting::PowerCut).map_err(failed(&path))?;
     }
     Ok(dir)
 }

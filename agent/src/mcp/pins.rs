@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use countersign_client::private::write_private;
+use countersign_client::private::{Lasting, write_private};
 use countersign_shared::digest::Digest;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
@@ -225,7 +225,8 @@ impl Pins {
             path: path.clone(),
             source,
         })?;
-        write_private(&path, &bytes).map_err(|source| PinError::Write { path, source })
+        write_private(&path, &bytes, Lasting::PowerCut)
+            .map_err(|source| PinError::Write { path, source })
     }
 
     fn read(&self, server: &str) -> Result<Stored, PinError> {

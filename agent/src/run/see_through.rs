@@ -1,6 +1,7 @@
 //! From the asking for a command to the end of its run: wait, compare, redeem, compare, start,
 //! report.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use countersign_shared::limits::Limits;
@@ -18,10 +19,14 @@ use crate::report::{Finished, Report};
 use crate::session::Session;
 use crate::signals::Signals;
 use crate::telling::{forget, keep_report, report, warn};
-use crate::tickets::{Stage, Ticket};
+use crate::tickets::Ticket;
 
 /// How long a report waits for a daemon that does not answer.
 const REPORT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a program runs before its start is worth a report of its own. Of one that ends before,
+/// the end tells both.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Waits, and runs the command if it is approved.
 pub(super) async fn see_through(
@@ -87,18 +92,24 @@ async fn compare(
     asked.holds(&capture.action(limits).map_err(changed)?)
 }
 
-/// Reports the start, stays with the program, and reports the end.
+/// Stays with the program, reports the start of one that takes a while, and reports the end.
 async fn stay(
-    mut ticket: Ticket,
+    ticket: Ticket,
     session: &mut Session,
     running: Running,
     signals: &mut Signals,
 ) -> Ending {
     let started = Report::Started { pid: running.pid() };
-    let (reported, end) = tokio::join!(
-        report(session, &ticket, &started, REPORT_PATIENCE),
-        running.finish(signals),
-    );
+    let mut finish = pin!(running.finish(signals));
+    let end = match tokio::time::timeout(SOON, &mut finish).await {
+        Ok(end) => end,
+        Err(_) => {
+            // A refusal or a loss changes nothing: the end says that it was started.
+            let (_, end) =
+                tokio::join!(report(session, &ticket, &started, REPORT_PATIENCE), finish,);
+            end
+        }
+    };
     let end = match end {
         Ok(end) => end,
         Err(error) => {
@@ -112,10 +123,7 @@ async fn stay(
             };
         }
     };
-    if reported.is_ok() {
-        ticket.stage = Stage::Started;
-    }
-    let state = tell_end(&ticket, session, &started, &end).await;
+    let state = tell_end(&ticket, session, &end).await;
     Ending::Ran {
         code: code(&end),
         ticket: Box::new(ticket),
@@ -124,17 +132,8 @@ async fn stay(
     }
 }
 
-/// Reports the end, and the start before it when the daemon has not heard of that.
-async fn tell_end(
-    ticket: &Ticket,
-    session: &mut Session,
-    started: &Report,
-    end: &Finished,
-) -> State {
-    if ticket.stage != Stage::Started {
-        // A refusal may mean that only the answer was lost; the next report will tell.
-        drop(report(session, ticket, started, REPORT_PATIENCE).await);
-    }
+/// Reports the end.
+async fn tell_end(ticket: &Ticket, session: &mut Session, end: &Finished) -> State {
     let finished = Report::Finished(end.clone());
     match report(session, ticket, &finished, REPORT_PATIENCE).await {
         Ok(state) => {

@@ -24,13 +24,13 @@ fn ticket() -> Ticket {
 fn another_process_finds_what_one_kept() {
     let home = tempfile::tempdir().unwrap();
     let mut kept = ticket();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     store.keep(&kept, b"document", b"{}").unwrap();
     kept.stage = Stage::Redeemed;
     kept.redeemed_at = kept.expires_at;
     store.update(&kept).unwrap();
 
-    let found = Tickets::open(home.path())
+    let found = Tickets::open(home.path(), Lasting::Process)
         .unwrap()
         .load(kept.claim.id)
         .unwrap();
@@ -44,7 +44,7 @@ fn another_process_finds_what_one_kept() {
 fn nobody_else_can_read_a_ticket() {
     let home = tempfile::tempdir().unwrap();
     let kept = ticket();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     store.keep(&kept, b"document", b"{}").unwrap();
     store.keep_report(kept.claim.id, b"{}").unwrap();
     let run = RunSecret::from_bytes([8; 16]);
@@ -67,11 +67,11 @@ fn nobody_else_can_read_a_ticket() {
 #[test]
 fn a_store_that_others_can_open_is_not_used() {
     let home = tempfile::tempdir().unwrap();
-    Tickets::open(home.path()).unwrap();
+    Tickets::open(home.path(), Lasting::Process).unwrap();
     for mode in [0o750, 0o705, 0o711] {
         let dir = home.path().join("tickets");
         fs::set_permissions(dir, fs::Permissions::from_mode(mode)).unwrap();
-        let error = Tickets::open(home.path()).unwrap_err();
+        let error = Tickets::open(home.path(), Lasting::Process).unwrap_err();
         assert!(matches!(error, TicketError::Foreign { .. }), "{error}");
     }
 }
@@ -81,7 +81,7 @@ fn a_linked_store_is_not_used() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink(home.path().join("elsewhere"), home.path().join("tickets")).unwrap();
-    let error = Tickets::open(home.path()).unwrap_err();
+    let error = Tickets::open(home.path(), Lasting::Process).unwrap_err();
     assert!(matches!(error, TicketError::Foreign { .. }), "{error}");
 }
 
@@ -89,7 +89,7 @@ fn a_linked_store_is_not_used() {
 fn a_request_that_ended_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let kept = ticket();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     store.keep(&kept, b"document", b"{}").unwrap();
     store.remove(kept.claim.id).unwrap();
     store.remove(kept.claim.id).unwrap();
@@ -107,7 +107,7 @@ fn a_request_that_ended_leaves_nothing() {
 fn a_ticket_that_another_process_removed_is_kept_again() {
     let home = tempfile::tempdir().unwrap();
     let mut kept = ticket();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     store.keep(&kept, b"document", b"{}").unwrap();
     store.remove(kept.claim.id).unwrap();
     kept.stage = Stage::Redeemed;
@@ -119,7 +119,7 @@ fn a_ticket_that_another_process_removed_is_kept_again() {
 fn a_ticket_under_another_requests_name_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let kept = ticket();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     store.keep(&kept, b"document", b"{}").unwrap();
     let other = RequestId::from_bytes([4; 16]);
     fs::rename(store.of(&kept.claim.id), store.of(&other)).unwrap();
@@ -130,7 +130,7 @@ fn a_ticket_under_another_requests_name_is_refused() {
 fn who_joins_takes_nothing_away_from_who_has_the_use() {
     let home = tempfile::tempdir().unwrap();
     let mut winner = ticket();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     store.keep(&winner, b"document", b"openings").unwrap();
     winner.stage = Stage::Redeemed;
     winner.redeemed_at = winner.expires_at;
@@ -157,7 +157,7 @@ fn who_joins_takes_nothing_away_from_who_has_the_use() {
 #[test]
 fn tickets_kept_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
-    let store = Tickets::open(home.path()).unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
     std::thread::scope(|scope| {
         for index in 0..16 {
             let store = store.clone();

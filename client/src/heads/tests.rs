@@ -67,7 +67,7 @@ impl Log {
     }
 
     fn heads(&self, home: &tempfile::TempDir) -> Heads {
-        Heads::open(home.path(), self.key.verifier().clone()).unwrap()
+        Heads::open(home.path(), self.key.verifier().clone(), Lasting::PowerCut).unwrap()
     }
 }
 
@@ -121,7 +121,7 @@ fn another_key_under_the_same_name_is_not_accepted() {
         .unwrap()
         .verifier()
         .clone();
-    let error = Heads::open(home.path(), other).unwrap_err();
+    let error = Heads::open(home.path(), other, Lasting::PowerCut).unwrap_err();
     assert!(matches!(error, HeadsError::OtherKey { .. }), "{error}");
 }
 
@@ -133,8 +133,24 @@ fn a_kept_head_that_was_tampered_with_stops_everything() {
     heads.accept(&log.shown(0)).unwrap();
     let text = fs::read_to_string(&heads.path).unwrap();
     fs::write(&heads.path, text.replace("\n1\n", "\n2\n")).unwrap();
-    let error = Heads::open(home.path(), log.key.verifier().clone()).unwrap_err();
+    let error =
+        Heads::open(home.path(), log.key.verifier().clone(), Lasting::PowerCut).unwrap_err();
     assert!(matches!(error, HeadsError::Kept { .. }), "{error}");
+}
+
+#[test]
+fn what_a_power_cut_emptied_is_nothing_only_where_no_disk_was_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let log = Log::new(&[b"a"]);
+    let mut heads = log.heads(&home);
+    heads.accept(&log.shown(0)).unwrap();
+    for left in [&b""[..], &[0; 300]] {
+        fs::write(&heads.path, left).unwrap();
+        let open = |lasting| Heads::open(home.path(), log.key.verifier().clone(), lasting);
+        assert_eq!(open(Lasting::Process).unwrap().last(), None);
+        let error = open(Lasting::PowerCut).unwrap_err();
+        assert!(matches!(error, HeadsError::Kept { .. }), "{error}");
+    }
 }
 
 #[test]

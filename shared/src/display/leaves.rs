@@ -170,9 +170,8 @@ impl Leaves {
     fn push(&mut self, name: &str, like_array: bool) -> usize {
         let mark = self.pointer.as_str().len();
         let is_itself = !like_array && !name.contains(['~', '/']);
-        let is_pushed = is_itself
-            && self.pointer.push_plain_word("/")
-            && self.pointer.push_plain_word(name);
+        let is_pushed =
+            is_itself && self.pointer.push_plain_word("/") && self.pointer.push_plain_word(name);
         if !is_pushed {
             self.pointer.cut(mark);
             self.pointer.push(&token(name, like_array));

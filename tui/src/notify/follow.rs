@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use countersign_client::heads::{Heads, HeadsError};
 use countersign_client::place::Place;
+use countersign_client::private::Lasting;
 use countersign_client::shown::ShownHead;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::Checkpoint;
@@ -170,7 +171,7 @@ impl Follower {
     fn heads(&mut self) -> Result<&mut Heads, FollowError> {
         let heads = match self.heads.take() {
             Some(heads) => heads,
-            None => Heads::open(&self.state_dir, self.place.log_key()?)?,
+            None => Heads::open(&self.state_dir, self.place.log_key()?, Lasting::PowerCut)?,
         };
         Ok(self.heads.insert(heads))
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use countersign_client::private::write_private;
+use countersign_client::private::{Lasting, write_private};
 
 use super::settings::config_home;
 
@@ -62,7 +62,8 @@ pub fn install(home: Option<&Path>) -> Result<Installed, InstallError> {
         .join("systemd")
         .join("user");
     let path = dir.join(UNIT);
-    let written = fs::create_dir_all(&dir).and_then(|()| write_private(&path, text.as_bytes()));
+    let written = fs::create_dir_all(&dir)
+        .and_then(|()| write_private(&path, text.as_bytes(), Lasting::PowerCut));
     written.map_err(|source| InstallError::Write {
         path: path.clone(),
         source,

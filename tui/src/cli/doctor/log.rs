@@ -8,6 +8,7 @@
 use countersign_client::heads::Heads;
 use countersign_client::peer;
 use countersign_client::place::{self, Place};
+use countersign_client::private::Lasting;
 use countersign_client::shown::ShownHead;
 use countersign_shared::log::checkpoint::{self, Checkpoint};
 use countersign_shared::log::entry::{Body, Entry, Separation};
@@ -61,7 +62,8 @@ async fn look(
 ) -> Result<Value, String> {
     let key = place.log_key().map_err(|error| chain(&error))?;
     let dir = place::state_dir().map_err(|error| chain(&error))?;
-    let mut heads = Heads::open(&dir, key.clone()).map_err(|error| chain(&error))?;
+    let mut heads =
+        Heads::open(&dir, key.clone(), Lasting::PowerCut).map_err(|error| chain(&error))?;
     let before = heads.last().map(|head| *head.head());
     advance(client, &mut heads).await?;
     let size = heads.last().map_or(0, Checkpoint::size);

@@ -5,6 +5,7 @@
 //! start with file, line and column, because a mistyped key that is ignored is a control that is
 //! off. Requirements and lifetimes stay text here; the module that owns their grammar reads them.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use countersign_shared::home::{Layout, Mode};
@@ -56,6 +57,16 @@ pub enum ConfigError {
         /// How many are read.
         limit: usize,
     },
+    /// The policies, targets and kinds are longer together than one message may be.
+    #[error(
+        "policies, targets.toml and kinds.toml have {found} bytes together, the limit is {limit}"
+    )]
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+        /// The size in bytes.
+        found: usize,
+    },
     /// Something in it is not as it must be.
     #[error("{}:{line}:{column}: {message}", shown(file))]
     Wrong {
@@ -87,6 +98,24 @@ pub struct Config {
     pub limits: Option<toml::Table>,
     /// Who may break the glass; nobody when the table is absent.
     pub break_glass: BreakGlass,
+    /// How new rules take force.
+    pub rules: RulesTable,
+}
+
+/// The table `[rules]`: how new rules take force in system mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesTable {
+    /// How many different reviewers have to sign new rules.
+    pub signers: NonZeroU32,
+}
+
+impl Default for RulesTable {
+    fn default() -> Self {
+        Self {
+            signers: NonZeroU32::MIN,
+        }
+    }
 }
 
 /// The table `[break_glass]`: who may approve alone, in an emergency (R17). Nobody by being in some
@@ -155,6 +184,8 @@ struct Raw {
     limits: Option<toml::Table>,
     #[serde(default)]
     break_glass: BreakGlass,
+    #[serde(default)]
+    rules: RulesTable,
 }
 
 impl Config {
@@ -215,6 +246,7 @@ impl Config {
             default_requirement: raw.default_requirement,
             limits: raw.limits,
             break_glass: raw.break_glass,
+            rules: raw.rules,
         })
     }
 }

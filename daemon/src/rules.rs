@@ -1,31 +1,34 @@
 //! The rules in force: roster, policies, default requirement and limits, under one digest.
+//!
+//! [`load`] makes them of the operator's files, [`written`] of what was kept of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-#[cfg(test)]
-use countersign_policy::catalogue::Catalogue;
-use countersign_policy::load::Policies;
+use countersign_policy::load::{Lack, People, Policies, Sources};
 use countersign_shared::digest::Digest;
 use countersign_shared::json;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::entry::Separation;
 use countersign_shared::machine::{Mode, RulesChanged};
-#[cfg(test)]
-use countersign_shared::requirement::Requirement;
-use countersign_shared::requirement::{Assurance, Member};
+use countersign_shared::requirement::{Assurance, Member, Requirement};
 use countersign_shared::roster::{EnrolledKey, Roster};
 use countersign_shared::time::Timestamp;
-use serde_json::json;
+
+use crate::config::PolicySources;
+use crate::store::KeptRules;
 
 mod load;
+mod written;
 
 pub use load::{Ground, RulesError};
+pub use written::{SCHEMA_FILE, Written, WrittenError, WrittenMember};
 
 /// Everything that decides, as one value. Replaced whole or not at all.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// The digest over all of it.
+    /// The digest over all of it: that of [`KeptRules::bytes`].
     pub digest: Digest,
     /// The mode the daemon runs in.
     pub mode: Mode,
@@ -37,40 +40,59 @@ pub struct Rules {
     pub policies: Arc<Policies>,
     /// The limits.
     pub limits: Limits,
-    /// The names of the people who may break the glass (R17). Part of the configuration that the
-    /// digest is over.
+    /// The names of the people who may break the glass (R17).
     pub break_glass: BTreeSet<String>,
+    /// How many different reviewers have to sign what replaces these rules, in system mode.
+    pub signers: NonZeroU32,
+    /// All of it, as it is written down.
+    pub kept: Arc<KeptRules>,
+}
+
+/// What rules are made of, but policies, targets and kinds, which are texts.
+#[derive(Debug, Clone)]
+struct Parts {
+    mode: Mode,
+    roster: Roster,
+    members: Vec<Member>,
+    break_glass: BTreeSet<String>,
+    signers: NonZeroU32,
+    default_requirement: Requirement,
+    limits: Limits,
 }
 
 impl Rules {
-    /// Puts rules together and computes their digest.
-    ///
-    /// `decisive` are the parts of the configuration that decide and are in none of the others.
-    pub fn new(
-        mode: Mode,
-        roster: Roster,
-        members: Vec<Member>,
+    /// Puts rules together that are known to hold, and computes their digest. Those that were kept
+    /// keep theirs.
+    fn assemble(
+        parts: Parts,
+        texts: BTreeMap<String, String>,
+        kept: Option<KeptRules>,
+    ) -> Result<Self, RulesError> {
+        let sources = PolicySources::of_texts(texts)?;
+        let policies = parts.policies(&sources, Lack::Report)?;
+        Ok(Self::of(parts, &sources, policies, kept)?)
+    }
+
+    fn of(
+        parts: Parts,
+        sources: &PolicySources,
         policies: Policies,
-        limits: Limits,
-        decisive: &serde_json::Value,
+        kept: Option<KeptRules>,
     ) -> Result<Self, json::JsonError> {
-        let bytes = json::canonical(&json!({
-            "v": 1,
-            "mode": mode,
-            "members": members,
-            "allowed_signers": roster.allowed_signers(),
-            "policies": policies.digest(),
-            "configuration": decisive,
-        }))?;
-        let digest = Digest::of(&bytes);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => written::write(&parts, &sources.texts)?,
+        };
         Ok(Self {
-            digest,
-            mode,
-            roster,
-            members,
+            digest: Digest::of(&kept.bytes),
+            mode: parts.mode,
+            roster: parts.roster,
+            members: parts.members,
             policies: Arc::new(policies),
-            limits,
-            break_glass: BTreeSet::new(),
+            limits: parts.limits,
+            break_glass: parts.break_glass,
+            signers: parts.signers,
+            kept: Arc::new(kept),
         })
     }
 
@@ -125,6 +147,28 @@ impl Rules {
     }
 }
 
+impl Parts {
+    /// Loads the policies of these people.
+    fn policies(&self, sources: &PolicySources, lack: Lack) -> Result<Policies, RulesError> {
+        // In user mode all who ask are the one user there is; elsewhere agents are nobody in the
+        // roster.
+        let us = BTreeSet::from([crate::home::us()]);
+        Policies::load(Sources {
+            files: &sources.files,
+            catalogue: sources.catalogue.clone(),
+            kinds: sources.kinds.clone(),
+            default: self.default_requirement.clone(),
+            people: People {
+                mode: self.mode,
+                members: &self.members,
+                requesters: (self.mode == Mode::User).then_some(&us),
+            },
+            lack,
+        })
+        .map_err(RulesError::Policies)
+    }
+}
+
 #[cfg(test)]
 impl Rules {
     /// Returns rules without policies, under which all is held as `requirement` says.
@@ -134,24 +178,57 @@ impl Rules {
         members: Vec<Member>,
         requirement: Requirement,
         limits: Limits,
-        decisive: &serde_json::Value,
     ) -> Self {
-        let policies = Self::no_policies(mode, &members, requirement);
-        Self::new(mode, roster, members, policies, limits, decisive).unwrap()
+        let parts = Parts {
+            mode,
+            roster,
+            members,
+            break_glass: BTreeSet::new(),
+            signers: NonZeroU32::MIN,
+            default_requirement: requirement,
+            limits,
+        };
+        Self::assemble(parts, BTreeMap::new(), None).unwrap()
     }
 
-    /// Replaces the default requirement, and leaves the digest as it is.
+    /// Returns these rules with something changed, and what follows from that.
+    fn with(&self, change: impl FnOnce(&mut Parts, &mut BTreeMap<String, String>)) -> Self {
+        let mut parts = Parts {
+            mode: self.mode,
+            roster: self.roster.clone(),
+            members: self.members.clone(),
+            break_glass: self.break_glass.clone(),
+            signers: self.signers,
+            default_requirement: self.policies.default_requirement().clone(),
+            limits: self.limits.clone(),
+        };
+        let mut texts = self.kept.files.clone();
+        texts.remove(SCHEMA_FILE);
+        change(&mut parts, &mut texts);
+        Self::assemble(parts, texts, None).unwrap()
+    }
+
+    /// Replaces the default requirement.
     pub(crate) fn change_default(&mut self, change: impl FnOnce(&mut Requirement)) {
-        let mut requirement = self.policies.default_requirement().clone();
-        change(&mut requirement);
-        self.policies = Arc::new(Self::no_policies(self.mode, &self.members, requirement));
+        *self = self.with(|parts, _| change(&mut parts.default_requirement));
     }
 
-    /// Puts targets into the catalogue, and leaves the digest as it is.
-    pub(crate) fn list_in_test(&mut self, targets: &str) {
-        let catalogue = Catalogue::parse("targets.toml", targets).unwrap();
-        let default = self.policies.default_requirement().clone();
-        self.policies = Arc::new(Self::policies(self.mode, &self.members, default, catalogue));
+    /// Lets these people break the glass, and nobody else.
+    pub(crate) fn list_for_break_glass(&mut self, names: &[&str]) {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        *self = self.with(|parts, _| parts.break_glass = names);
+    }
+
+    /// Asks for so many signatures under what replaces these rules.
+    pub(crate) fn ask_for_signers(&mut self, signers: u32) {
+        *self = self.with(|parts, _| parts.signers = NonZeroU32::new(signers).unwrap());
+    }
+
+    /// Puts a file among the rules.
+    pub(crate) fn put_file(&mut self, name: &str, text: &str) {
+        *self = self.with(|_, texts| {
+            texts.insert(name.to_owned(), text.to_owned());
+        });
     }
 
     /// Judges an action of nobody in particular; returns its facts and what policy says.
@@ -185,97 +262,7 @@ impl Rules {
         let judgement = self.policies.judge_document(&facts, action);
         (facts, judgement)
     }
-
-    fn no_policies(mode: Mode, members: &[Member], default: Requirement) -> Policies {
-        Self::policies(mode, members, default, Catalogue::default())
-    }
-
-    fn policies(
-        mode: Mode,
-        members: &[Member],
-        default: Requirement,
-        catalogue: Catalogue,
-    ) -> Policies {
-        use countersign_policy::load::{Lack, People, Sources};
-
-        Policies::load(Sources {
-            files: &[],
-            catalogue,
-            kinds: countersign_policy::kinds::Kinds::known(),
-            default,
-            people: People {
-                mode,
-                members,
-                requesters: None,
-            },
-            lack: Lack::Report,
-        })
-        .unwrap()
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use countersign_shared::requirement::{RequiredReview, RunBy, Tier};
-    use countersign_shared::roster::Person;
-    use ssh_key::PublicKey;
-    use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
-
-    use super::*;
-
-    fn key(seed: u8, in_a_token: bool) -> String {
-        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
-        let public = Ed25519PublicKey(secret.verifying_key().to_bytes());
-        let data = if in_a_token {
-            KeyData::SkEd25519(SkEd25519::new(public, "ssh:"))
-        } else {
-            KeyData::Ed25519(public)
-        };
-        PublicKey::from(data).to_openssh().unwrap()
-    }
-
-    fn rules(mode: Mode, keys: &[String], assurance: Assurance) -> Rules {
-        let person = Person {
-            name: "ana".to_owned(),
-            user: "ana".to_owned(),
-            groups: Vec::new(),
-            keys: keys.to_vec(),
-        };
-        let requirement = Requirement {
-            reviews: vec![RequiredReview {
-                policy: "default".to_owned(),
-                seats: "1 of anyone".parse().unwrap(),
-            }],
-            tier: Tier::Medium,
-            assurance,
-            reason_required: false,
-            ttl_s: 1,
-            grant_s: 1,
-            max_run_s: 1,
-            run_by: RunBy::Agent,
-            self_attest: true,
-            advice: Vec::new(),
-            why: Vec::new(),
-            escalate: Vec::new(),
-        };
-        let roster = Roster::from_people(vec![person]).unwrap();
-        let limits = Limits::default();
-        Rules::holding_all(mode, roster, Vec::new(), requirement, limits, &json!({}))
-    }
-
-    #[test]
-    fn only_keys_that_take_a_touch_keep_the_sides_of_one_user_apart() {
-        let (token, other, file) = (key(1, true), key(2, true), key(3, false));
-        let user = |keys: &[&String], assurance| {
-            let keys: Vec<String> = keys.iter().map(|key| (*key).clone()).collect();
-            rules(Mode::User, &keys, assurance).separation()
-        };
-        assert_eq!(user(&[&token, &other], Assurance::Touch), Separation::Key);
-        assert_eq!(user(&[&token], Assurance::Pin), Separation::Key);
-        assert_eq!(user(&[&token], Assurance::Unlocked), Separation::None);
-        assert_eq!(user(&[&token, &file], Assurance::Touch), Separation::None);
-        assert_eq!(user(&[&file], Assurance::Touch), Separation::None);
-        let system = rules(Mode::System, &[file], Assurance::File);
-        assert_eq!(system.separation(), Separation::Uid);
-    }
-}
+mod tests;

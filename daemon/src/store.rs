@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::log::note::SignerKey;
@@ -22,11 +21,13 @@ mod exports;
 mod inspect;
 mod past;
 mod requests;
+mod rules;
 mod schema;
 
 pub use audit::{LogTail, Proofs};
 pub use inspect::{Inspection, RawHead, RawLeaf, RawRequest};
 pub use past::Asked;
+pub use rules::KeptRules;
 
 /// How long the start waits for another program that holds the database.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -288,31 +289,6 @@ impl Store {
                 Ok((frontier, note))
             })
             .transpose()
-    }
-
-    /// Returns the digest of the rules in force, or nothing in a new database.
-    pub fn rules(&self) -> Result<Option<Digest>, StoreError> {
-        self.conn
-            .query_row(
-                "SELECT digest FROM rules_in_force WHERE id = 1",
-                [],
-                |row| row.get(0),
-            )
-            .optional()
-            .map(|found: Option<[u8; 32]>| found.map(Digest::from_bytes))
-            .map_err(StoreError::sql("read which rules are in force"))
-    }
-
-    /// Stores the digest of the rules in force.
-    pub fn put_rules(&mut self, rules: Digest) -> Result<(), StoreError> {
-        self.conn
-            .execute(
-                "INSERT INTO rules_in_force (id, digest) VALUES (1, ?1)
-                 ON CONFLICT (id) DO UPDATE SET digest = ?1",
-                [rules.as_bytes()],
-            )
-            .map(|_| ())
-            .map_err(StoreError::sql("store which rules are in force"))
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Only the log's name and key are believed, and heads that were kept elsewhere. The steps: the
 //! note; each leaf's hash, each stored node, the root; the replay with every signature
-//! ([`Replay`]); the rows; the documents and their renderings. It reads one snapshot, so the daemon
+//! ([`Replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads one snapshot, so the daemon
 //! may go on. It changes nothing, and cannot tell a whole older database from the present one unless
 //! a newer head is given.
 
@@ -21,6 +21,7 @@ use crate::store::{Inspection, RawHead, RawLeaf, Store, StoreError};
 mod document;
 mod report;
 mod rows;
+mod rules;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -72,6 +73,7 @@ fn check(path: &Path, trust: &Trust, report: &mut Report) -> Result<(), StoreErr
             "the stored digest of the rules is not that of the log",
         );
     }
+    rules::check(&database, &replayed, report)?;
     rows::compare(&database, &replayed, &trust.origin, report)
 }
 

@@ -6,6 +6,7 @@
 //! and be anybody's ([`Candidates`]); those of a home are trusted after a look at who could change
 //! them, or not at all.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -22,10 +23,23 @@ use crate::home::HomeError;
 /// How many policy files are read at most.
 const MOST_FILES: usize = 1000;
 
+/// How long all texts together may be, in bytes: one message shows them to a person.
+const MOST_BYTES: usize = 4 << 20;
+
+/// The name of the file that says what targets there are.
+const TARGETS: &str = "targets.toml";
+/// The name of the file that says what kinds there are.
+const KINDS: &str = "kinds.toml";
+/// What the names of policy files begin with.
+const POLICY: &str = "policy/";
+
 /// The texts of policies, and what they speak about.
 #[derive(Debug, Clone, Default)]
 pub struct PolicySources {
-    /// The policy files, by name.
+    /// Every file that is there, by the name that it has, or would have, below a home, such as
+    /// `policy/exports.cedar`.
+    pub texts: BTreeMap<String, String>,
+    /// The policy files, by name as errors give it.
     pub files: Vec<PolicyFile>,
     /// What the operator says of targets.
     pub catalogue: Catalogue,
@@ -40,6 +54,56 @@ impl PolicySources {
     /// When a file cannot be trusted, is not text, or is not exactly as it must be.
     pub fn load(layout: &Layout) -> Result<Self, ConfigError> {
         Candidates::default().load(layout)
+    }
+
+    /// Takes texts that were read before, by their names below a home.
+    ///
+    /// # Errors
+    /// When one is not exactly as it must be, or all are too long.
+    pub fn of_texts(texts: BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let one = |name: &str| texts.get(name).map(|text| (name.to_owned(), text.clone()));
+        let (targets, kinds) = (one(TARGETS), one(KINDS));
+        let files = texts
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(POLICY))
+            .map(|(name, text)| PolicyFile { name, text })
+            .collect();
+        Self::made(files, targets, kinds)
+    }
+
+    /// Makes them of policies, targets and kinds, each with its name as errors give it.
+    fn made(
+        files: Vec<PolicyFile>,
+        targets: Option<(String, String)>,
+        kinds: Option<(String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let catalogue = match &targets {
+            None => Catalogue::default(),
+            Some((name, text)) => Catalogue::parse(name, text).map_err(|errors| wrong(&errors))?,
+        };
+        let parsed = match &kinds {
+            None => Kinds::known(),
+            Some((name, text)) => Kinds::parse(name, text).map_err(|errors| wrong(&errors))?,
+        };
+        let mut texts = BTreeMap::new();
+        for (name, text) in [(TARGETS, targets), (KINDS, kinds)] {
+            texts.extend(text.map(|(_, text)| (name.to_owned(), text)));
+        }
+        for file in &files {
+            let name = file.name.rsplit('/').next().unwrap_or(&file.name);
+            texts.insert(format!("{POLICY}{name}"), file.text.clone());
+        }
+        let found = texts.values().map(String::len).sum();
+        if found > MOST_BYTES {
+            let limit = MOST_BYTES;
+            return Err(ConfigError::TooLong { limit, found });
+        }
+        Ok(Self {
+            texts,
+            files,
+            catalogue,
+            kinds: parsed,
+        })
     }
 }
 
@@ -61,28 +125,15 @@ impl Candidates {
     /// When a file is not there, is not text, or is not exactly as it must be; of the home's own
     /// files, also when they cannot be trusted.
     pub fn load(&self, layout: &Layout) -> Result<PolicySources, ConfigError> {
-        let (targets, kinds) = (layout.targets_file(), layout.kinds_file());
-        let catalogue = match one(self.targets.as_deref(), &targets)? {
-            None => Catalogue::default(),
-            Some((name, text)) => {
-                Catalogue::parse(&name, &text).map_err(|errors| wrong(&errors))?
-            }
-        };
-        let kinds = match one(self.kinds.as_deref(), &kinds)? {
-            None => Kinds::known(),
-            Some((name, text)) => Kinds::parse(&name, &text).map_err(|errors| wrong(&errors))?,
-        };
+        let targets = one(self.targets.as_deref(), &layout.targets_file())?;
+        let kinds = one(self.kinds.as_deref(), &layout.kinds_file())?;
         let files = self.texts(layout, ".cedar")?;
         if let Some(directory) = self.policy.as_deref().filter(|_| files.is_empty()) {
             let directory = shown(directory);
             let text = format!("`{directory}` holds no policy: name the directory of `*.cedar`");
             return Err(ConfigError::Text(text));
         }
-        Ok(PolicySources {
-            files,
-            catalogue,
-            kinds,
-        })
+        PolicySources::made(files, targets, kinds)
     }
 
     /// Reads the files of cases beside the policies, sorted by name: each name with its text.
@@ -152,7 +203,17 @@ fn texts(
         });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
+    // Names that are not UTF-8 can look the same. A forbid must not get lost by that.
+    let twice = files.windows(2).find_map(|pair| match pair {
+        [one, other] if one.name == other.name => Some(&one.name),
+        _ => None,
+    });
+    match twice {
+        None => Ok(files),
+        Some(name) => Err(ConfigError::Text(format!(
+            "two files are shown as `{name}`; rename one of them"
+        ))),
+    }
 }
 
 /// Reads a file that decides nothing, whosever it is.
@@ -295,6 +356,44 @@ mod tests {
         ] {
             assert!(candidates.load(&layout).is_err(), "{candidates:?}");
         }
+    }
+
+    #[test]
+    fn files_that_would_be_shown_under_one_name_are_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let (_directory, layout) = home();
+        let directory = layout.policy_dir();
+        std::fs::create_dir(&directory).unwrap();
+        for name in [b"a\xfe.cedar", b"a\xff.cedar"] {
+            std::fs::write(directory.join(OsStr::from_bytes(name)), "").unwrap();
+        }
+        let error = PolicySources::load(&layout).unwrap_err().to_string();
+        assert!(error.contains("two files are shown as"), "{error}");
+    }
+
+    #[test]
+    fn texts_have_the_names_that_they_would_have_below_a_home() {
+        let (directory, layout) = home();
+        std::fs::create_dir(layout.policy_dir()).unwrap();
+        std::fs::write(layout.policy_dir().join("a.cedar"), "// a").unwrap();
+        std::fs::write(layout.targets_file(), "").unwrap();
+        let candidates = Candidates {
+            policy: Some(layout.policy_dir()),
+            targets: Some(directory.path().join("next.toml")),
+            kinds: None,
+        };
+        std::fs::copy(layout.targets_file(), directory.path().join("next.toml")).unwrap();
+        let own = PolicySources::load(&layout).unwrap();
+        assert_eq!(own.texts, candidates.load(&layout).unwrap().texts);
+        let again = PolicySources::of_texts(own.texts.clone()).unwrap();
+        assert_eq!(again.texts, own.texts);
+        assert_eq!(again.files.len(), 1);
+        let long = BTreeMap::from([(TARGETS.to_owned(), "#".repeat(MOST_BYTES + 1))]);
+        assert!(matches!(
+            PolicySources::of_texts(long),
+            Err(ConfigError::TooLong { .. })
+        ));
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl Engine {
                             rules: Box::new(change),
                         };
                         step.note(&mut engine.store, scene, daemon_actor(), genesis)?;
-                        engine.store.put_rules(rules.digest)?;
+                        engine.store.put_rules(&rules.kept)?;
                     }
                     Some(before) if before != rules.digest => {
                         engine.replace_rules(step, scene, &rules, before)?;

@@ -195,7 +195,7 @@ impl Engine {
         let event = Event::RulesChanged(Box::new(change));
         let body = Body::Request(event.clone());
         step.append(&mut self.store, scene, daemon_actor(), None, body)?;
-        self.store.put_rules(rules.digest)?;
+        self.store.put_rules(&rules.kept)?;
         // A change of rules has a batch of its own, so what is open is what is committed.
         let ids: Vec<RequestId> = self.live.keys().copied().collect();
         for id in ids {

@@ -29,14 +29,7 @@ fn rules() -> Rules {
     };
     let limits = Limits::default();
     let roster = Roster::default();
-    Rules::holding_all(
-        Mode::System,
-        roster,
-        Vec::new(),
-        requirement,
-        limits,
-        &json!({}),
-    )
+    Rules::holding_all(Mode::System, roster, Vec::new(), requirement, limits)
 }
 
 fn now() -> Moment {

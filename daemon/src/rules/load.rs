@@ -4,9 +4,10 @@
 //! there the old rules would let decide whom the new ones no longer name.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use countersign_policy::load::{self, LoadError, People, Policies, Sources};
+use countersign_policy::load::{self, LoadError, Policies};
 use countersign_shared::home::{Layout, Mode};
 use countersign_shared::json::JsonError;
 use countersign_shared::limits::{Limits, SpanError, read_span};
@@ -17,9 +18,9 @@ use countersign_shared::requirement::{
 use countersign_shared::roster::Roster;
 use countersign_shared::statement::AssuranceError;
 use serde::Deserialize as _;
-use serde_json::json;
 
-use super::Rules;
+use super::written::{WrittenError, member_of};
+use super::{Parts, Rules};
 use crate::config::{self, BreakGlass, Config, ConfigError, PolicySources};
 use crate::identity::{AccountError, Accounts};
 
@@ -90,6 +91,20 @@ pub enum RulesError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// More signatures are asked for than there are people.
+    #[error(
+        "countersign.toml: `rules.signers` is {signers}, and the roster has {found} people; nobody \
+         could ever change the rules"
+    )]
+    Signers {
+        /// What is asked for.
+        signers: NonZeroU32,
+        /// How many people there are.
+        found: usize,
+    },
+    /// What was kept of rules does not make them again.
+    #[error("the rules as they were kept")]
+    Written(#[from] WrittenError),
     /// The rules cannot be written for their digest.
     #[error("the rules cannot be written")]
     Write(#[from] JsonError),
@@ -99,6 +114,7 @@ fn lines(errors: &[LoadError]) -> String {
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
+
 /// The room for the rules in an entry, in bytes: what stands around them takes less than the rest.
 const MOST_IN_ENTRY: usize = countersign_shared::log::entry::MAX_ENTRY - 2048;
 
@@ -139,13 +155,18 @@ impl Rules {
         let limits = limits(config)?;
         let default_requirement = requirement(config, &limits, &members, lack)?;
         let break_glass = break_glass(&config.break_glass, &members, lack)?;
-        let decisive = json!({
-            "limits": limits_json(&limits),
-            "break_glass": break_glass,
-        });
-        let policies = policies(config, sources, default_requirement, &members, lack)?;
-        let mut rules = Self::new(config.mode, roster, members, policies, limits, &decisive)?;
-        rules.break_glass = break_glass;
+        check_signers(config, &members, lack)?;
+        let parts = Parts {
+            mode: config.mode,
+            roster,
+            members,
+            break_glass,
+            signers: config.rules.signers,
+            default_requirement,
+            limits,
+        };
+        let policies = policies(&parts, &sources, lack)?;
+        let rules = Self::of(parts, &sources, policies, None)?;
         check_size(&rules)?;
         Ok(rules)
     }
@@ -162,35 +183,37 @@ fn limits(config: &Config) -> Result<Limits, RulesError> {
 }
 
 /// Loads the policies. What they lack in people stops a start; in a reload it is logged.
-fn policies(
-    config: &Config,
-    sources: PolicySources,
-    default: Requirement,
-    members: &[Member],
-    lack: Lack,
-) -> Result<Policies, RulesError> {
-    // In user mode all who ask are the one user there is; elsewhere agents are nobody in the roster.
-    let us = BTreeSet::from([crate::home::us()]);
-    let policies = Policies::load(Sources {
-        files: &sources.files,
-        catalogue: sources.catalogue,
-        kinds: sources.kinds,
-        default,
-        people: People {
-            mode: config.mode,
-            members,
-            requesters: (config.mode == Mode::User).then_some(&us),
-        },
-        lack: match lack {
-            Lack::Refused => load::Lack::Refuse,
-            Lack::Logged => load::Lack::Report,
-        },
-    })
-    .map_err(RulesError::Policies)?;
+fn policies(parts: &Parts, sources: &PolicySources, lack: Lack) -> Result<Policies, RulesError> {
+    let lack = match lack {
+        Lack::Refused => load::Lack::Refuse,
+        Lack::Logged => load::Lack::Report,
+    };
+    let policies = parts.policies(sources, lack)?;
     for lack in policies.lacks() {
         tracing::error!("{lack}");
     }
     Ok(policies)
+}
+
+/// Refuses to ask for more signatures under new rules than there are people.
+fn check_signers(config: &Config, members: &[Member], lack: Lack) -> Result<(), RulesError> {
+    let signers = config.rules.signers;
+    let enough = usize::try_from(signers.get()).is_ok_and(|signers| signers <= members.len());
+    // In user mode nobody signs rules, and an empty roster is told by what it cannot approve.
+    if enough || config.mode == Mode::User || members.is_empty() {
+        return Ok(());
+    }
+    let error = RulesError::Signers {
+        signers,
+        found: members.len(),
+    };
+    match lack {
+        Lack::Refused => Err(error),
+        Lack::Logged => {
+            tracing::error!("{error}");
+            Ok(())
+        }
+    }
 }
 
 /// Names the people who may break the glass. A name or group that is nobody's is a mistake; in a
@@ -247,26 +270,6 @@ fn check_size(rules: &Rules) -> Result<(), RulesError> {
     Ok(())
 }
 
-/// Writes the limits for the digest of the rules: times in milliseconds.
-fn limits_json(limits: &Limits) -> serde_json::Value {
-    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    json!({
-        "action_bytes": limits.action_bytes,
-        "lines": limits.lines,
-        "line_bytes": limits.line_bytes,
-        "held_per_uid": limits.held_per_uid,
-        "held_per_uid_and_hour": limits.held_per_uid_and_hour,
-        "pending": limits.pending,
-        "lifetime": ms(limits.lifetime),
-        "approval": ms(limits.approval),
-        "max_run": ms(limits.max_run),
-        "disconnect_grace": ms(limits.disconnect_grace),
-        "deny_cooldown": ms(limits.deny_cooldown),
-        "claim_lease": ms(limits.claim_lease),
-        "escalate_at_percent": limits.escalate_at_percent,
-    })
-}
-
 /// Resolves each person's OS account. An account that nobody can resolve is a person who cannot be
 /// told from the requester: that person may not decide, and is taken out of the roster if the rest
 /// loads.
@@ -299,16 +302,7 @@ fn members(
         if !uids.insert(uid) {
             return Err(problem(format!("has the uid {uid} of another person")));
         }
-        members.push(Member {
-            name: person.name().to_owned(),
-            uid,
-            groups: person.groups().map(str::to_owned).collect(),
-            keys: person
-                .keys()
-                .iter()
-                .map(|key| key.fingerprint().to_owned())
-                .collect(),
-        });
+        members.push(member_of(person, uid));
     }
     roster.retain(|person| members.iter().any(|member| member.name == person.name()));
     Ok(members)

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Brings the schema up to [`VERSION`].
 pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
@@ -33,6 +33,14 @@ pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
             .map_err(StoreError::sql("begin the upgrade"))?;
         tx.execute_batch(SECOND)
             .map_err(StoreError::sql("create the tables of what is owed"))?;
+        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
+    }
+    if found < 3 {
+        let tx = conn
+            .transaction()
+            .map_err(StoreError::sql("begin the upgrade"))?;
+        tx.execute_batch(THIRD)
+            .map_err(StoreError::sql("create the tables of the rules"))?;
         tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
     }
     Ok(())
@@ -104,4 +112,28 @@ CREATE INDEX request_unsettled ON request (received_ms) WHERE state = 'indetermi
 UPDATE request SET open = 0 WHERE state = 'indeterminate';
 
 PRAGMA user_version = 2;
+";
+
+/// Schema 3. The rules that were ever in force, as bytes; and which adoption nobody acknowledged.
+const THIRD: &str = "
+CREATE TABLE rules_blob (
+    digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE rules_text (
+    sha256 BLOB PRIMARY KEY CHECK (length(sha256) = 32),
+    text TEXT NOT NULL
+) STRICT;
+CREATE TABLE rules_file (
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    name TEXT NOT NULL,
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    PRIMARY KEY (digest, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rules_adopted (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    entry INTEGER NOT NULL
+) STRICT;
+
+PRAGMA user_version = 3;
 ";

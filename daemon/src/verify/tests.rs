@@ -367,6 +367,28 @@ fn rows_that_are_deleted_swapped_inserted_or_cut_off_are_found() {
 }
 
 #[test]
+fn rules_that_were_kept_and_then_replaced_or_lost_are_found() {
+    Copy::new()
+        .execute("DELETE FROM rules_blob WHERE digest = (SELECT min(digest) FROM rules_blob)")
+        .expect("entry", "were not kept");
+    Copy::new()
+        .execute("UPDATE rules_blob SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"sre\"', '\"dba\"') AS BLOB)")
+        .expect("entry 0", "its rules have the digest");
+    Copy::new()
+        .execute("UPDATE rules_text SET text = text || ' '")
+        .expect("entry 0", "of its rules is missing, or another one");
+    Copy::new()
+        .execute("DELETE FROM rules_file")
+        .expect("entry 0", "of its rules is missing, or another one");
+    Copy::new()
+        .execute("INSERT INTO rules_text (sha256, text) VALUES (zeroblob(32), 'permit')")
+        .expect("database", "were never in force");
+    Copy::new()
+        .execute("INSERT INTO rules_blob (digest, bytes) VALUES (zeroblob(32), x'78')")
+        .expect("database", "were never in force");
+}
+
+#[test]
 fn a_decision_changed_with_the_stolen_log_key_is_found() {
     let copy = Copy::new();
     let at = copy.position(0, is_decision);

@@ -71,6 +71,8 @@ pub struct Replayed {
     pub witnessed: u64,
     /// The rules in force at the end.
     pub rules: Option<Digest>,
+    /// What put rules in force, in order, with the positions of the entries; the genesis first.
+    pub changes: Vec<(u64, RulesChanged)>,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -105,6 +107,7 @@ pub struct Replay {
     mode: Option<Mode>,
     force: Option<InForce>,
     before: Option<InForce>,
+    changes: Vec<(u64, RulesChanged)>,
     lives: BTreeMap<RequestId, Life>,
     /// Where the requests were received that are no longer held.
     gone: BTreeMap<RequestId, u64>,
@@ -129,6 +132,7 @@ impl Replay {
             mode: None,
             force: None,
             before: None,
+            changes: Vec::new(),
             lives: BTreeMap::new(),
             gone: BTreeMap::new(),
             owing: BTreeMap::new(),
@@ -223,6 +227,7 @@ impl Replay {
             people: self.people,
             witnessed: self.witnessed,
             rules: self.force.map(|force| force.rules),
+            changes: self.changes,
             owed,
             roots: self.roots,
         }
@@ -389,6 +394,7 @@ impl Replay {
         }
         let force = InForce::read(change).map_err(|problem| Problem::Roster { problem })?;
         self.before = self.force.replace(force);
+        self.changes.push((entry.seq, change.clone()));
         Ok(())
     }
 

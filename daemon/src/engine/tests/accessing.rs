@@ -14,7 +14,8 @@ use super::world::{Ask, EXECUTOR, HOUR, World, ana, bo, ended_well, entries, eve
 /// A world with an approved request that touches two sets of data, one of which is listed.
 fn approved() -> (World, RequestId) {
     let mut rules = everyone("1 of anyone");
-    rules.list_in_test(
+    rules.put_file(
+        "targets.toml",
         "[[target]]\nkind = \"table\"\nname = \"orders\"\nclassification = \"pii\"\n",
     );
     let mut world = World::with(rules);

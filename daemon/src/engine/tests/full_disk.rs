@@ -77,7 +77,7 @@ impl Drop for Disk {
 fn r7_on_a_full_disk_every_no_is_written_and_nothing_is_permitted_until_there_is_room() {
     let Some(disk) = Disk::mount() else { return };
     let mut rules = everyone("1 of anyone");
-    rules.break_glass.insert("ana".to_owned());
+    rules.list_for_break_glass(&["ana"]);
     let home = disk.path().to_owned();
     let mut world = World::at(home.clone(), rules.clone(), moment("a", 0, 0), 0).unwrap();
     let reserve = home.join("reserve");

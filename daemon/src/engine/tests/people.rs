@@ -9,7 +9,6 @@ use countersign_shared::requirement::{
 use countersign_shared::roster::{self, Roster};
 use countersign_shared::sshsig::{Envelope, signed_data};
 use ed25519_dalek::Signer as _;
-use serde_json::json;
 use ssh_key::public::{Ed25519PublicKey, KeyData};
 use ssh_key::{Algorithm, PublicKey, Signature};
 use std::collections::BTreeSet;
@@ -108,15 +107,7 @@ pub(super) fn rules(people: &[Person], review: &str, limits: &Limits) -> Rules {
         why: Vec::new(),
         escalate: Vec::new(),
     };
-    let decisive = json!({ "limits": format!("{limits:?}") });
-    Rules::holding_all(
-        Mode::System,
-        roster,
-        members,
-        requirement,
-        limits.clone(),
-        &decisive,
-    )
+    Rules::holding_all(Mode::System, roster, members, requirement, limits.clone())
 }
 
 pub(super) fn everyone(review: &str) -> Rules {

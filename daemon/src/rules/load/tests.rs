@@ -191,7 +191,7 @@ fn people_who_do_not_fit_into_an_entry_are_refused_with_the_size_and_a_hundred_f
         let members = members(&mut roster, uid_of, Lack::Refused).unwrap();
         let requirement = load("review = \"1 of sre\"").unwrap();
         let limits = Limits::default();
-        Rules::holding_all(Mode::User, roster, members, requirement, limits, &json!({}))
+        Rules::holding_all(Mode::User, roster, members, requirement, limits)
     };
     check_size(&rules(100)).unwrap();
     let error = check_size(&rules(200)).unwrap_err();

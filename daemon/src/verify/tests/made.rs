@@ -139,9 +139,9 @@ fn rules(people: &[Person]) -> Rules {
         members,
         requirement,
         Limits::default(),
-        &json!({}),
     );
-    rules.break_glass = people.iter().map(|person| person.name.to_owned()).collect();
+    let names: Vec<&str> = people.iter().map(|person| person.name).collect();
+    rules.list_for_break_glass(&names);
     rules
 }
 

@@ -142,6 +142,8 @@ impl Rules {
             members: self.members.clone(),
             allowed_signers: self.roster.allowed_signers(),
             break_glass: self.break_glass.clone(),
+            signing: None,
+            via: None,
             at,
         }
     }

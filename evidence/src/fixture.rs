@@ -421,6 +421,8 @@ impl Fixture {
                 .map(|(name, ..)| (*name).to_owned())
                 .take(1)
                 .collect(),
+            signing: None,
+            via: None,
             at: self.now().wall,
         }
     }

@@ -188,6 +188,13 @@ fn by_type(entry_type: &str) -> Meaning {
         "rules.changed" => Meaning::noted("rules changed", UPDATE)
             .grave(MEDIUM)
             .about(Class::Rules),
+        "rules.proposed" => Meaning::noted("rules proposed", CREATE).about(Class::Rules),
+        "rules.withdrawn" => Meaning::noted("proposed rules withdrawn", UPDATE).about(Class::Rules),
+        "rules.signed" => Meaning::noted("rules signed", UPDATE).about(Class::Rules),
+        "rules.acknowledged" => Meaning::noted("adopted rules acknowledged", UPDATE)
+            .grave(MEDIUM)
+            .about(Class::Rules),
+        "rules.refused" => Meaning::noted("rules refused", OTHER).about(Class::Rules),
         "key.rotated" => Meaning::noted("log key changed", UPDATE)
             .grave(HIGH)
             .about(Class::Rules),

@@ -25,8 +25,8 @@ mod state;
 mod tests;
 
 pub use event::{
-    Act, Decision, Event, Executor, Mode, PolicyOutcome, Received, Redeemer, RulesChanged, RunEnd,
-    RunOutcome, Side, Via, Withdrawal,
+    Act, Decision, Event, Executor, Mode, PolicyOutcome, Received, Redeemer, RulesChanged,
+    RulesVia, RunEnd, RunOutcome, Side, Signing, Via, Withdrawal,
 };
 pub use refused::Refused;
 pub use state::{Phase, State};

@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 pub use self::error::{RosterError, VerifyError};
 pub use self::key::{EnrolledKey, KeyError};
 
+pub mod change;
 mod error;
 mod key;
 mod name;

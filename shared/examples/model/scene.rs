@@ -275,6 +275,8 @@ impl Scene {
                 .into_iter()
                 .map(|member| member.name)
                 .collect(),
+            signing: None,
+            via: None,
             at: Timestamp::from_millis(0),
         })))
     }

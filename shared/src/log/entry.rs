@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::accessed::DataAccessed;
+use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::json::{self, JsonError};
 use crate::limits::Limits;
-use crate::machine::{Event, Mode, RulesChanged};
+use crate::machine::{Act, Event, Mode, RulesChanged};
 use crate::requirement::Member;
 use crate::time::{Moment, Timestamp};
 
@@ -132,6 +133,36 @@ pub enum LogEvent {
         /// What is wrong with them.
         problem: String,
     },
+    /// The operator's files make other rules than those in force, and wait for signatures.
+    #[serde(rename = "rules.proposed")]
+    RulesProposed {
+        /// The digest of the proposed rules.
+        rules: Digest,
+        /// The digest of those in force.
+        previous: Digest,
+    },
+    /// The operator's files no longer make the rules that were proposed.
+    #[serde(rename = "rules.withdrawn")]
+    RulesWithdrawn {
+        /// The digest of the rules that are not proposed any more.
+        rules: Digest,
+    },
+    /// A reviewer signed the rules that are proposed.
+    #[serde(rename = "rules.signed")]
+    RulesSigned {
+        /// The digest of the proposed rules.
+        rules: Digest,
+        /// The person's word.
+        act: Box<Act>,
+    },
+    /// A reviewer took note of rules that the operator had adopted without the reviewers.
+    #[serde(rename = "rules.acknowledged")]
+    RulesAcknowledged {
+        /// The digest of the adopted rules.
+        rules: Digest,
+        /// The person's word.
+        act: Box<Act>,
+    },
     /// Calls that were refused before they became requests, summed up by user and minute.
     #[serde(rename = "event.refused")]
     CallsRefused {
@@ -157,6 +188,10 @@ impl LogEvent {
             Self::DaemonStopped {} => "daemon.stopped",
             Self::ClockJumped { .. } => "clock.jumped",
             Self::RulesRefused { .. } => "rules.refused",
+            Self::RulesProposed { .. } => "rules.proposed",
+            Self::RulesWithdrawn { .. } => "rules.withdrawn",
+            Self::RulesSigned { .. } => "rules.signed",
+            Self::RulesAcknowledged { .. } => "rules.acknowledged",
             Self::CallsRefused { .. } => "event.refused",
             Self::DataAccessed(_) => "data.accessed",
         }
@@ -328,6 +363,10 @@ fn is_log_event(kind: &str) -> bool {
             | "daemon.stopped"
             | "clock.jumped"
             | "rules.refused"
+            | "rules.proposed"
+            | "rules.withdrawn"
+            | "rules.signed"
+            | "rules.acknowledged"
             | "event.refused"
             | "data.accessed"
     )

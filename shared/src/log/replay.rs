@@ -28,6 +28,7 @@ mod ended;
 mod force;
 mod prepared;
 mod problem;
+mod rules;
 mod signed;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use prepared::Prepared;
 pub use problem::{Finding, Problem};
 
 use force::InForce;
+use rules::{Proposal, Signable};
 use signed::Word;
 
 /// A request as the log tells it.
@@ -73,6 +75,9 @@ pub struct Replayed {
     pub rules: Option<Digest>,
     /// What put rules in force, in order, with the positions of the entries; the genesis first.
     pub changes: Vec<(u64, RulesChanged)>,
+    /// The position of the entry by which the operator adopted rules without the reviewers, as long
+    /// as no reviewer has acknowledged that.
+    pub adopted: Option<u64>,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -108,6 +113,8 @@ pub struct Replay {
     force: Option<InForce>,
     before: Option<InForce>,
     changes: Vec<(u64, RulesChanged)>,
+    proposal: Option<Proposal>,
+    adopted: Option<Signable>,
     lives: BTreeMap<RequestId, Life>,
     /// Where the requests were received that are no longer held.
     gone: BTreeMap<RequestId, u64>,
@@ -133,6 +140,8 @@ impl Replay {
             force: None,
             before: None,
             changes: Vec::new(),
+            proposal: None,
+            adopted: None,
             lives: BTreeMap::new(),
             gone: BTreeMap::new(),
             owing: BTreeMap::new(),
@@ -228,6 +237,7 @@ impl Replay {
             witnessed: self.witnessed,
             rules: self.force.map(|force| force.rules),
             changes: self.changes,
+            adopted: self.adopted.map(|adopted| adopted.index),
             owed,
             roots: self.roots,
         }
@@ -253,7 +263,7 @@ impl Replay {
         let ran = self.ran.take();
         match &entry.body {
             Body::Log(LogEvent::DataAccessed(data)) => self.data_accessed(entry, data, ran),
-            Body::Log(event) => self.log_event(entry, event),
+            Body::Log(event) => self.log_event(entry, event, signature),
             Body::Request(Event::RulesChanged(change)) => self.rules_changed(entry, change),
             Body::Request(event) => {
                 let id = entry.request.ok_or(Problem::Subject {
@@ -330,7 +340,12 @@ impl Replay {
         Ok(())
     }
 
-    fn log_event(&mut self, entry: &Entry, event: &LogEvent) -> Result<(), Problem> {
+    fn log_event(
+        &mut self,
+        entry: &Entry,
+        event: &LogEvent,
+        signature: Option<&Result<Checked, SigError>>,
+    ) -> Result<(), Problem> {
         let entry_type = event.entry_type();
         if entry.request.is_some() {
             return Err(Problem::Subject {
@@ -338,7 +353,25 @@ impl Replay {
                 problem: "is about no request",
             });
         }
-        check_daemon(entry, entry_type)?;
+        // There is none where the statement cannot even be decoded.
+        let signature = || signature.ok_or(Problem::Base64);
+        match event {
+            LogEvent::RulesSigned { rules, act } => {
+                return self.rules_signed(entry, *rules, act, signature()?);
+            }
+            LogEvent::RulesAcknowledged { rules, act } => {
+                return self.rules_acknowledged(entry, *rules, act, signature()?);
+            }
+            LogEvent::Genesis { .. }
+            | LogEvent::DaemonStarted { .. }
+            | LogEvent::DaemonStopped {}
+            | LogEvent::ClockJumped { .. }
+            | LogEvent::RulesRefused { .. }
+            | LogEvent::RulesProposed { .. }
+            | LogEvent::RulesWithdrawn { .. }
+            | LogEvent::CallsRefused { .. }
+            | LogEvent::DataAccessed(_) => check_daemon(entry, entry_type)?,
+        }
         match event {
             LogEvent::Genesis {
                 vkey, mode, rules, ..
@@ -349,16 +382,25 @@ impl Replay {
                 if rules.previous != rules.rules {
                     return Err(Problem::Field { field: "previous" });
                 }
+                if rules.via.is_some() {
+                    return Err(Problem::Field { field: "via" });
+                }
                 if *vkey != self.vkey.to_string() {
                     return Err(Problem::LogKey);
                 }
                 Ok(())
             }
+            LogEvent::RulesProposed { rules, previous } => {
+                self.rules_proposed(entry, *rules, *previous)
+            }
+            LogEvent::RulesWithdrawn { rules } => self.rules_withdrawn(*rules),
             LogEvent::DaemonStarted { .. }
             | LogEvent::DaemonStopped {}
             | LogEvent::ClockJumped { .. }
             | LogEvent::RulesRefused { .. }
             | LogEvent::CallsRefused { .. }
+            | LogEvent::RulesSigned { .. }
+            | LogEvent::RulesAcknowledged { .. }
             | LogEvent::DataAccessed(_) => Ok(()),
         }
     }
@@ -386,53 +428,6 @@ impl Replay {
         life.accessed.push(data.clone());
         self.ran = ran;
         Ok(())
-    }
-
-    fn put_in_force(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
-        if change.at != entry.now.wall {
-            return Err(Problem::Field { field: "at" });
-        }
-        let force = InForce::read(change).map_err(|problem| Problem::Roster { problem })?;
-        self.before = self.force.replace(force);
-        self.changes.push((entry.seq, change.clone()));
-        Ok(())
-    }
-
-    /// Applies a change of rules to every request that is followed, as it was when it took force.
-    fn rules_changed(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
-        let entry_type = "rules.changed";
-        if entry.request.is_some() {
-            return Err(Problem::Subject {
-                entry_type,
-                problem: "is about no single request",
-            });
-        }
-        check_daemon(entry, entry_type)?;
-        let expected = self.in_force()?.rules;
-        if change.previous != expected {
-            return Err(Problem::Rules {
-                expected,
-                found: change.previous,
-            });
-        }
-        if change.rules == expected {
-            return Err(Problem::Field { field: "rules" });
-        }
-        self.put_in_force(entry, change)?;
-        let event = Event::RulesChanged(Box::new(change.clone()));
-        let mut refused = None;
-        for (id, life) in &mut self.lives {
-            if life.broken || !life.request.state().is_live() {
-                continue;
-            }
-            if let Err(error) = life.apply(&entry.now, &event) {
-                life.broken = true;
-                refused.get_or_insert(error);
-            } else if let Some(owed) = life.owes(entry) {
-                self.owing.insert(*id, owed);
-            }
-        }
-        refused.map_or(Ok(()), Err)
     }
 
     fn received(
@@ -530,6 +525,11 @@ impl Replay {
 }
 
 impl Life {
+    /// Returns the least size of a head that holds the request.
+    const fn least_size(&self) -> u64 {
+        self.received_index.saturating_add(1)
+    }
+
     fn apply(&mut self, now: &Moment, event: &Event) -> Result<(), Problem> {
         // What the daemon did after the event is past; only what it owed stands in the log.
         drop(self.request.apply(now, event).map_err(Problem::Machine)?);

@@ -2,6 +2,7 @@
 //! replaying the log gives the same states.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -357,8 +358,48 @@ pub struct RulesChanged {
     /// The names of the people who may break the glass, sorted (R17).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub break_glass: BTreeSet<String>,
+    /// What replacing them takes, in system mode; absent in user mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
+    /// By what right they took force, in system mode; absent in user mode and in the genesis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<RulesVia>,
     /// When they took force.
     pub at: Timestamp,
+}
+
+/// What it takes to sign other rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signing {
+    /// How many different reviewers.
+    pub signers: NonZeroU32,
+    /// How sure we are at least that each of them was there: that of the default requirement.
+    pub assurance: Assurance,
+}
+
+impl Default for Signing {
+    fn default() -> Self {
+        Self {
+            signers: NonZeroU32::MIN,
+            assurance: Assurance::File,
+        }
+    }
+}
+
+/// By what right rules take force in system mode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RulesVia {
+    /// Current reviewers signed them; each signature is an entry of its own before this one.
+    Signatures {},
+    /// They only take people, groups or keys out of the ones before (R5).
+    Removal {},
+    /// The operator put them in force without the reviewers, and says why.
+    Adoption {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Why a request was withdrawn.

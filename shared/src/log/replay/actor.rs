@@ -57,7 +57,8 @@ pub(super) fn fits(event: &Event, actor: &Actor, agent: &Actor) -> bool {
     }
 }
 
-fn signed(actor: &Actor, act: &Act) -> bool {
+/// Tells whether the actor is the person whose signed word it is.
+pub(super) fn signed(actor: &Actor, act: &Act) -> bool {
     is(actor, &act.member)
 }
 

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
-use crate::machine::RulesChanged;
+use crate::machine::{RulesChanged, Signing};
 use crate::requirement::Member;
+use crate::roster::change::{self, People};
 use crate::roster::{Person, Roster};
 use crate::time::Timestamp;
 
@@ -15,6 +16,7 @@ pub(super) struct InForce {
     pub(super) rules: Digest,
     pub(super) since: Timestamp,
     pub(super) roster: Roster,
+    pub(super) signing: Signing,
     members: Vec<Member>,
     break_glass: BTreeSet<String>,
 }
@@ -71,9 +73,26 @@ impl InForce {
             rules: change.rules,
             since: change.at,
             roster,
+            signing: change.signing.unwrap_or_default(),
             members: change.members.clone(),
             break_glass: change.break_glass.clone(),
         })
+    }
+
+    /// Returns the people.
+    pub(super) fn people(&self) -> People<'_> {
+        People {
+            roster: &self.roster,
+            members: &self.members,
+        }
+    }
+
+    /// Tells whether these rules only take people, or their groups, keys and places on the
+    /// break-glass list, out of others. What stands in no entry, such as policies, is not seen.
+    pub(super) fn only_takes_from(&self, before: &Self) -> bool {
+        change::only_takes(before.people(), self.people())
+            && self.break_glass.is_subset(&before.break_glass)
+            && self.signing == before.signing
     }
 
     /// Tells whether a person may break the glass.
@@ -132,6 +151,8 @@ mod tests {
             members,
             allowed_signers: roster.allowed_signers(),
             break_glass: std::collections::BTreeSet::new(),
+            signing: None,
+            via: None,
             at: Timestamp::from_millis(0),
         }
     }

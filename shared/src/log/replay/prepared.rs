@@ -4,8 +4,8 @@
 use data_encoding::BASE64;
 
 use super::Problem;
-use super::signed::{Word, word};
-use crate::log::entry::{Body, Entry, EntryError};
+use super::signed::{Word, word_in};
+use crate::log::entry::{Entry, EntryError};
 use crate::log::tree::{Hash, leaf_hash};
 use crate::roster::VerifyError;
 use crate::sshsig::{Checked, SigError};
@@ -59,10 +59,7 @@ impl Prepared {
 }
 
 fn signature(entry: &Entry) -> Option<Result<Checked, SigError>> {
-    let Body::Request(event) = &entry.body else {
-        return None;
-    };
-    let (namespace, statement, sshsig) = match word(event) {
+    let (namespace, statement, sshsig) = match word_in(&entry.body) {
         Word::Decision(it) => (Decision::NAMESPACE, &it.statement_base64, &it.sshsig),
         Word::Act(kind, it) => (kind.namespace(), &it.statement_base64, &it.sshsig),
         Word::None => return None,
@@ -72,8 +69,5 @@ fn signature(entry: &Entry) -> Option<Result<Checked, SigError>> {
 }
 
 fn rests_on_a_word(entry: &Entry) -> bool {
-    match &entry.body {
-        Body::Request(event) => !matches!(word(event), Word::None),
-        Body::Log(_) => false,
-    }
+    !matches!(word_in(&entry.body), Word::None)
 }

@@ -136,6 +136,26 @@ pub enum Problem {
     /// It was received in another mode than the log is kept in.
     #[error("names another mode than the log began with")]
     Mode,
+    /// In system mode reviewers sign new rules.
+    #[error("puts rules in force that not enough reviewers of the moment had signed")]
+    Unsigned,
+    /// It is said to take only, and does more.
+    #[error("takes force as a removal of people or keys, and is none")]
+    NoRemoval,
+    /// The rules it is about do not wait for what it does.
+    #[error("is about the rules {found}, and no such {expected}")]
+    NotWaiting {
+        /// The rules it names.
+        found: Digest,
+        /// What there is none of.
+        expected: &'static str,
+    },
+    /// A person signed the same rules before.
+    #[error("`{name}` had signed these rules before")]
+    SignedTwice {
+        /// The person.
+        name: String,
+    },
     /// The people it puts in force do not make a roster.
     #[error("the roster it puts in force: {problem}")]
     Roster {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::force::InForce;
+use super::rules::Signable;
 use super::{Life, Problem, Replay};
 use crate::digest::Digest;
-use crate::log::entry::{Body, Entry};
+use crate::log::entry::{Body, Entry, LogEvent};
 use crate::machine::{Act, Decision, Event, Refused};
 use crate::sshsig::{Checked, SigError};
 use crate::statement::{
@@ -32,6 +33,27 @@ pub(super) enum Word<'a> {
     Act(ActKind, &'a Act),
     /// The event rests on no person's word.
     None,
+}
+
+/// Returns what a person signed, if an entry rests on that.
+pub(super) fn word_in(body: &Body) -> Word<'_> {
+    match body {
+        Body::Request(event) => word(event),
+        Body::Log(LogEvent::RulesSigned { act, .. } | LogEvent::RulesAcknowledged { act, .. }) => {
+            Word::Act(ActKind::Rules, act)
+        }
+        Body::Log(
+            LogEvent::Genesis { .. }
+            | LogEvent::DaemonStarted { .. }
+            | LogEvent::DaemonStopped {}
+            | LogEvent::ClockJumped { .. }
+            | LogEvent::RulesRefused { .. }
+            | LogEvent::RulesProposed { .. }
+            | LogEvent::RulesWithdrawn { .. }
+            | LogEvent::CallsRefused { .. }
+            | LogEvent::DataAccessed(_),
+        ) => Word::None,
+    }
 }
 
 /// Returns what a person signed, if the event rests on that.
@@ -99,7 +121,7 @@ impl Replay {
         };
         let received = life.request.received();
         self.under(entry, decision.verdict == Verdict::Deny, |force| {
-            let (context, key) = self.context(force, life, &signature, &stated.log)?;
+            let (context, key) = self.context(force, life.least_size(), &signature, &stated.log)?;
             let expect = Expect {
                 context,
                 request: life.request.id(),
@@ -159,7 +181,7 @@ impl Replay {
         let breaks_glass = kind == ActKind::BreakGlass;
         // Acts that take something away are taken under rules that changed a moment ago.
         self.under(entry, !breaks_glass, |force| {
-            let (context, key) = self.context(force, life, &signature, &stated.log)?;
+            let (context, key) = self.context(force, life.least_size(), &signature, &stated.log)?;
             let digest = life.request.digest();
             let subject = Subject::Request {
                 id: life.request.id(),
@@ -175,6 +197,48 @@ impl Replay {
             same("key", key == act.key)?;
             is_member(force, &act.member)
         })?;
+        Ok(stated.log)
+    }
+
+    /// Judges the statement by which a person signs a change of rules that stands in the log, and
+    /// returns the head it names.
+    pub(super) fn rules_act(
+        &self,
+        entry: &Entry,
+        change: &Signable,
+        act: &Act,
+        checked: &Result<Checked, SigError>,
+    ) -> Result<LogHead, Problem> {
+        let bytes = decode(&act.statement_base64)?;
+        let Statement::Act(stated) = Statement::read(&bytes).map_err(Problem::Statement)? else {
+            return Err(Problem::Kind);
+        };
+        if stated.kind != ActKind::Rules {
+            return Err(Problem::Kind);
+        }
+        let signature = Signature {
+            name: &act.member.name,
+            checked,
+            at: entry.now.wall.min(just_before(stated.expires_at)),
+        };
+        let force = self.in_force()?;
+        let least_size = change.index.saturating_add(1);
+        let (context, key) = self.context(force, least_size, &signature, &stated.log)?;
+        let context = Context {
+            rules: change.previous,
+            ..context
+        };
+        let subject = Subject::Rules {
+            digest: change.rules,
+        };
+        let found = statement::check_act(&stated, subject, &context).map_err(Problem::Mismatch)?;
+        let needed = force.signing.assurance;
+        if found < needed {
+            return Err(Problem::Machine(Refused::Assurance { needed, found }));
+        }
+        same("reason", stated.reason == act.reason)?;
+        same("key", key == act.key)?;
+        is_member(force, &act.member)?;
         Ok(stated.log)
     }
 
@@ -201,7 +265,7 @@ impl Replay {
     fn context(
         &self,
         force: &InForce,
-        life: &Life,
+        least_size: u64,
         signature: &Signature<'_>,
         head: &LogHead,
     ) -> Result<(Context, String), Problem> {
@@ -214,7 +278,7 @@ impl Replay {
             reviewer: name.to_owned(),
             rules: force.rules,
             origin: self.origin.clone(),
-            least_size: life.received_index.saturating_add(1),
+            least_size,
             root: self
                 .root_at(head.size)
                 .map(|root| Digest::from_bytes(*root.as_bytes())),

@@ -5,6 +5,7 @@ use super::*;
 use crate::log::entry::{Separation, Sync};
 use crate::log::note::SignerKey;
 use crate::log::tree::leaf_hash;
+use crate::machine::RulesVia;
 use crate::time::BootId;
 
 const ORIGIN: &str = "countersign/test";
@@ -45,6 +46,8 @@ fn genesis() -> Entry {
         members: Vec::new(),
         allowed_signers: String::new(),
         break_glass: std::collections::BTreeSet::new(),
+        signing: None,
+        via: None,
         at: Timestamp::from_millis(1000),
     };
     let event = LogEvent::Genesis {
@@ -54,6 +57,43 @@ fn genesis() -> Entry {
         rules: Box::new(rules),
     };
     entry(0, 1000, event)
+}
+
+fn in_system_mode() -> Entry {
+    let mut entry = genesis();
+    if let Body::Log(LogEvent::Genesis { mode, .. }) = &mut entry.body {
+        *mode = Mode::System;
+    }
+    entry
+}
+
+/// A change of rules that takes and gives nobody anything, by some right.
+fn changed(seq: u64, via: Option<RulesVia>) -> Entry {
+    let mut entry = started(seq, 1000);
+    entry.body = Body::Request(Event::RulesChanged(Box::new(RulesChanged {
+        rules: Digest::of(b"other rules"),
+        previous: Digest::of(b"rules"),
+        members: Vec::new(),
+        allowed_signers: String::new(),
+        break_glass: std::collections::BTreeSet::new(),
+        signing: None,
+        via,
+        at: Timestamp::from_millis(1000),
+    })));
+    entry
+}
+
+fn proposed(seq: u64, previous: &[u8]) -> Entry {
+    let event = LogEvent::RulesProposed {
+        rules: Digest::of(b"other rules"),
+        previous: Digest::of(previous),
+    };
+    entry(seq, 1000, event)
+}
+
+fn withdrawn(seq: u64, rules: &[u8]) -> Entry {
+    let rules = Digest::of(rules);
+    entry(seq, 1000, LogEvent::RulesWithdrawn { rules })
 }
 
 fn started(seq: u64, wall: i64) -> Entry {
@@ -162,6 +202,74 @@ fn an_entry_that_does_not_follow_is_named_with_its_place() {
             expected.split(" (req_").next()
         );
     }
+}
+
+#[test]
+fn rules_take_force_by_the_right_that_the_mode_knows() {
+    let signatures = || Some(RulesVia::Signatures {});
+    let adoption = || {
+        let reason = "all keys are lost".to_owned();
+        Some(RulesVia::Adoption { reason })
+    };
+    let unsigned =
+        "entry 1: puts rules in force that not enough reviewers of the moment had signed";
+    let none: [&str; 0] = [];
+    assert_eq!(findings(&[genesis(), changed(1, None)]), none);
+    assert_eq!(
+        findings(&[genesis(), changed(1, adoption())]),
+        ["entry 1: its `via` is not what the entry itself implies"]
+    );
+    assert_eq!(
+        findings(&[in_system_mode(), changed(1, signatures())]),
+        [unsigned]
+    );
+    let log = [
+        in_system_mode(),
+        proposed(1, b"rules"),
+        changed(2, signatures()),
+    ];
+    assert_eq!(findings(&log), [unsigned.replace('1', "2")]);
+    assert_eq!(findings(&[in_system_mode(), changed(1, adoption())]), none);
+    let removal = Some(RulesVia::Removal {});
+    assert_eq!(findings(&[in_system_mode(), changed(1, removal)]), none);
+}
+
+#[test]
+fn only_what_is_proposed_is_withdrawn() {
+    let log = [
+        in_system_mode(),
+        proposed(1, b"rules"),
+        withdrawn(2, b"other rules"),
+    ];
+    assert_eq!(findings(&log), Vec::<String>::new());
+    let nothing = |index: u64| format!("entry {index}: is about the rules ");
+    for (log, at) in [
+        (vec![in_system_mode(), withdrawn(1, b"other rules")], 1),
+        (
+            vec![
+                in_system_mode(),
+                proposed(1, b"rules"),
+                withdrawn(2, b"rules"),
+            ],
+            2,
+        ),
+        (
+            vec![
+                in_system_mode(),
+                proposed(1, b"rules"),
+                withdrawn(2, b"other rules"),
+                withdrawn(3, b"other rules"),
+            ],
+            3,
+        ),
+    ] {
+        let found = findings(&log);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(&nothing(at)), "{found:?}");
+    }
+    let found = findings(&[in_system_mode(), proposed(1, b"others")]);
+    assert!(found[0].contains("names the rules"), "{found:?}");
+    assert_eq!(findings(&[genesis(), proposed(1, b"rules")]).len(), 1);
 }
 
 #[test]

@@ -163,6 +163,8 @@ impl World {
             allowed_signers: String::new(),
             break_glass: members.iter().map(|member| member.name.clone()).collect(),
             members,
+            signing: None,
+            via: None,
             at: self.now().wall,
         }))
     }

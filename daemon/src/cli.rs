@@ -27,6 +27,7 @@ use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 
 mod export;
 mod policy;
+mod rules;
 mod usage;
 mod verify;
 
@@ -64,6 +65,8 @@ enum Task {
     /// Look at policies before they take force.
     #[command(subcommand)]
     Policy(policy::Task),
+    /// Put the rules of the files in force without the reviewers, when none of them can sign.
+    AdoptRules(rules::AdoptArguments),
 }
 
 /// What a home is made of.
@@ -116,6 +119,9 @@ pub fn main() -> ExitCode {
         Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),
         Some(Task::Usage(options)) => usage::run(arguments.home.as_deref(), options),
         Some(Task::Policy(task)) => policy::run(arguments.home.as_deref(), task),
+        Some(Task::AdoptRules(options)) => {
+            rules::adopt(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
+        }
         None => run(arguments).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -194,11 +200,12 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         origin: config.origin.clone(),
         key,
         clock: clock.clone(),
-        rules: rules.clone(),
+        rules,
+        adopt: None,
         accept_clock: arguments.accept_clock,
     };
     let engine = Engine::start(&home.layout().database(), settings)?;
-    let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey, rules);
+    let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

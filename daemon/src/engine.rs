@@ -30,6 +30,7 @@ mod card;
 mod deciding;
 mod error;
 mod executing;
+mod force;
 mod heads;
 mod history;
 mod index;
@@ -51,6 +52,7 @@ pub use call::{
 };
 pub use card::Card;
 pub use error::EngineError;
+pub use force::{Adopted, Force, NewRules, Proposed, RulesSigned, RulesWord, WordOn};
 pub use history::History;
 
 use batch::{Changed, New, Scene, Step};
@@ -83,6 +85,7 @@ pub struct Handle {
     calls: Arc<Entrance>,
     lane: Lane,
     history: History,
+    force: watch::Receiver<Force>,
     /// Closed when the engine's thread is gone.
     alive: watch::Receiver<()>,
 }
@@ -91,6 +94,11 @@ impl Handle {
     /// Returns what each user did lately, as far as it is committed.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Returns the rules in force and what stands beside them, as far as it is committed.
+    pub fn force(&self) -> Force {
+        self.force.borrow().clone()
     }
 
     /// Returns the agents' way: however full it is, people's calls find their place.
@@ -146,6 +154,8 @@ pub struct Engine {
     store: Store,
     clock: Clock,
     rules: Arc<Rules>,
+    /// The same, and what stands beside them, for whoever asks.
+    published: watch::Sender<Force>,
     key: SignerKey,
     tail: LogTail,
     note: String,
@@ -192,6 +202,7 @@ impl Engine {
         let (here, alive) = watch::channel(());
         let engine = boot::open(path, settings, exit)?;
         let history = engine.history.clone();
+        let force = engine.published.subscribe();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -203,6 +214,7 @@ impl Engine {
             calls: Arc::new(entrance),
             lane: Lane::People,
             history,
+            force,
             alive,
         })
     }
@@ -239,7 +251,7 @@ impl Engine {
                 stop = Some(reply);
                 break;
             }
-            if matches!(call, Call::Rules(..)) {
+            if call.may_change_rules() {
                 // What stands behind a change of rules is judged by the new ones, and they are in
                 // force only once they are durable.
                 batches.push(std::mem::take(&mut writes));

@@ -224,6 +224,43 @@ impl Bench<'_> {
         })
     }
 
+    /// Checks a person's word on the change of rules from `previous` to `rules`, of which the entry at
+    /// `index` tells.
+    pub fn rules_word(
+        &self,
+        (previous, rules): (Digest, Digest),
+        index: u64,
+        signed: Signed<'_>,
+    ) -> Result<Act, JudgeError> {
+        let member = self.caller()?;
+        let Statement::Act(act) =
+            Statement::read(signed.statement).map_err(JudgeError::Statement)?
+        else {
+            return Err(JudgeError::Kind);
+        };
+        if act.kind != ActKind::Rules {
+            return Err(JudgeError::Kind);
+        }
+        let (context, key) = self.context(member, signed, act.kind.namespace(), index)?;
+        let context = Context {
+            rules: previous,
+            ..context
+        };
+        let subject = Subject::Rules { digest: rules };
+        let found = statement::check_act(&act, subject, &context)?;
+        let needed = self.rules.signing().assurance;
+        if found < needed {
+            return Err(JudgeError::Refused(Refused::Assurance { needed, found }));
+        }
+        Ok(Act {
+            member: member.clone(),
+            key,
+            reason: act.reason,
+            statement_base64: BASE64.encode(signed.statement),
+            sshsig: signed.sshsig.to_owned(),
+        })
+    }
+
     /// Verifies the signature; returns what all statements are compared with, and the key.
     fn context(
         &self,

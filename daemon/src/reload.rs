@@ -1,6 +1,7 @@
 //! Reading the operator's files anew, on SIGHUP.
 //!
-//! They take force whole or not at all. What stands against them is said in the journal, as an entry
+//! They take force whole or not at all; in system mode when reviewers have signed them, but for what
+//! they take away, which takes force at once. What stands against them is said in the journal, as an entry
 //! of the log, and to whoever asks for the rules; the old ones stay. Keys that only a start reads
 //! are refused here, so that nobody believes they took force.
 
@@ -10,11 +11,14 @@ use anyhow::bail;
 use countersign_shared::home::Mode;
 
 use crate::config::Config;
-use crate::engine::Call;
+use crate::engine::{Call, EngineError, NewRules};
 use crate::home::Home;
 use crate::rpc::Desk;
 use crate::rules::Rules;
 use crate::separation;
+
+/// How often new rules are compared with those in force, which may change meanwhile.
+const TRIES: u32 = 5;
 
 /// The longest problem that an entry holds, in characters.
 const LONGEST: usize = 2_000;
@@ -45,13 +49,21 @@ pub(crate) async fn reload(home: &Home, started: &Config, desk: &Desk) {
 
 async fn put_in_force(desk: &Desk, rules: Rules) -> Result<(), String> {
     let rules = Arc::new(rules);
-    desk.engine()
-        .ask(|reply| Call::Rules(Arc::clone(&rules), reply))
-        .await
-        .map_err(|error| error.to_string())?;
-    tracing::info!(rules = %rules.digest, "these rules are in force");
-    desk.set_rules(rules);
-    Ok(())
+    // People sign meanwhile; what was compared with other rules is compared anew.
+    for _ in 0..TRIES {
+        let new = NewRules::of(&desk.rules(), Arc::clone(&rules))
+            .map_err(|error| format!("{error:#}"))?;
+        let new = Box::new(new);
+        match desk.engine().ask(|reply| Call::Rules(new, reply)).await {
+            Ok(force) => {
+                tracing::info!(rules = %force.rules.digest, "these rules are in force");
+                return Ok(());
+            }
+            Err(EngineError::RulesChanged) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err("the rules changed again and again; reload once more".to_owned())
 }
 
 fn load(home: &Home, started: &Config) -> anyhow::Result<Rules> {

@@ -20,6 +20,7 @@ mod explain;
 mod online;
 mod outlook;
 mod review;
+mod rules;
 mod runs;
 mod status;
 
@@ -63,7 +64,6 @@ pub(crate) struct Desk {
     clock: Clock,
     origin: String,
     vkey: String,
-    rules: RwLock<Arc<Rules>>,
     reviewers_online: Online,
     held_by_reviewers: AtomicU64,
     held_by_agents: AtomicU64,
@@ -79,7 +79,6 @@ impl Desk {
         clock: Clock,
         origin: String,
         vkey: String,
-        rules: Rules,
     ) -> Self {
         Self {
             agents: engine.for_agents(),
@@ -88,7 +87,6 @@ impl Desk {
             clock,
             origin,
             vkey,
-            rules: RwLock::new(Arc::new(rules)),
             reviewers_online: Online::default(),
             held_by_reviewers: AtomicU64::new(0),
             held_by_agents: AtomicU64::new(0),
@@ -134,7 +132,7 @@ impl Desk {
 
     /// Returns the rules in force.
     pub(crate) fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+        self.engine.force().rules
     }
 
     /// Returns why the operator's files of now are not in force, if they are not.
@@ -149,11 +147,6 @@ impl Desk {
             .refused_rules
             .write()
             .unwrap_or_else(PoisonError::into_inner) = why;
-    }
-
-    /// Replaces the rules, once the engine has put them in force.
-    pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 }
 

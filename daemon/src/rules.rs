@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+#[cfg(test)]
+use countersign_policy::load::SCHEMA;
 use countersign_policy::load::{Lack, People, Policies, Sources};
 use countersign_shared::digest::Digest;
 use countersign_shared::json;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::entry::Separation;
-use countersign_shared::machine::{Mode, RulesChanged};
+use countersign_shared::machine::{Mode, RulesChanged, RulesVia, Signing};
 use countersign_shared::requirement::{Assurance, Member, Requirement};
+use countersign_shared::roster::change;
 use countersign_shared::roster::{EnrolledKey, Roster};
 use countersign_shared::time::Timestamp;
 
@@ -20,6 +23,7 @@ use crate::config::PolicySources;
 use crate::store::KeptRules;
 
 mod load;
+mod narrow;
 mod written;
 
 pub use load::{Ground, RulesError};
@@ -61,28 +65,26 @@ struct Parts {
 }
 
 impl Rules {
-    /// Puts rules together that are known to hold, and computes their digest. Those that were kept
-    /// keep theirs.
+    /// Puts rules together of texts that were read before; they were judged under this schema of
+    /// policies.
     fn assemble(
         parts: Parts,
         texts: BTreeMap<String, String>,
-        kept: Option<KeptRules>,
+        schema: String,
     ) -> Result<Self, RulesError> {
         let sources = PolicySources::of_texts(texts)?;
         let policies = parts.policies(&sources, Lack::Report)?;
-        Ok(Self::of(parts, &sources, policies, kept)?)
+        Ok(Self::of(parts, sources.texts, schema, policies)?)
     }
 
+    /// Writes rules down and computes their digest.
     fn of(
         parts: Parts,
-        sources: &PolicySources,
+        texts: BTreeMap<String, String>,
+        schema: String,
         policies: Policies,
-        kept: Option<KeptRules>,
     ) -> Result<Self, json::JsonError> {
-        let kept = match kept {
-            Some(kept) => kept,
-            None => written::write(&parts, &sources.texts)?,
-        };
+        let kept = written::write(&parts, texts, schema)?;
         Ok(Self {
             digest: Digest::of(&kept.bytes),
             mode: parts.mode,
@@ -128,22 +130,41 @@ impl Rules {
         }
     }
 
+    /// Returns what it takes to sign other rules while these are in force.
+    pub fn signing(&self) -> Signing {
+        Signing {
+            signers: self.signers,
+            assurance: self.policies.default_requirement().assurance,
+        }
+    }
+
+    /// Returns the people, as a change is compared.
+    pub fn people(&self) -> change::People<'_> {
+        change::People {
+            roster: &self.roster,
+            members: &self.members,
+        }
+    }
+
     /// Returns how many bytes of an entry these rules take.
     pub fn entry_size(&self) -> Result<usize, json::JsonError> {
-        let change = self.change(self.digest, Timestamp::from_millis(0));
+        let change = self.change(self.digest, None, Timestamp::from_millis(0));
         json::canonical(&change).map(|bytes| bytes.len())
     }
 
-    /// Returns the body of the entry that puts these rules in force.
-    pub fn change(&self, previous: Digest, at: Timestamp) -> RulesChanged {
+    /// Returns the body of the entry that puts these rules in force; `via` in system mode only.
+    pub fn change(&self, previous: Digest, via: Option<RulesVia>, at: Timestamp) -> RulesChanged {
         RulesChanged {
             rules: self.digest,
             previous,
             members: self.members.clone(),
             allowed_signers: self.roster.allowed_signers(),
             break_glass: self.break_glass.clone(),
-            signing: None,
-            via: None,
+            signing: match self.mode {
+                Mode::User => None,
+                Mode::System => Some(self.signing()),
+            },
+            via,
             at,
         }
     }
@@ -190,7 +211,7 @@ impl Rules {
             default_requirement: requirement,
             limits,
         };
-        Self::assemble(parts, BTreeMap::new(), None).unwrap()
+        Self::assemble(parts, BTreeMap::new(), SCHEMA.to_owned()).unwrap()
     }
 
     /// Returns these rules with something changed, and what follows from that.
@@ -207,7 +228,7 @@ impl Rules {
         let mut texts = self.kept.files.clone();
         texts.remove(SCHEMA_FILE);
         change(&mut parts, &mut texts);
-        Self::assemble(parts, texts, None).unwrap()
+        Self::assemble(parts, texts, SCHEMA.to_owned()).unwrap()
     }
 
     /// Replaces the default requirement.
@@ -219,6 +240,26 @@ impl Rules {
     pub(crate) fn list_for_break_glass(&mut self, names: &[&str]) {
         let names = names.iter().map(|&name| name.to_owned()).collect();
         *self = self.with(|parts, _| parts.break_glass = names);
+    }
+
+    /// Gives a person these keys, and no others.
+    pub(crate) fn give_keys(&mut self, name: &str, keys: &[String]) {
+        *self = self.with(|parts, _| {
+            let people = parts.roster.iter().map(|person| {
+                let mut written = countersign_shared::roster::Person::from(person);
+                if written.name == name {
+                    written.keys = keys.to_vec();
+                }
+                written
+            });
+            parts.roster = Roster::from_people(people.collect()).unwrap();
+            let uid_of = |name: &str| parts.members.iter().find(|it| it.name == name).unwrap().uid;
+            parts.members = parts
+                .roster
+                .iter()
+                .map(|person| written::member_of(person, uid_of(person.name())))
+                .collect();
+        });
     }
 
     /// Asks for so many signatures under what replaces these rules.

@@ -17,8 +17,8 @@ use countersign_shared::log::entry::{Actor, ActorKind, Body, Entry, LogEvent, Se
 use countersign_shared::log::note::{SignerKey, VerifierKey};
 use countersign_shared::log::tree::{Frontier, leaf_hash};
 use countersign_shared::machine::{
-    Effect, Event, Executor, Mode, PolicyOutcome, Received, Request, RulesChanged, RunEnd,
-    RunOutcome, Side,
+    Effect, Event, Executor, Mode, PolicyOutcome, Received, Request, RulesChanged, RulesVia,
+    RunEnd, RunOutcome, Side,
 };
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
@@ -338,6 +338,9 @@ impl Fixture {
         let previous = self.in_force;
         let mut change = self.change(people);
         change.previous = previous;
+        change.via = Some(RulesVia::Adoption {
+            reason: "nobody else is left to sign".to_owned(),
+        });
         let event = Event::RulesChanged(Box::new(change));
         let now = self.now();
         for machine in self.machines.values_mut() {

@@ -5,20 +5,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
 use countersign_shared::log::checkpoint;
-use countersign_shared::log::entry::LogEvent;
+use countersign_shared::log::entry::{Body, Entry, LogEvent};
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::log::tree::Frontier;
+use countersign_shared::machine::Mode;
 use countersign_shared::time::Timestamp;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
+use super::force::{Adopted, Force, NewRules};
 use super::history::{HOUR, History};
 use super::submitting::before;
 use super::{
     CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Reserve, Rules, Store,
     daemon_actor,
 };
+use crate::rules::RulesError;
 use crate::store::StoreError;
 
 /// What the engine is started with.
@@ -30,8 +34,10 @@ pub struct Settings {
     pub key: SignerKey,
     /// The clocks.
     pub clock: Clock,
-    /// The rules.
+    /// The rules that the operator's files make.
     pub rules: Rules,
+    /// Why they are put in force without the reviewers, if the operator wants that.
+    pub adopt: Option<String>,
     /// The reason for accepting a wall clock that is behind the log, if somebody accepts it.
     pub accept_clock: Option<String>,
 }
@@ -56,6 +62,32 @@ pub enum BootError {
         /// What is wrong.
         problem: String,
     },
+    /// The log began in another mode.
+    #[error(
+        "the log began in {began} mode, and countersign.toml says {found}; a mode is for good: make \
+         another home"
+    )]
+    Mode {
+        /// The mode of the log.
+        began: &'static str,
+        /// The mode of the configuration.
+        found: &'static str,
+    },
+    /// The rules in force cannot be put together again.
+    #[error(
+        "the rules in force, {rules}, cannot be put together again from the database; \
+         `countersignd adopt-rules` puts those of the files in force without the reviewers"
+    )]
+    Rules {
+        /// Their digest.
+        rules: Digest,
+        /// Why not.
+        #[source]
+        source: Option<RulesError>,
+    },
+    /// The rules that the operator adopts are in force already, or nobody has to sign them.
+    #[error("there is nothing to adopt: {0}")]
+    NothingToAdopt(&'static str),
     /// The first entries cannot be written.
     #[error("cannot write the first entries")]
     First(#[source] EngineError),
@@ -83,9 +115,20 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         origin,
         key,
         clock,
-        rules,
+        rules: of_files,
+        adopt,
         accept_clock,
     } = settings;
+    check_mode(&store, of_files.mode)?;
+    let of_files = Arc::new(of_files);
+    let start = Start::of(&store, of_files, adopt)?;
+    let rules = Arc::clone(start.in_force());
+    let adopted = Adopted::stored(&store)?;
+    let force = Force {
+        rules: Arc::clone(&rules),
+        proposed: None,
+        adopted,
+    };
     let mut engine = Engine {
         store,
         clock,
@@ -93,7 +136,8 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         tail: LogTail::new(origin, frontier),
         note,
         separation: rules.separation(),
-        rules: Arc::new(rules),
+        rules,
+        published: watch::Sender::new(force),
         live: HashMap::new(),
         index: Index::default(),
         history: History::default(),
@@ -113,9 +157,95 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
     };
     engine.load()?;
     engine
-        .first_entries(accept_clock)
+        .first_entries(start, accept_clock)
         .map_err(BootError::First)?;
     Ok(engine)
+}
+
+/// With which rules an engine starts.
+enum Start {
+    /// The log is new: the files' rules are its first.
+    Blank(Arc<Rules>),
+    /// Those are in force, and the files may make others.
+    Take(Arc<Rules>, NewRules),
+    /// The files' rules replace the ones with a digest: in user mode, where they always do, or in
+    /// system mode without the reviewers, for a reason.
+    Replace(Arc<Rules>, Digest, Option<String>),
+}
+
+impl Start {
+    /// Compares the files' rules with what the database says is in force.
+    fn of(store: &Store, of_files: Arc<Rules>, adopt: Option<String>) -> Result<Self, BootError> {
+        let Some(digest) = store.rules()? else {
+            return match adopt {
+                None => Ok(Self::Blank(of_files)),
+                Some(_) => Err(BootError::NothingToAdopt("the log is new")),
+            };
+        };
+        let same = digest == of_files.digest;
+        match (of_files.mode, adopt) {
+            (Mode::User, Some(_)) => Err(BootError::NothingToAdopt(
+                "in user mode a start or a reload puts the files in force",
+            )),
+            (Mode::User, None) if !same => Ok(Self::Replace(of_files, digest, None)),
+            (Mode::System, Some(_)) if same => Err(BootError::NothingToAdopt(
+                "the rules of the files are in force",
+            )),
+            (Mode::System, Some(reason)) => Ok(Self::Replace(of_files, digest, Some(reason))),
+            (Mode::User | Mode::System, None) => Self::take(store, of_files, digest),
+        }
+    }
+
+    /// Goes on with the rules that have a digest, put together again of what was kept of them.
+    fn take(store: &Store, of_files: Arc<Rules>, digest: Digest) -> Result<Self, BootError> {
+        let unusable = |source| BootError::Rules {
+            rules: digest,
+            source,
+        };
+        let in_force = if digest == of_files.digest {
+            Arc::clone(&of_files)
+        } else {
+            let kept = store.kept_rules(digest)?.ok_or_else(|| unusable(None))?;
+            let rules = Rules::restore(kept).map_err(|error| unusable(Some(error)))?;
+            if rules.digest != digest {
+                return Err(unusable(None));
+            }
+            Arc::new(rules)
+        };
+        let new = NewRules::of(&in_force, of_files).map_err(|error| unusable(Some(error)))?;
+        Ok(Self::Take(in_force, new))
+    }
+
+    /// Returns the rules to begin with.
+    fn in_force(&self) -> &Arc<Rules> {
+        match self {
+            Self::Blank(rules) | Self::Take(rules, _) | Self::Replace(rules, ..) => rules,
+        }
+    }
+}
+
+/// Refuses another mode than the log began with: in user mode nobody signs rules, so a change of the
+/// mode would be a way around the signatures.
+fn check_mode(store: &Store, mode: Mode) -> Result<(), BootError> {
+    let Some(bytes) = store.entry(0)? else {
+        return Ok(());
+    };
+    let word = |mode| match mode {
+        Mode::User => "user",
+        Mode::System => "system",
+    };
+    match Entry::read(&bytes).map(|entry| entry.body) {
+        Ok(Body::Log(LogEvent::Genesis { mode: began, .. })) if began != mode => {
+            Err(BootError::Mode {
+                began: word(began),
+                found: word(mode),
+            })
+        }
+        Ok(Body::Log(LogEvent::Genesis { .. })) => Ok(()),
+        Ok(_) | Err(_) => Err(BootError::Log {
+            problem: "entry 0 is not its genesis".to_owned(),
+        }),
+    }
 }
 
 /// Checks that the head is signed by the log's key and is the one over the stored leaves' edge.
@@ -159,8 +289,7 @@ fn last_time(store: &Store, size: u64) -> Result<Timestamp, BootError> {
     let bytes = store
         .entry(at)?
         .ok_or_else(|| damaged("is missing".to_owned()))?;
-    let entry = countersign_shared::log::entry::Entry::read(&bytes)
-        .map_err(|error| damaged(error.to_string()))?;
+    let entry = Entry::read(&bytes).map_err(|error| damaged(error.to_string()))?;
     Ok(entry.now.wall)
 }
 
@@ -200,20 +329,23 @@ impl Engine {
     }
 
     /// Writes the genesis of a new log, or a change of rules, and that the daemon started.
-    fn first_entries(&mut self, accept_clock: Option<String>) -> Result<(), EngineError> {
+    fn first_entries(
+        &mut self,
+        start: Start,
+        accept_clock: Option<String>,
+    ) -> Result<(), EngineError> {
         if let Some(reason) = accept_clock
             && self.clock_behind().is_some()
         {
             self.accept_clock(reason)?;
         }
-        let mut outcome = Ok(());
+        let mut outcome = Ok(self.force());
         let durable = self.commit(|engine, batch, scene| {
             outcome = engine.step(batch, scene, |engine, step| {
                 let software = format!("countersignd {}", env!("CARGO_PKG_VERSION"));
-                let rules = Arc::clone(&engine.rules);
-                match engine.store.rules()? {
-                    None => {
-                        let change = rules.change(rules.digest, scene.now.wall);
+                let force = match start {
+                    Start::Blank(rules) => {
+                        let change = rules.change(rules.digest, None, scene.now.wall);
                         let genesis = LogEvent::Genesis {
                             vkey: engine.key.verifier().to_string(),
                             software: software.clone(),
@@ -222,21 +354,27 @@ impl Engine {
                         };
                         step.note(&mut engine.store, scene, daemon_actor(), genesis)?;
                         engine.store.put_rules(&rules.kept)?;
+                        engine.force()
                     }
-                    Some(before) if before != rules.digest => {
-                        engine.replace_rules(step, scene, &rules, before)?;
+                    Start::Take(_, new) => engine.take_rules(step, scene, &new)?,
+                    Start::Replace(rules, previous, None) => {
+                        engine.replace_rules(step, scene, &rules, previous, None)?;
+                        engine.force()
                     }
-                    Some(_) => {}
-                }
+                    Start::Replace(rules, previous, Some(reason)) => {
+                        engine.adopt_rules(step, scene, &rules, (previous, reason))?
+                    }
+                };
                 engine.store.forget_joined()?;
                 let started = LogEvent::DaemonStarted { software };
                 step.note(&mut engine.store, scene, daemon_actor(), started)?;
-                Ok(())
+                Ok(force)
             });
             Vec::new()
         });
-        outcome?;
+        let force = outcome?;
         if durable {
+            self.go_by(force);
             Ok(())
         } else {
             Err(EngineError::LogUnavailable(None))

@@ -16,6 +16,8 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 use super::EngineError;
 use super::card::Card;
+use super::force::{Force, NewRules, RulesSigned, RulesWord};
+use crate::store::KeptRules;
 
 /// Where an answer goes. The asker may have gone away; then it goes nowhere.
 pub type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -235,6 +237,8 @@ pub enum Change {
     Request(Arc<View>),
     /// The log grew.
     Head,
+    /// Other rules are in force, or proposed, or an adoption was acknowledged.
+    Rules,
     /// The daemon is about to stop.
     Draining,
 }
@@ -315,6 +319,8 @@ pub enum Call {
         /// Where the answer goes.
         reply: Reply<Vec<Vec<u8>>>,
     },
+    /// Reads rules that are or were in force, as they were written down.
+    KeptRules(Digest, Reply<Option<KeptRules>>),
     /// Reads the head with a proof from a known size.
     Head(u64, Reply<Head>),
     /// Reads an entry with its proof, and a consistency proof from a known size.
@@ -328,8 +334,10 @@ pub enum Call {
         /// The refusal's code.
         code: &'static str,
     },
-    /// Puts other rules in force.
-    Rules(Arc<crate::rules::Rules>, Reply<()>),
+    /// Takes what the operator's files make: in force, or proposed.
+    Rules(Box<NewRules>, Reply<Force>),
+    /// Records a person's word on a change of rules.
+    SignRules(Box<RulesWord>, Reply<RulesSigned>),
     /// Stops in good order.
     Stop(Reply<()>),
 }
@@ -348,6 +356,11 @@ pub struct Decided {
 }
 
 impl Call {
+    /// Tells whether the call may put other rules in force. It has a batch of its own.
+    pub(super) const fn may_change_rules(&self) -> bool {
+        matches!(self, Self::Rules(..) | Self::SignRules(..))
+    }
+
     /// Tells whether the call may change the state, so that it belongs into a batch.
     pub(super) const fn writes(&self) -> bool {
         match self {
@@ -364,6 +377,7 @@ impl Call {
             | Self::BreakGlass(..)
             | Self::Act(..)
             | Self::RulesRefused(..)
+            | Self::SignRules(..)
             | Self::Rules(..) => true,
             Self::Follow(..)
             | Self::Leave(..)
@@ -374,6 +388,7 @@ impl Call {
             | Self::Runs(_)
             | Self::Watch(_)
             | Self::ReadLog { .. }
+            | Self::KeptRules(..)
             | Self::Head(..)
             | Self::Prove(..)
             | Self::Root(..)

@@ -1,19 +1,14 @@
-//! What people bring about: decisions, other signed acts, and a change of the rules.
+//! What people bring about: decisions and other signed acts about requests.
 
-use countersign_policy::rejudge::Standing as Rejudged;
-use countersign_shared::digest::Digest;
-use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
-use countersign_shared::log::entry::{Body, Entry, LogEvent};
+use countersign_shared::log::entry::{Body, Entry};
 use countersign_shared::machine::{Act, Event, Refused, State};
-use countersign_shared::requirement::Requirement;
 use countersign_shared::statement;
 
 use super::batch::{Scene, Step};
 use super::call::{ActKind, Decided, Emergency, Verdict};
 use super::writes::reviewer_actor;
-use super::{Engine, EngineError, daemon_actor};
-use crate::rules::Rules;
+use super::{Engine, EngineError};
 
 impl Engine {
     pub(super) fn decide(
@@ -146,71 +141,5 @@ impl Engine {
         let state = self.copy(step, id)?.state();
         tracing::warn!(%id, by = actor.id, "the glass was broken; another person has to review it");
         Ok((id, at, state, None))
-    }
-
-    /// Writes that the operator's files were read and not taken.
-    pub(super) fn note_refused_rules(
-        &mut self,
-        batch: &mut Step,
-        scene: &Scene,
-        problem: String,
-    ) -> Result<(), EngineError> {
-        self.step(batch, scene, |engine, step| {
-            let event = LogEvent::RulesRefused { problem };
-            step.note(&mut engine.store, scene, daemon_actor(), event)?;
-            Ok(())
-        })
-    }
-
-    /// Judges a request anew, under other rules, by the facts that stand in its document.
-    fn rejudge(
-        &self,
-        rules: &Rules,
-        id: RequestId,
-        requirement: &Requirement,
-    ) -> Result<Rejudged, EngineError> {
-        let document = self.row(id)?.document;
-        Ok(match Document::read(&document) {
-            Ok(document) => {
-                rules
-                    .policies
-                    .rejudge(requirement, document.facts(), document.action())
-            }
-            Err(error) => Rejudged::Invalidated {
-                because: format!("its document cannot be read under the new rules: {error}"),
-                joined: None,
-            },
-        })
-    }
-
-    /// Puts other rules in force: one entry, applied to every request that has not ended.
-    pub(super) fn replace_rules(
-        &mut self,
-        step: &mut Step,
-        scene: &Scene,
-        rules: &Rules,
-        previous: Digest,
-    ) -> Result<(), EngineError> {
-        let change = rules.change(previous, scene.now.wall);
-        let event = Event::RulesChanged(Box::new(change));
-        let body = Body::Request(event.clone());
-        step.append(&mut self.store, scene, daemon_actor(), None, body)?;
-        self.store.put_rules(&rules.kept)?;
-        // A change of rules has a batch of its own, so what is open is what is committed.
-        let ids: Vec<RequestId> = self.live.keys().copied().collect();
-        for id in ids {
-            self.copy(step, id)?;
-            step.apply_rules(&mut self.store, scene, &daemon_actor(), id, &event)?;
-            let request = self.copy(step, id)?;
-            if !matches!(request.state(), State::Pending | State::Approved) {
-                continue;
-            }
-            let requirement = request.requirement().clone();
-            if let Rejudged::Invalidated { because, .. } = self.rejudge(rules, id, &requirement)? {
-                let event = Event::Invalidated { because };
-                step.apply(&mut self.store, scene, &daemon_actor(), id, event)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Why the engine says no.
 
+use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::machine::Refused;
 use countersign_shared::time::Timestamp;
@@ -46,6 +47,14 @@ pub enum EngineError {
     NotListed {
         /// The person.
         name: String,
+    },
+    /// No such rules wait for a person's word.
+    #[error(
+        "the rules {rules} are not proposed, or were not adopted; look again with `countersign rules diff`"
+    )]
+    NotProposed {
+        /// The rules that were signed.
+        rules: Digest,
     },
     /// A limit is reached.
     #[error("limit `{limit}` is {allowed} and this would be {found}")]
@@ -103,6 +112,7 @@ impl EngineError {
             Self::BadTicket => "bad-ticket",
             Self::NotTheExecutor => "not-the-executor",
             Self::NotListed { .. } => "not-on-break-glass-list",
+            Self::NotProposed { .. } => "not-proposed",
             Self::Limit { .. } => "limit-exceeded",
             Self::Cooldown { .. } => "deny-cooldown",
             Self::SubmissionReused { .. } => "submission-reused",

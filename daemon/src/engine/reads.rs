@@ -50,6 +50,10 @@ impl Engine {
                 answer(reply, Ok(Snapshot { open, changes }));
             }
             Call::ReadLog { from, limit, reply } => answer(reply, self.read_log(from, limit)),
+            Call::KeptRules(digest, reply) => {
+                let kept = self.store.kept_rules(digest);
+                answer(reply, kept.map_err(EngineError::from));
+            }
             Call::Head(known, reply) => answer(reply, self.head(known)),
             Call::Prove(at, known, reply) => answer(reply, self.inclusion(at, known)),
             Call::Root(size, reply) => {
@@ -78,6 +82,7 @@ impl Engine {
             | Call::BreakGlass(..)
             | Call::Act(..)
             | Call::Rules(..)
+            | Call::SignRules(..)
             | Call::RulesRefused(..)
             | Call::Stop(_) => tracing::error!("a call that writes was read"),
         }

@@ -32,6 +32,7 @@ impl Call {
             | Self::Claim(..)
             | Self::Release(..)
             | Self::BreakGlass(..)
+            | Self::SignRules(..)
             | Self::Get(..)
             | Self::List { .. }
             | Self::Page { .. }
@@ -39,6 +40,7 @@ impl Call {
             | Self::Runs(_)
             | Self::Watch(_)
             | Self::ReadLog { .. }
+            | Self::KeptRules(..)
             | Self::Head(..)
             | Self::Prove(..)
             | Self::Root(..)
@@ -64,15 +66,17 @@ impl Call {
             Self::Runs(reply) => no(reply),
             Self::Watch(reply) => no(reply),
             Self::ReadLog { reply, .. } => no(reply),
+            Self::KeptRules(_, reply) => no(reply),
             Self::Head(_, reply) => no(reply),
             Self::Prove(_, _, reply) => no(reply),
             Self::Root(_, reply) => no(reply),
             Self::Detach(_, _, reply)
             | Self::Open(_, _, _, reply)
             | Self::Release(_, _, reply)
-            | Self::Rules(_, reply)
             | Self::RulesRefused(_, reply)
             | Self::Stop(reply) => no(reply),
+            Self::Rules(_, reply) => no(reply),
+            Self::SignRules(_, reply) => no(reply),
             Self::Leave(..) | Self::ExecutorGone(_) | Self::Count { .. } => {}
         }
     }

@@ -25,6 +25,7 @@ mod limits;
 mod listing;
 mod people;
 mod restart;
+mod ruling;
 mod settling;
 mod world;
 

@@ -73,18 +73,22 @@ impl Engine {
             | Call::Release(..)
             | Call::BreakGlass(..)
             | Call::Act(..)) => self.write_of_people(batch, scene, call),
-            Call::Rules(rules, reply) => {
+            Call::Rules(new, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
-                    let previous = engine.rules.digest;
-                    if rules.digest == previous {
-                        return Ok(());
-                    }
-                    engine.replace_rules(step, scene, &rules, previous)
+                    engine.take_rules(step, scene, &new)
                 });
-                held(reply, done, move |engine, ()| {
-                    engine.separation = rules.separation();
-                    engine.rules = rules;
-                    Ok(())
+                held(reply, done, |engine, force| {
+                    engine.go_by(force.clone());
+                    Ok(force)
+                })
+            }
+            Call::SignRules(word, reply) => {
+                let known = word.known_size;
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.sign_rules(step, scene, *word)
+                });
+                held(reply, done, move |engine, done| {
+                    engine.rules_signed(done, known)
                 })
             }
             Call::RulesRefused(problem, reply) => {
@@ -101,6 +105,7 @@ impl Engine {
             | Call::Runs(_)
             | Call::Watch(_)
             | Call::ReadLog { .. }
+            | Call::KeptRules(..)
             | Call::Head(..)
             | Call::Prove(..)
             | Call::Root(..)
@@ -175,11 +180,13 @@ impl Engine {
             | Call::Runs(_)
             | Call::Watch(_)
             | Call::ReadLog { .. }
+            | Call::KeptRules(..)
             | Call::Head(..)
             | Call::Prove(..)
             | Call::Root(..)
             | Call::Count { .. }
             | Call::Rules(..)
+            | Call::SignRules(..)
             | Call::RulesRefused(..)
             | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
         }

@@ -73,7 +73,7 @@ impl Reviewers {
         }
     }
 
-    async fn bench<'a>(
+    pub(super) async fn bench<'a>(
         &'a self,
         rules: &'a Rules,
         peer: &Peer,
@@ -492,27 +492,29 @@ impl ReviewService for Reviewers {
         &self,
         request: Request<pb::GetRulesRequest>,
     ) -> Result<Response<pb::GetRulesResponse>, Status> {
+        self.rules(super::peer(&request)?.as_ref())
+    }
+
+    async fn read_rules(
+        &self,
+        request: Request<pb::ReadRulesRequest>,
+    ) -> Result<Response<pb::ReadRulesResponse>, Status> {
+        self.rules_whole(&request.into_inner().digest).await
+    }
+
+    async fn proposed_rules(
+        &self,
+        request: Request<pb::ProposedRulesRequest>,
+    ) -> Result<Response<pb::ProposedRulesResponse>, Status> {
+        self.rules_proposed(request.into_inner().known_size).await
+    }
+
+    async fn sign_rules(
+        &self,
+        request: Request<pb::SignRulesRequest>,
+    ) -> Result<Response<pb::SignRulesResponse>, Status> {
         let peer = super::peer(&request)?;
-        let rules = self.desk.rules();
-        let roster = countersign_shared::json::canonical(&rules.members)
-            .map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(pb::GetRulesResponse {
-            digest: rules.digest.to_string(),
-            allowed_signers: rules.roster.allowed_signers(),
-            roster,
-            you: rules
-                .member_of_uid(peer.uid())
-                .map_or_else(String::new, |member| member.name.clone()),
-            refused: self.desk.refused_rules().unwrap_or_default(),
-            break_glass: rules.break_glass.iter().cloned().collect(),
-            policies: u32::try_from(rules.policies.len()).unwrap_or(u32::MAX),
-            lacks: rules
-                .policies
-                .lacks()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        }))
+        self.rules_word(&peer, request.into_inner()).await
     }
 }
 
@@ -537,8 +539,9 @@ async fn watch(
     for view in open {
         send(to, Sent::Request(encode::summary(&view))).await?;
     }
-    let rules = desk.rules();
-    let member = rules.member_of_uid(peer.uid());
+    let force = desk.engine.force();
+    send(to, Sent::Rules(super::rules::standing(&force))).await?;
+    let member = force.rules.member_of_uid(peer.uid());
     let complete = pb::SnapshotComplete {
         reviewer: member.map_or_else(String::new, |member| member.name.clone()),
         groups: member.map_or_else(Vec::new, |member| member.groups.iter().cloned().collect()),
@@ -555,6 +558,10 @@ async fn watch(
         match change {
             Ok(Change::Request(view)) => send(to, Sent::Request(encode::summary(&view))).await?,
             Ok(Change::Head) => known = send_head(desk, to, known).await?,
+            Ok(Change::Rules) => {
+                let standing = super::rules::standing(&desk.engine.force());
+                send(to, Sent::Rules(standing)).await?;
+            }
             Ok(Change::Draining) => {
                 send(to, Sent::Draining(pb::Draining {})).await?;
                 return Ok(());

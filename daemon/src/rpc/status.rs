@@ -58,7 +58,9 @@ pub(super) fn engine(error: &EngineError) -> Status {
             Code::PermissionDenied
         }
         EngineError::Limit { .. } | EngineError::Busy => Code::ResourceExhausted,
-        EngineError::Cooldown { .. } | EngineError::ClockBehind { .. } => Code::FailedPrecondition,
+        EngineError::Cooldown { .. }
+        | EngineError::ClockBehind { .. }
+        | EngineError::NotProposed { .. } => Code::FailedPrecondition,
         EngineError::RulesChanged | EngineError::Conflict { .. } => Code::Aborted,
     };
     let mut metadata = Vec::new();

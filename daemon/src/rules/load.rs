@@ -166,7 +166,7 @@ impl Rules {
             limits,
         };
         let policies = policies(&parts, &sources, lack)?;
-        let rules = Self::of(parts, &sources, policies, None)?;
+        let rules = Self::of(parts, sources.texts, load::SCHEMA.to_owned(), policies)?;
         check_size(&rules)?;
         Ok(rules)
     }

@@ -14,7 +14,7 @@ use countersign_shared::json::{self, JsonError};
 use countersign_shared::limits::Limits;
 use countersign_shared::machine::Mode;
 use countersign_shared::requirement::{Member, Requirement};
-use countersign_shared::roster::{EnrolledKey, Person, Roster};
+use countersign_shared::roster::{EnrolledKey, Person, Roster, RosterError};
 use serde::{Deserialize, Serialize};
 
 use super::{Parts, Rules, RulesError};
@@ -42,6 +42,9 @@ pub enum WrittenError {
         /// The file's name.
         name: String,
     },
+    /// The people do not make a roster.
+    #[error("their people do not make a roster")]
+    Roster(#[from] RosterError),
     /// They cannot be written.
     #[error("the rules cannot be written")]
     Write(#[source] JsonError),
@@ -143,10 +146,7 @@ impl Written {
             groups: member.groups.iter().cloned().collect(),
             keys: member.keys.clone(),
         });
-        let roster =
-            Roster::from_people(people.collect()).map_err(|error| WrittenError::Shape {
-                problem: error.to_string(),
-            })?;
+        let roster = Roster::from_people(people.collect())?;
         let members = roster
             .iter()
             .filter_map(|person| {
@@ -175,10 +175,11 @@ pub(super) fn member_of(person: &countersign_shared::roster::Member, uid: u32) -
 /// Writes rules down, with the texts of their files.
 pub(super) fn write(
     parts: &Parts,
-    texts: &BTreeMap<String, String>,
+    texts: BTreeMap<String, String>,
+    schema: String,
 ) -> Result<KeptRules, JsonError> {
-    let mut files = texts.clone();
-    files.insert(SCHEMA_FILE.to_owned(), SCHEMA.to_owned());
+    let mut files = texts;
+    files.insert(SCHEMA_FILE.to_owned(), schema);
     let members = parts.roster.iter().filter_map(|person| {
         let member = parts.members.iter().find(|it| it.name == person.name())?;
         Some(WrittenMember {
@@ -224,8 +225,10 @@ impl Rules {
                 return Err(WrittenError::File { name: name.clone() }.into());
             }
         }
-        let mut texts = kept.files.clone();
-        if texts.remove(SCHEMA_FILE).as_deref() != Some(SCHEMA) {
+        let bytes = kept.bytes;
+        let mut texts = kept.files;
+        let schema = texts.remove(SCHEMA_FILE).unwrap_or_default();
+        if schema != SCHEMA {
             tracing::warn!(
                 "the rules in force were written for another schema of policies; they are judged \
                  by the one of this program until new rules are signed"
@@ -241,7 +244,15 @@ impl Rules {
             default_requirement: written.default_requirement,
             limits: Limits::from(&written.limits),
         };
-        Self::assemble(parts, texts, Some(kept))
+        let rules = Self::assemble(parts, texts, schema)?;
+        if rules.kept.bytes == bytes {
+            Ok(rules)
+        } else {
+            Err(WrittenError::Shape {
+                problem: "they make other rules than they say".to_owned(),
+            }
+            .into())
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use countersign_shared::digest::Digest;
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Inspection, Store, StoreError};
+use super::{Inspection, Store, StoreError, index};
 
 /// Rules as they are written down.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,6 +67,38 @@ impl Store {
             .map_err(failed())
     }
 
+    /// Notes at which entry rules were adopted that no reviewer has acknowledged.
+    pub fn put_adopted(&mut self, at: u64) -> Result<(), StoreError> {
+        self.conn
+            .execute(
+                "INSERT INTO rules_adopted (id, entry) VALUES (1, ?1)
+                 ON CONFLICT (id) DO UPDATE SET entry = ?1",
+                [index(at)],
+            )
+            .map(|_| ())
+            .map_err(StoreError::sql("note an adoption of rules"))
+    }
+
+    /// Notes that a reviewer acknowledged the adoption.
+    pub fn drop_adopted(&mut self) -> Result<(), StoreError> {
+        self.conn
+            .execute("DELETE FROM rules_adopted", [])
+            .map(|_| ())
+            .map_err(StoreError::sql("note that an adoption was acknowledged"))
+    }
+
+    /// Returns at which entry rules were adopted that no reviewer has acknowledged.
+    pub fn adopted(&self) -> Result<Option<u64>, StoreError> {
+        let found: Option<i64> = self
+            .conn
+            .query_row("SELECT entry FROM rules_adopted", [], |row| row.get(0))
+            .optional()
+            .map_err(StoreError::sql("look for an adoption of rules"))?;
+        found
+            .map(|at| u64::try_from(at).map_err(|_| StoreError::row("a negative log index")))
+            .transpose()
+    }
+
     /// Returns rules that are or were in force; nothing when they were not kept.
     ///
     /// # Errors
@@ -102,6 +134,14 @@ impl Store {
 }
 
 impl Inspection {
+    /// Returns the noted adoption, as [`Store::adopted`] does.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or holds a value of another kind.
+    pub fn adopted(&self) -> Result<Option<u64>, StoreError> {
+        self.store().adopted()
+    }
+
     /// Returns rules by their digest, as [`Store::kept_rules`] does.
     ///
     /// # Errors

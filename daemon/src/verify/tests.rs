@@ -14,6 +14,7 @@ use super::*;
 use made::{ANA, BO, DATABASE, ORIGIN, is_decision, log_key, still_serving};
 
 pub(crate) mod made;
+mod ruling;
 
 fn trust() -> Trust {
     Trust {
@@ -364,28 +365,6 @@ fn rows_that_are_deleted_swapped_inserted_or_cut_off_are_found() {
     let cut = Copy::new();
     cut.execute("DELETE FROM audit_leaf WHERE idx > 20");
     cut.expect("head: ", "the log's key signed");
-}
-
-#[test]
-fn rules_that_were_kept_and_then_replaced_or_lost_are_found() {
-    Copy::new()
-        .execute("DELETE FROM rules_blob WHERE digest = (SELECT min(digest) FROM rules_blob)")
-        .expect("entry", "were not kept");
-    Copy::new()
-        .execute("UPDATE rules_blob SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"sre\"', '\"dba\"') AS BLOB)")
-        .expect("entry 0", "its rules have the digest");
-    Copy::new()
-        .execute("UPDATE rules_text SET text = text || ' '")
-        .expect("entry 0", "of its rules is missing, or another one");
-    Copy::new()
-        .execute("DELETE FROM rules_file")
-        .expect("entry 0", "of its rules is missing, or another one");
-    Copy::new()
-        .execute("INSERT INTO rules_text (sha256, text) VALUES (zeroblob(32), 'permit')")
-        .expect("database", "were never in force");
-    Copy::new()
-        .execute("INSERT INTO rules_blob (digest, bytes) VALUES (zeroblob(32), x'78')")
-        .expect("database", "were never in force");
 }
 
 #[test]

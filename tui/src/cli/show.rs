@@ -231,22 +231,28 @@ pub(super) async fn diff(mut session: Session, arguments: &DiffArguments) -> Don
     };
     for change in changes {
         let change = Change::read(change).map_err(|error| Trouble::failure(&error))?;
-        let deadline = deadline();
-        let file = diff::diff(&change, Some(deadline)).map_err(|error| Trouble::failure(&error))?;
-        output::line(&Printable::concat([&Printable::ours("file "), &file.path]));
-        for note in file.notes() {
-            output::line(&note);
-        }
-        for hunk in &file.hunks {
-            output::line(&hunk.heading());
-            for row in file.rows.get(hunk.rows.clone()).unwrap_or_default() {
-                let mark = match row.kind {
-                    RowKind::Context => Printable::ours(" "),
-                    RowKind::Added => Printable::ours("+"),
-                    RowKind::Removed => Printable::ours("-"),
-                };
-                output::line(&Printable::concat([&mark, &row.text]));
-            }
+        print_change(&change)?;
+    }
+    Ok(())
+}
+
+/// Prints what a change does to a file.
+pub(super) fn print_change(change: &Change) -> Done {
+    let deadline = deadline();
+    let file = diff::diff(change, Some(deadline)).map_err(|error| Trouble::failure(&error))?;
+    output::line(&Printable::concat([&Printable::ours("file "), &file.path]));
+    for note in file.notes() {
+        output::line(&note);
+    }
+    for hunk in &file.hunks {
+        output::line(&hunk.heading());
+        for row in file.rows.get(hunk.rows.clone()).unwrap_or_default() {
+            let mark = match row.kind {
+                RowKind::Context => Printable::ours(" "),
+                RowKind::Added => Printable::ours("+"),
+                RowKind::Removed => Printable::ours("-"),
+            };
+            output::line(&Printable::concat([&mark, &row.text]));
         }
     }
     Ok(())
@@ -273,7 +279,7 @@ pub(super) async fn watch(mut session: Session, arguments: &WatchArguments) -> D
         match change {
             Change::Request(summary) if arguments.json => output::json(&summary_json(&summary)),
             Change::Request(summary) => output::line(&summary_line(&summary)),
-            Change::SnapshotComplete(_) | Change::Head(_) => {}
+            Change::SnapshotComplete(_) | Change::Head(_) | Change::Rules(_) => {}
             Change::Draining(_) => output::message("the daemon is stopping"),
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn may_be_owed(change: &pb::watch_response::Change) -> bool {
             // A debt that is closed is told as well: the glass stays broken.
             summary.break_glass || !summary.owed_by.is_empty() || is_unknown_or_was
         }
-        Change::Head(_) | Change::Draining(_) => false,
+        Change::Head(_) | Change::Rules(_) | Change::Draining(_) => false,
     }
 }
 
@@ -94,6 +94,7 @@ impl Clerk {
                     Err(error) => self.notice(&error).await?,
                 }
             }
+            Change::Rules(_) => {}
             Change::Draining(_) => self.news.send(News::Draining).await?,
         }
         Ok(())

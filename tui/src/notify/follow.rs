@@ -163,7 +163,7 @@ impl Follower {
                     self.heard.send(Heard::Snapshot { rows, now }).await?;
                 }
                 Some(Change::Head(head)) => self.head(&mut client, head).await?,
-                Some(Change::Draining(_)) | None => {}
+                Some(Change::Rules(_) | Change::Draining(_)) | None => {}
             }
         }
     }

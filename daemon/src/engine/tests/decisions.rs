@@ -455,9 +455,12 @@ fn calls_behind_a_change_of_rules_are_judged_by_the_new_ones() {
     let (digest_2, digest_3) = (second.digest, third.digest);
     let (reply, mut submitted) = tokio::sync::oneshot::channel();
     let mut answers = Vec::new();
+    let mut base = Arc::clone(&world.engine.rules);
     for rules in [second, third] {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        world.push(Call::Rules(rules, reply));
+        let new = NewRules::of(&base, Arc::clone(&rules)).unwrap();
+        world.push(Call::Rules(Box::new(new), reply));
+        base = rules;
         answers.push(answer);
     }
     world.push(Call::Submit(draft, reply));

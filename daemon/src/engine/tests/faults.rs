@@ -58,7 +58,7 @@ impl Scenario {
         let right = |id| world.right(id);
         let (detach, withdraw) = (right(pending), right(pending));
         let (redeem, report) = (right(approved), right(redeemed));
-        let rules = Arc::new(everyone("2 of anyone"));
+        let rules = everyone("2 of anyone");
         vec![
             world
                 .try_submit(&Ask::of("SELECT 4"))
@@ -106,7 +106,7 @@ impl Scenario {
                 .ask(|reply| Call::Claim(pending, "bo".to_owned(), reply))
                 .map(|_| ())
                 .unwrap_err(),
-            world.ask(|reply| Call::Rules(rules, reply)).unwrap_err(),
+            world.take(rules).unwrap_err(),
         ]
     }
 

@@ -23,6 +23,18 @@ pub(super) struct Person {
 }
 
 impl Person {
+    /// Signs with another person's key from now on.
+    pub(super) fn take_key_of(&mut self, other: &Self) {
+        self.secret = other.secret.clone();
+    }
+
+    /// Returns this person's key and another one, as lines of a roster.
+    pub(super) fn with_key_of(&self, other: &Self) -> Vec<String> {
+        [self, other]
+            .map(|person| person.public().to_openssh().unwrap())
+            .to_vec()
+    }
+
     pub(super) fn public(&self) -> PublicKey {
         let public = Ed25519PublicKey(self.secret.verifying_key().to_bytes());
         PublicKey::from(KeyData::Ed25519(public))

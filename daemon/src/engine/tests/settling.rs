@@ -67,7 +67,7 @@ fn what_is_indeterminate_stands_in_no_list_of_what_is_open_and_is_told_when_it_e
     world.act(id, &bo(), SETTLE).unwrap();
     let told = std::iter::from_fn(|| changes.try_recv().ok()).any(|change| match change {
         Change::Request(view) => view.request.state() == State::Settled,
-        Change::Head | Change::Draining => false,
+        Change::Head | Change::Rules | Change::Draining => false,
     });
     assert!(told, "nobody was told that the run is settled");
     world.check();

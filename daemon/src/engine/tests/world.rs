@@ -19,6 +19,7 @@ use crate::secrets::Secrets;
 
 mod asking;
 mod checking;
+mod ruling;
 mod signing;
 
 pub(super) use super::people::*;
@@ -62,6 +63,7 @@ pub(super) fn settings(rules: Rules, clock: Clock) -> Settings {
         key: SignerKey::from_seed(ORIGIN, &[9; 32]).unwrap(),
         clock,
         rules,
+        adopt: None,
         accept_clock: None,
     }
 }
@@ -82,6 +84,16 @@ impl World {
         rules: Rules,
         now: Moment,
         serial: u64,
+    ) -> Result<Self, BootError> {
+        Self::with_settings(home, rules, now, serial, settings)
+    }
+
+    fn with_settings(
+        home: PathBuf,
+        rules: Rules,
+        now: Moment,
+        serial: u64,
+        settings: impl FnOnce(Rules, Clock) -> Settings,
     ) -> Result<Self, BootError> {
         let (clock, hand) = Clock::fixed(now);
         let (entrance, exit) = queue(QUEUE);
@@ -106,6 +118,23 @@ impl World {
         serial: u64,
     ) -> Result<Self, BootError> {
         let mut world = Self::at(dir.path().to_owned(), rules, now, serial)?;
+        world.dir = Some(dir);
+        Ok(world)
+    }
+
+    /// Starts as `adopt-rules` does.
+    pub(super) fn adopting(
+        dir: Arc<TempDir>,
+        rules: Rules,
+        reason: &str,
+        now: Moment,
+    ) -> Result<Self, BootError> {
+        let settings = |rules, clock| Settings {
+            adopt: Some(reason.to_owned()),
+            ..settings(rules, clock)
+        };
+        let home = dir.path().to_owned();
+        let mut world = Self::with_settings(home, rules, now, 900, settings)?;
         world.dir = Some(dir);
         Ok(world)
     }
@@ -240,8 +269,17 @@ impl World {
         }
     }
 
+    /// Puts other rules in force, as files and signatures do.
     pub(super) fn change_rules(&mut self, rules: Rules) -> Result<(), EngineError> {
-        self.ask(|reply| Call::Rules(Arc::new(rules), reply))
+        let force = self.take(rules)?;
+        if let Some(proposed) = force.proposed {
+            let signer = [ana(), bo(), cy()].into_iter().find(|person| {
+                force.rules.member(person.name).is_some() && !proposed.gained.contains(person.name)
+            });
+            let digest = proposed.rules.digest;
+            assert!(self.sign_rules(&signer.unwrap(), digest)?.in_force);
+        }
+        Ok(())
     }
 }
 

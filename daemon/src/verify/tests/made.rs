@@ -31,8 +31,8 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 
 use crate::clock::{Clock, Hand};
 use crate::engine::{
-    ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Judged, Reply, Report,
-    Reporter, Right, Settings, Use, View,
+    ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Judged, NewRules, Proposed,
+    Reply, Report, Reporter, Right, RulesWord, Settings, Use, View, WordOn,
 };
 use crate::judge::{Bench, Signed};
 use crate::rules::Rules;
@@ -178,6 +178,7 @@ impl Maker {
             key: log_key(),
             clock: clock.clone(),
             rules: rules.clone(),
+            adopt: None,
             accept_clock: None,
         };
         Self {
@@ -412,8 +413,48 @@ impl Maker {
     fn change_rules(&mut self, people: &[Person]) {
         self.hand.advance(Duration::from_secs(1));
         let rules = Arc::new(rules(people));
-        self.ask(|reply| Call::Rules(Arc::clone(&rules), reply));
+        let new = NewRules::of(&self.rules, Arc::clone(&rules)).unwrap();
+        let force = self.ask(|reply| Call::Rules(Box::new(new), reply));
+        if let Some(proposed) = force.proposed {
+            self.hand.advance(Duration::from_secs(1));
+            let act = self.sign_rules(BO, &proposed);
+            let word = Box::new(RulesWord {
+                act,
+                on: WordOn::Proposal,
+                rules: rules.digest,
+                under: self.rules.digest,
+                known_size: 0,
+            });
+            assert!(self.ask(|reply| Call::SignRules(word, reply)).in_force);
+        }
         self.rules = rules;
+    }
+
+    fn sign_rules(&self, person: Person, proposed: &Proposed) -> Act {
+        let now = self.clock.now().wall;
+        let change = (self.rules.digest, proposed.rules.digest);
+        let statement = Statement::Act(statement::Act {
+            kind: Kind::Rules,
+            subject: Subject::Rules { digest: change.1 },
+            outcome: None,
+            display: None,
+            reason: "read it".to_owned(),
+            reviewer: person.name.to_owned(),
+            assurance: Assurance::File,
+            rules: change.0,
+            issued_at: now,
+            expires_at: now.plus(Duration::from_secs(60)),
+            nonce: Nonce::from_bytes([self.serial; 16]),
+            log: self.head(),
+        });
+        let bytes = statement.to_bytes().unwrap();
+        let sshsig = person.sign(statement.namespace(), &bytes);
+        let signed = Signed {
+            statement: &bytes,
+            sshsig: &sshsig,
+        };
+        let bench = self.bench(person, &bytes);
+        bench.rules_word(change, proposed.at, signed).unwrap()
     }
 
     /// Lives through everything that a log of one boot can hold.
@@ -478,6 +519,8 @@ impl Maker {
         self.change_rules(&[BO]);
         self.open(pending, BO);
         self.submit();
+        self.change_rules(&[ANA, BO]);
+        self.change_rules(&[BO]);
         self.change_rules(&[ANA, BO]);
         let late = self.submit();
         self.decide(late, ANA, Said::Deny);

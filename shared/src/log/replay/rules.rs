@@ -93,8 +93,9 @@ impl Replay {
     /// Asks by what right rules take force.
     fn check_right(&mut self, entry: &Entry, change: &RulesChanged) -> Result<(), Problem> {
         match (self.mode, &change.via) {
-            (Some(_) | None, None) => Ok(()),
+            (Some(Mode::User), None) => Ok(()),
             (Some(Mode::User), Some(_)) => Err(Problem::Field { field: "via" }),
+            (Some(Mode::System) | None, None) => Err(Problem::Unsigned),
             (Some(Mode::System) | None, Some(RulesVia::Signatures {})) => {
                 let proposal = self.proposal.take();
                 let signed = proposal

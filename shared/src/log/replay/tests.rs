@@ -219,10 +219,10 @@ fn rules_take_force_by_the_right_that_the_mode_knows() {
         findings(&[genesis(), changed(1, adoption())]),
         ["entry 1: its `via` is not what the entry itself implies"]
     );
-    assert_eq!(
-        findings(&[in_system_mode(), changed(1, signatures())]),
-        [unsigned]
-    );
+    for via in [None, signatures()] {
+        let log = [in_system_mode(), changed(1, via)];
+        assert_eq!(findings(&log), [unsigned]);
+    }
     let log = [
         in_system_mode(),
         proposed(1, b"rules"),

@@ -17,7 +17,7 @@ use super::{ORIGIN, Person, World};
 use crate::judge::{Bench, JudgeError, Signed};
 
 impl World {
-    fn log_head(&self) -> LogHead {
+    pub(super) fn log_head(&self) -> LogHead {
         let head = self.engine.tail.frontier().head();
         LogHead {
             origin: ORIGIN.to_owned(),
@@ -99,7 +99,12 @@ impl World {
         bench.decision(&view, Signed { statement, sshsig })
     }
 
-    fn bench<'a>(&mut self, rules: &'a Rules, person: &Person, statement: &[u8]) -> Bench<'a> {
+    pub(super) fn bench<'a>(
+        &mut self,
+        rules: &'a Rules,
+        person: &Person,
+        statement: &[u8],
+    ) -> Bench<'a> {
         let size = crate::judge::head_size(statement).unwrap();
         let root = self.ask(|reply| Call::Root(size, reply)).unwrap();
         let now = self.engine.now().wall;

@@ -1,0 +1,67 @@
+//! `countersignd adopt-rules`: the loud way out when no reviewer can sign new rules any more.
+//!
+//! It runs instead of the daemon, as the daemon's user, and changes nothing but the rules: those that
+//! the files make take force, with an entry that says so and why. Every console shows it until a
+//! reviewer acknowledges it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use countersign_shared::log::note::SignerKey;
+
+use super::configured;
+use crate::clock::Clock;
+use crate::engine::{Call, Engine, Settings};
+use crate::home::Home;
+use crate::reload;
+use crate::rules::Rules;
+use crate::socket::Lock;
+
+/// The longest reason, in bytes: it stands in an entry together with all people and keys.
+const LONGEST: usize = 500;
+
+/// Why rules are adopted.
+#[derive(Debug, clap::Args)]
+pub(super) struct AdoptArguments {
+    /// Why; recorded in the log, and shown on every console until a reviewer acknowledges it.
+    #[arg(long, value_name = "REASON")]
+    reason: String,
+}
+
+/// Puts the rules of the files in force.
+pub(super) fn adopt(home: Option<&Path>, options: &AdoptArguments) -> anyhow::Result<()> {
+    let reason = options.reason.trim();
+    if reason.is_empty() || reason.len() > LONGEST || reason.chars().any(char::is_control) {
+        bail!(
+            "`--reason` is one line of 1 to {LONGEST} bytes, this one has {}",
+            reason.len()
+        );
+    }
+    let (layout, config) = configured(home)?;
+    let home = Home::open(layout, config.mode)?;
+    let _lock = Lock::take(home.layout())
+        .context("rules are adopted while the daemon is stopped, so stop it first")?;
+    let rules = Rules::load(home.layout(), &config)?;
+    reload::check_separation(&home, &config, &rules)?;
+    let seed = home.log_key()?;
+    let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
+    let digest = rules.digest;
+    let settings = Settings {
+        origin: config.origin,
+        key,
+        clock: Clock::machine()?,
+        rules,
+        adopt: Some(reason.to_owned()),
+        accept_clock: None,
+    };
+    let engine = Engine::start(&home.layout().database(), settings)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(engine.ask(Call::Stop))
+        .context("the rules were adopted; that the program stopped could not be written")?;
+    let text = format!("adopted {digest}; a reviewer has to acknowledge it\n");
+    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())
+        .context("cannot write to standard output")
+}

@@ -25,6 +25,7 @@ mod output;
 mod policy;
 mod receipt;
 mod reviewer;
+mod rules;
 mod show;
 
 use exit::{Done, Trouble};
@@ -93,6 +94,9 @@ enum Command {
     /// Look at policies before they take force.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Look at the rules in force and the proposed ones, and sign those.
+    #[command(subcommand)]
+    Rules(rules::Command),
     /// Check the whole log: tree, signatures, and that it tells the same as the tables; or an export.
     Verify(daemons::VerifyArguments),
     /// Hand the log out: an evidence pack, tiles, or a file for other programs.
@@ -132,6 +136,7 @@ impl Command {
             Self::Log(arguments) => arguments.json,
             Self::Policy(command) => command.wants_json(),
             Self::Verify(arguments) => arguments.json,
+            Self::Rules(command) => command.wants_json(),
             Self::Usage(arguments) => arguments.json,
             Self::Reviewer(reviewer::Command::List { json }) => *json,
             Self::Doctor(arguments) => arguments.json,
@@ -232,6 +237,9 @@ fn run(arguments: Arguments) -> Done {
             })
         }
         Some(Command::Policy(command)) => policy::policy(home.as_deref(), &command),
+        Some(Command::Rules(command)) => in_session(&find()?, async |session| {
+            rules::rules(session, &command, key.as_deref()).await
+        }),
         Some(Command::Verify(arguments)) => daemons::verify(home.as_deref(), &arguments),
         Some(Command::Export(arguments)) => daemons::export(home.as_deref(), &arguments),
         Some(Command::Usage(arguments)) => daemons::usage(home.as_deref(), &arguments),

@@ -265,6 +265,42 @@ impl Client {
         Ok((answer.id, explanation))
     }
 
+    /// Returns rules whole, unchecked.
+    pub async fn read_rules(
+        &mut self,
+        digest: Digest,
+    ) -> Result<pb::ReadRulesResponse, ClientError> {
+        let digest = digest.to_string();
+        soon(self.calls.read_rules(pb::ReadRulesRequest { digest })).await
+    }
+
+    /// Returns which rules wait for people's word.
+    pub async fn proposed_rules(
+        &mut self,
+        known_size: u64,
+    ) -> Result<pb::ProposedRulesResponse, ClientError> {
+        soon(
+            self.calls
+                .proposed_rules(pb::ProposedRulesRequest { known_size }),
+        )
+        .await
+    }
+
+    /// Hands in a person's word on rules.
+    pub async fn sign_rules(
+        &mut self,
+        signed: Signed,
+        known_size: u64,
+    ) -> Result<pb::SignRulesResponse, ClientError> {
+        let Signed { statement, sshsig } = signed;
+        soon(self.calls.sign_rules(pb::SignRulesRequest {
+            statement,
+            sshsig,
+            known_size,
+        }))
+        .await
+    }
+
     /// Returns the rules in force.
     pub async fn rules(&mut self) -> Result<pb::GetRulesResponse, ClientError> {
         soon(self.calls.get_rules(pb::GetRulesRequest {})).await

@@ -27,6 +27,7 @@ pub mod keys;
 pub mod link;
 pub mod notify;
 pub mod review;
+pub mod rules;
 pub mod siblings;
 pub mod signing;
 

@@ -13,6 +13,7 @@ use countersign_client::private::{Lasting, write_private};
 use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::{Digest, DigestError};
 use countersign_shared::display::Rendering;
+use countersign_shared::log::entry::{Body, Entry, LogEvent};
 use countersign_shared::log::receipt::{Receipt, ReceiptError};
 use countersign_shared::statement::{
     self, ActKind, Assurance, Decision, Display, LogHead, Nonce, Outcome, Requester, Statement,
@@ -20,6 +21,7 @@ use countersign_shared::statement::{
 };
 use countersign_shared::time::Timestamp;
 use countersign_shared::wire::pb;
+use data_encoding::BASE64;
 use ssh_key::PublicKey;
 
 use crate::client::{Client, ClientError, Signed};
@@ -56,6 +58,9 @@ pub enum SigningError {
     /// The decision is not in the log that answered.
     #[error("the daemon says it recorded the decision and cannot prove it")]
     NotRecorded(#[source] HeadsError),
+    /// The entry that is proven tells of something else.
+    #[error("the daemon says it recorded your word on the rules and proves another entry")]
+    OtherEntry,
     /// The receipt cannot be written.
     #[error("the decision is recorded; its receipt cannot be written")]
     Receipt(#[source] ReceiptError),
@@ -247,6 +252,32 @@ pub fn act(
     Ok(Statement::Act(act))
 }
 
+/// Puts a person's word on a change of rules together, from the rules before to those after.
+pub fn rules(
+    pen: &Pen,
+    assurance: Assurance,
+    (previous, rules): (Digest, Digest),
+    heads: &Heads,
+    reason: String,
+    now: Timestamp,
+) -> Result<Statement, SigningError> {
+    let act = statement::Act {
+        kind: ActKind::Rules,
+        subject: Subject::Rules { digest: rules },
+        outcome: None,
+        display: None,
+        reason,
+        reviewer: pen.reviewer.clone(),
+        assurance,
+        rules: previous,
+        issued_at: now,
+        expires_at: now.plus(VALID),
+        nonce: nonce()?,
+        log: log_head(heads)?,
+    };
+    Ok(Statement::Act(act))
+}
+
 /// Signs a statement. A security key may wait for its owner: not for a thread that draws.
 pub fn sign(signer: &mut Signer, statement: &Statement) -> Result<Signed, SigningError> {
     let bytes = statement.to_bytes()?;
@@ -288,6 +319,48 @@ pub fn keep(
     heads
         .check(&recorded, &[], id)
         .map_err(SigningError::NotRecorded)?;
+    write(state_dir, &format!("{id}.{word}"), signed, &recorded)
+}
+
+/// Checks that a word on rules is in the log, and keeps statement, signature and receipt. Returns the
+/// directory they are kept in.
+pub fn keep_rules(
+    heads: &mut Heads,
+    state_dir: &Path,
+    rules: Digest,
+    signed: &Signed,
+    answer: pb::SignRulesResponse,
+) -> Result<PathBuf, SigningError> {
+    let recorded = answer.recorded.ok_or(AnswerError { field: "recorded" })?;
+    let recorded = Inclusion::try_from(recorded)?;
+    heads.hold(&recorded).map_err(SigningError::NotRecorded)?;
+    let entry = Entry::read(&recorded.entry).map(|entry| entry.body);
+    let Ok(Body::Log(
+        LogEvent::RulesSigned { rules: found, act }
+        | LogEvent::RulesAcknowledged { rules: found, act },
+    )) = entry
+    else {
+        return Err(SigningError::OtherEntry);
+    };
+    // A word that was given before is answered with the entry of that one; it is kept already.
+    if found != rules || act.statement_base64 != BASE64.encode(&signed.statement) {
+        return Err(SigningError::OtherEntry);
+    }
+    write(
+        state_dir,
+        &format!("rules-{}", rules.to_hex()),
+        signed,
+        &recorded,
+    )
+}
+
+/// Writes statement, signature and receipt.
+fn write(
+    state_dir: &Path,
+    stem: &str,
+    signed: &Signed,
+    recorded: &Inclusion,
+) -> Result<PathBuf, SigningError> {
     let receipt = Receipt::new(
         recorded.index,
         Some(recorded.entry.clone()),
@@ -310,7 +383,7 @@ pub fn keep(
         ("json.sig", signed.sshsig.as_bytes()),
         ("tlog-proof", receipt.to_text().as_bytes()),
     ] {
-        let path = dir.join(format!("{id}.{word}.{ending}"));
+        let path = dir.join(format!("{stem}.{ending}"));
         write_private(&path, bytes, Lasting::PowerCut).map_err(failed(&path))?;
     }
     Ok(dir)

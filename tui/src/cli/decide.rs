@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use countersign_client::shown;
+use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::machine::State;
 use countersign_shared::statement::{ActKind, Outcome, Verdict};
@@ -350,6 +351,11 @@ async fn decide(
 }
 
 pub(super) fn check_digest(review: &Review, given: &str) -> Done {
+    check_digits(given, review.digest(), "the request has")
+}
+
+/// Compares a digest with the digits that were given; `whose` begins what is said when it differs.
+pub(super) fn check_digits(given: &str, digest: Digest, whose: &str) -> Done {
     let given = given.strip_prefix("sha256:").unwrap_or(given);
     let is_hex = given
         .bytes()
@@ -360,13 +366,13 @@ pub(super) fn check_digest(review: &Review, given: &str) -> Done {
             given.len()
         )));
     }
-    if review.digest().to_hex().starts_with(given) {
+    if digest.to_hex().starts_with(given) {
         Ok(())
     } else {
         Err(Trouble::new(
             6,
             "stale-digest",
-            "the request has another digest than the one given",
+            format!("{whose} another digest than the one given"),
         ))
     }
 }

@@ -122,6 +122,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "not-allowed" => "ask the operator to add you to the reviewers' group",
         "stale-digest" => "look again with `countersign show` and give the digest it prints",
         "not-in-roster" => "ask the operator to add you to reviewers.toml",
+        "not-proposed" => "`countersign rules diff` shows what waits",
         "not-found" => "`countersign list --all` shows what there is",
         "own-request" => "another person has to approve it",
         "assurance-too-low" => "use a key that asks for more: a passphrase, or a touch",
@@ -154,7 +155,7 @@ fn exit_of(code: &str) -> u8 {
         | "already-decided" | "already-redeemed" | "too-late" | "withdrawn" | "superseded"
         | "invalidated" | "revoked" | "claimed" | "rules-changed" | "redeemed" | "running"
         | "succeeded" | "failed" | "killed" | "not-run" | "indeterminate" | "settled"
-        | "unchanged" | "no-debt" => 6,
+        | "unchanged" | "no-debt" | "not-proposed" => 6,
         "draining" | "busy" => 7,
         "wrong-head" => 9,
         "malformed-message" | "malformed-statement" | "ambiguous-id" => 2,
@@ -214,9 +215,9 @@ impl From<SigningError> for Trouble {
             SigningError::Client(error) => error.into(),
             SigningError::Key(error) => Self::new(error.exit_code(), "no-key", chain(&error)),
             error @ SigningError::NotInRoster => Self::new(4, "not-in-roster", chain(&error)),
-            error @ (SigningError::NotRecorded(_) | SigningError::NoHead) => {
-                Self::new(9, "log", chain(&error))
-            }
+            error @ (SigningError::NotRecorded(_)
+            | SigningError::OtherEntry
+            | SigningError::NoHead) => Self::new(9, "log", chain(&error)),
             error @ (SigningError::Answer(_)
             | SigningError::Rules(_)
             | SigningError::Statement(_)

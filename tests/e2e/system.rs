@@ -9,8 +9,9 @@ use std::process::Command;
 
 use countersign_tests::home::Asked;
 use countersign_tests::process::run;
-use countersign_tests::programs::PERSON;
+use countersign_tests::programs::{DAEMON, PERSON};
 use countersign_tests::system::{System, Who};
+use countersign_tests::wait::wait_until;
 use serde_json::Value;
 
 /// Makes an installation, or says that the test is left out.
@@ -215,5 +216,162 @@ fn the_daemon_does_not_start_where_an_agent_can_write_what_decides() {
     assert!(is_about_writing(&said), "{said}");
     fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
     system.start();
+    system.stop();
+}
+
+#[test]
+fn the_daemon_does_not_start_or_take_rules_where_an_agent_can_write_what_policies_rest_on() {
+    let Some(mut system) = system(
+        "the_daemon_does_not_start_or_take_rules_where_an_agent_can_write_what_policies_rest_on",
+    ) else {
+        return;
+    };
+    let agents = system.agents();
+    for name in ["targets.toml", "kinds.toml", "policy/more.cedar"] {
+        let path = system.path().join(name);
+        fs::write(&path, "").unwrap();
+        writable(&path, &agents, 0o664);
+        let said = system.refuses_to_start();
+        assert!(is_about_writing(&said), "{name}: {said}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    system.start();
+    // A reload looks as a start does.
+    let path = system.path().join("targets.toml");
+    writable(&path, &agents, 0o664);
+    system.reload();
+    wait_until("the refusal of the files", || {
+        log(&system).iter().any(|it| it["type"] == "rules.refused")
+    });
+    system.stop();
+}
+
+fn log(system: &System) -> Vec<Value> {
+    let said = system
+        .person(Who::Mika, &["log", "--json"])
+        .expect_code(0)
+        .stdout;
+    said.lines()
+        .map(|line| serde_json::from_str(line).expect("an entry"))
+        .collect()
+}
+
+fn types(system: &System) -> Vec<String> {
+    log(system)
+        .iter()
+        .map(|entry| entry["type"].as_str().expect("a type").to_owned())
+        .collect()
+}
+
+const FORBID: &str = "@id(\"no-exports\") @because(\"exports are stopped\")\n\
+                      forbid (principal, action == Action::\"data.export\", resource);\n";
+
+/// Returns the digest of the proposed rules as a person is shown it.
+#[track_caller]
+fn proposed(system: &System) -> String {
+    let shown = system
+        .person(Who::Mika, &["rules", "show", "--proposed", "--json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(shown["digest"], shown["proposed"]);
+    let digest = shown["digest"].as_str().expect("a digest");
+    digest.trim_start_matches("sha256:").to_owned()
+}
+
+#[test]
+fn new_rules_judge_nothing_until_a_reviewer_signed_them_and_outlive_a_restart() {
+    let Some(mut system) =
+        system("new_rules_judge_nothing_until_a_reviewer_signed_them_and_outlive_a_restart")
+    else {
+        return;
+    };
+    system.start();
+    let before = request(&system, Who::Bot);
+    system.person(Who::Mika, &["rules", "diff"]).expect_code(6);
+    fs::write(system.path().join("policy/stop.cedar"), FORBID).unwrap();
+    system.reload();
+    wait_until("the proposal", || {
+        types(&system).last().map(String::as_str) == Some("rules.proposed")
+    });
+    // What the files say since judges nothing yet, over a restart as well.
+    request(&system, Who::Bot);
+    system.stop();
+    system.start();
+    let between = request(&system, Who::Bot);
+    assert_eq!(look(&system, &before)["request"]["state"], "pending");
+    let diff = system
+        .person(Who::Mika, &["rules", "diff"])
+        .expect_code(0)
+        .stdout;
+    assert!(diff.contains("policy/stop.cedar"), "{diff}");
+    assert!(diff.contains("+forbid (principal"), "{diff}");
+    let digest = proposed(&system);
+    assert!(diff.contains(&digest), "{diff}");
+
+    // Nobody signs what they did not look at, and nobody who is not in the roster signs at all.
+    let wrong = "0123456789abcdef";
+    system
+        .person(Who::Mika, &["rules", "sign", "--digest", wrong])
+        .expect_code(6);
+    system
+        .person(Who::Mika, &["rules", "sign", "--digest", &digest[..8]])
+        .expect_code(2);
+    let sign = ["rules", "sign", "--digest", &digest];
+    system.person(Who::Noor, &sign).expect_code(4);
+    run(&mut system.command(Who::Bot, PERSON, &sign)).expect_code(4);
+    let said = system.person(Who::Mika, &sign).expect_code(0).stdout;
+    assert!(said.contains("they are in force"), "{said}");
+
+    for asked in [&before, &between] {
+        let shown = look(&system, asked);
+        assert_eq!(shown["request"]["state"], "invalidated");
+        let reason = shown["request"]["reason"].as_str().unwrap();
+        assert!(reason.contains("exports are stopped"), "{reason}");
+    }
+    let ask = ["request", "--kind", "data.export", "--target", "orders"];
+    system.agent(Who::Bot, &ask).expect_code(3);
+    system.stop();
+    system.start();
+    system.agent(Who::Bot, &ask).expect_code(3);
+    let types = types(&system);
+    let count = |name: &str| types.iter().filter(|it| *it == name).count();
+    assert_eq!((count("rules.proposed"), count("rules.signed")), (2, 1));
+    assert_eq!(count("rules.changed"), 1);
+    let verify = run(&mut system.command(Who::Daemon, PERSON, &["verify"]));
+    verify.expect_code(0);
+    system.stop();
+}
+
+#[test]
+fn adopted_rules_are_in_force_at_once_and_stand_out_until_they_are_acknowledged() {
+    let Some(mut system) =
+        system("adopted_rules_are_in_force_at_once_and_stand_out_until_they_are_acknowledged")
+    else {
+        return;
+    };
+    system.start();
+    fs::write(system.path().join("policy/stop.cedar"), FORBID).unwrap();
+    let adopt = ["adopt-rules", "--reason", "mika lost the key"];
+    let said = run(&mut system.command(Who::Daemon, DAEMON, &adopt)).expect_code(1);
+    assert!(said.stderr.contains("stop it first"), "{said:?}");
+    system.stop();
+    run(&mut system.command(Who::Daemon, DAEMON, &adopt)).expect_code(0);
+    run(&mut system.command(Who::Daemon, DAEMON, &adopt)).expect_code(1);
+    system.start();
+    let ask = ["request", "--kind", "data.export", "--target", "orders"];
+    system.agent(Who::Bot, &ask).expect_code(3);
+    let shown = system
+        .person(Who::Mika, &["rules", "show", "--json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(shown["adopted"], shown["digest"]);
+    assert_eq!(shown["adopted_reason"], "mika lost the key");
+    let digest = shown["digest"].as_str().unwrap();
+    let digest = digest.trim_start_matches("sha256:");
+    let acknowledge = ["rules", "acknowledge", "--digest", digest];
+    system.person(Who::Mika, &acknowledge).expect_code(0);
+    system.person(Who::Mika, &acknowledge).expect_code(6);
+    let verify = run(&mut system.command(Who::Daemon, PERSON, &["verify"]));
+    verify.expect_code(0);
     system.stop();
 }

@@ -360,6 +360,16 @@ impl System {
         }
     }
 
+    /// Has the daemon read the operator's files anew.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn reload(&self) {
+        let daemon = self.daemon.as_ref().expect("the daemon runs");
+        daemon.signal(Signal::HUP);
+    }
+
     /// Stops the daemon.
     ///
     /// # Panics

@@ -44,6 +44,7 @@ fn of_rules(rules: &pb::GetRulesResponse, findings: &mut Vec<Finding>) {
             ),
         )
     });
+    findings.extend(rules.standing.iter().flat_map(of_standing));
     let loaded = match rules.policies {
         0 => "none: everything is held under the default requirement".to_owned(),
         1 => "1 policy".to_owned(),
@@ -65,6 +66,32 @@ fn of_rules(rules: &pb::GetRulesResponse, findings: &mut Vec<Finding>) {
             format!("{} may approve alone", rules.break_glass.join(", "))
         },
     ));
+}
+
+/// Which rules wait for the word of reviewers.
+fn of_standing(standing: &pb::RulesStanding) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !standing.adopted.is_empty() {
+        findings.push(bad(
+            "adopted",
+            format!(
+                "the operator put the rules {} in force without the reviewers: {}; a reviewer looks \
+                 with `countersign rules show` and takes note with `countersign rules acknowledge`",
+                standing.adopted, standing.adopted_reason
+            ),
+        ));
+    }
+    if !standing.proposed.is_empty() {
+        findings.push(bad(
+            "proposed",
+            format!(
+                "the rules {} wait, {}; a reviewer looks with `countersign rules diff` and signs with \
+                 `countersign rules sign`",
+                standing.proposed, standing.missing
+            ),
+        ));
+    }
+    findings
 }
 
 fn of_owed(owed: &pb::ListOwedResponse, findings: &mut Vec<Finding>) {
@@ -179,6 +206,27 @@ mod tests {
         };
         of_rules(&rules, &mut findings);
         assert_eq!(unwell(&findings), ["rules", "policies"]);
+    }
+
+    #[test]
+    fn rules_that_wait_for_people_are_unwell() {
+        let mut findings = Vec::new();
+        let standing = pb::RulesStanding {
+            proposed: "sha256:aa".to_owned(),
+            missing: "needs 1 more signature".to_owned(),
+            adopted: "sha256:bb".to_owned(),
+            adopted_reason: "all keys are lost".to_owned(),
+            ..pb::RulesStanding::default()
+        };
+        let rules = pb::GetRulesResponse {
+            standing: Some(standing),
+            ..pb::GetRulesResponse::default()
+        };
+        of_rules(&rules, &mut findings);
+        assert_eq!(unwell(&findings), ["adopted", "proposed"]);
+        let says: Vec<&str> = findings.iter().map(|it| it.says.as_str()).collect();
+        assert!(says.iter().any(|it| it.contains("all keys are lost")));
+        assert!(says.iter().any(|it| it.contains("needs 1 more signature")));
     }
 
     #[test]

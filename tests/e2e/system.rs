@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
+use countersign_tests::Terminal;
 use countersign_tests::home::Asked;
 use countersign_tests::process::run;
 use countersign_tests::programs::{DAEMON, PERSON};
@@ -263,6 +264,14 @@ fn types(system: &System) -> Vec<String> {
         .collect()
 }
 
+/// Opens the console of a person who is in the roster.
+#[track_caller]
+fn console(system: &System) -> Terminal {
+    let key = system.key(Who::Mika);
+    let arguments = ["--key", key.to_str().expect("a path")];
+    Terminal::start(&system.command(Who::Mika, PERSON, &arguments), 120, 40)
+}
+
 const FORBID: &str = "@id(\"no-exports\") @because(\"exports are stopped\")\n\
                       forbid (principal, action == Action::\"data.export\", resource);\n";
 
@@ -316,11 +325,22 @@ fn new_rules_judge_nothing_until_a_reviewer_signed_them_and_outlive_a_restart() 
     system
         .person(Who::Mika, &["rules", "sign", "--digest", &digest[..8]])
         .expect_code(2);
+    let mut console = console(&system);
+    console.wait_for("new rules are proposed (u shows them): needs 1 more signature");
+    console.type_slowly("u");
+    console.wait_for("+ forbid (principal");
+    console.wait_for(&format!(
+        "countersign rules sign --digest {}",
+        &digest[..16]
+    ));
     let sign = ["rules", "sign", "--digest", &digest];
     system.person(Who::Noor, &sign).expect_code(4);
     run(&mut system.command(Who::Bot, PERSON, &sign)).expect_code(4);
     let said = system.person(Who::Mika, &sign).expect_code(0).stdout;
     assert!(said.contains("they are in force"), "{said}");
+    console.wait_for("THIS IS OVER");
+    console.type_slowly("hq");
+    console.wait();
 
     for asked in [&before, &between] {
         let shown = look(&system, asked);
@@ -368,8 +388,16 @@ fn adopted_rules_are_in_force_at_once_and_stand_out_until_they_are_acknowledged(
     assert_eq!(shown["adopted_reason"], "mika lost the key");
     let digest = shown["digest"].as_str().unwrap();
     let digest = digest.trim_start_matches("sha256:");
+    let mut console = console(&system);
+    let alarm = "RULES ADOPTED WITHOUT THE REVIEWERS";
+    console.wait_for(&format!("{alarm} (u shows them): mika lost the key"));
+    let doctor = system.person(Who::Mika, &["doctor"]).stdout;
+    assert!(doctor.contains("mika lost the key"), "{doctor}");
     let acknowledge = ["rules", "acknowledge", "--digest", digest];
     system.person(Who::Mika, &acknowledge).expect_code(0);
+    console.wait_that("the alarm is over", |screen| !screen.contains(alarm));
+    console.type_slowly("q");
+    console.wait();
     system.person(Who::Mika, &acknowledge).expect_code(6);
     let verify = run(&mut system.command(Who::Daemon, PERSON, &["verify"]));
     verify.expect_code(0);

@@ -9,6 +9,7 @@
 //! | `news` | what the daemon says |
 //! | `perform` | what the console asks for |
 //! | `key` | the reviewer's key |
+//! | `rules` | rules that wait for people |
 //! | `decide` | one decision, from the screen to the log |
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ mod decide;
 mod key;
 mod news;
 mod perform;
+mod rules;
 
 /// The longest wait before trying again, in milliseconds.
 const LONGEST_PAUSE: u64 = 5_000;

@@ -4,9 +4,10 @@
 //! The daemon is not believed: what is shown has the digest, and the proposal is an entry of the log
 //! that continues the kept head.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_client::heads::{Heads, HeadsError};
+use countersign_client::refusal::Failure;
 use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::diff::{Change, Contents};
 use countersign_shared::digest::{Digest, DigestError};
@@ -54,6 +55,15 @@ pub enum RulesError {
 }
 
 impl RulesError {
+    /// Tells whether the daemon says that it never kept these rules.
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Client(ClientError::Failure(Failure::Refused(refusal)))
+                if refusal.code == "not-found"
+        )
+    }
+
     /// Tells whether what the daemon says contradicts itself or the log.
     pub const fn is_alarm(&self) -> bool {
         match self {
@@ -122,23 +132,25 @@ impl Whole {
         text
     }
 
-    /// Returns what other rules change, as changes of files; the rules themselves come first.
-    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
-        let (before, after) = (self.text(), other.text());
+    /// Returns what these rules change, as changes of files; the rules themselves come first. Where
+    /// those before are not there any more, everything is new.
+    pub fn changes_since(&self, before: Option<&Self>) -> Vec<Change> {
+        let nothing = BTreeMap::new();
+        let files = before.map_or(&nothing, |before| &before.files);
+        let (before, after) = (before.map(Self::text), self.text());
         let mut changes = Vec::new();
         let contents = |text: &String| Contents::Text(Untrusted::new(text.as_str()));
-        if before != after {
+        if before.as_ref() != Some(&after) {
             changes.push(Change {
                 path: Untrusted::new(WHOLE),
-                before: Some(contents(&before)),
+                before: before.as_ref().map(contents),
                 after: Some(contents(&after)),
                 mode: None,
             });
         }
-        let names: std::collections::BTreeSet<&String> =
-            self.files.keys().chain(other.files.keys()).collect();
+        let names: BTreeSet<&String> = files.keys().chain(self.files.keys()).collect();
         for name in names {
-            let (before, after) = (self.files.get(name), other.files.get(name));
+            let (before, after) = (files.get(name), self.files.get(name));
             if before != after {
                 changes.push(Change {
                     path: Untrusted::new(name.as_str()),

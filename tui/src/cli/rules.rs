@@ -150,12 +150,12 @@ async fn print_change(session: &mut Session, standing: &Standing, change: &Waiti
     let after = Whole::read(&mut session.client, change.rules).await?;
     match Whole::read(&mut session.client, change.previous).await {
         Ok(before) => {
-            for change in before.changes_to(&after) {
+            for change in after.changes_since(Some(&before)) {
                 show::print_change(&change)?;
             }
         }
         // After an adoption the rules before may be lost; then all of the new ones are shown.
-        Err(RulesError::Client(_)) => {
+        Err(error) if error.is_missing() => {
             output::message("the rules before it were not kept; these are the new ones whole");
             show_whole(standing, &after, false);
         }

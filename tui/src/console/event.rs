@@ -12,6 +12,7 @@ use crossterm::event::KeyEvent;
 use super::model::{Detail, Row, Standing};
 use super::prepare::Prepared;
 use super::safety::{Decision, Frame, Passphrase, Signing};
+use super::state::ruling;
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -77,6 +78,15 @@ pub enum News {
         debts: Vec<Row>,
         /// Runs of which nobody has said how they went.
         unsettled: Vec<Row>,
+    },
+    /// Which rules wait for people.
+    Rules(Box<ruling::Standing>),
+    /// What a change of rules does, as it was asked for.
+    RulesChange(Box<ruling::Change>),
+    /// A change of rules cannot be shown.
+    NoRulesChange {
+        /// Why, in one line.
+        why: String,
     },
     /// A head was verified to extend every head seen before.
     HeadAdvanced {
@@ -147,6 +157,8 @@ pub enum Request {
     Claim(RequestId),
     /// Give the claim back.
     Release(RequestId),
+    /// Tell what the rules that wait for people change.
+    CompareRules,
     /// Unlock the key.
     Unlock(Passphrase),
     /// Sign the statement and send it.

@@ -46,6 +46,8 @@ pub enum Command {
     Merge,
     /// List what people owe, or leave that list.
     Owed,
+    /// Look at the rules that wait for people, or leave them.
+    Rules,
     /// Claim, or give the claim back.
     Claim,
     /// Do not let another one's claim hold me up.
@@ -73,6 +75,8 @@ pub enum Scope {
     Queue,
     /// A request.
     Detail,
+    /// A change of rules.
+    Rules,
     /// Anywhere.
     Everywhere,
 }
@@ -138,6 +142,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[Char(' '), Named(KeyCode::PageDown), Control('d')], Command::PageDown, "Space PgDn ^d", "a screen down", "Space page"),
     bind(Scope::Everywhere, &[Char('c')], Command::Claim, "c", "claim, or give the claim back", "c claim"),
     bind(Scope::Queue, &[Char('o')], Command::Owed, "o", "what people owe: reviews of broken glass, runs of unknown end", ""),
+    bind(Scope::Queue, &[Char('u')], Command::Rules, "u", "rules that wait for people, and what they change", ""),
+    bind(Scope::Rules, &[Char('u')], Command::Rules, "u", "look again", ""),
     bind(Scope::Detail, &[Char(safety::CLOSE)], Command::Close, "C", "close the review of broken glass (when ARMED)", ""),
     bind(Scope::Detail, &[Char('t')], Command::Take, "t", "approve although another reviewer is on it", ""),
     bind(Scope::Everywhere, &[Char('?'), Named(KeyCode::F(1))], Command::Help, "? F1", "these keys", "? help"),
@@ -157,6 +163,9 @@ pub static BINDINGS: &[Binding] = &[
     bind(Scope::Detail, &[Char('}')], Command::NextFile, "}", "next file", ""),
     bind(Scope::Detail, &[Char('{')], Command::PreviousFile, "{", "previous file", ""),
     bind(Scope::Detail, &[Char('z')], Command::Unfold, "z", "show or fold unchanged rows", ""),
+    bind(Scope::Rules, &[Char('}')], Command::NextFile, "}", "next file", ""),
+    bind(Scope::Rules, &[Char('{')], Command::PreviousFile, "{", "previous file", ""),
+    bind(Scope::Rules, &[Char('z')], Command::Unfold, "z", "show or fold unchanged rows", ""),
     bind(Scope::Everywhere, &[Control('l')], Command::Redraw, "^l", "draw again", ""),
     bind(Scope::Everywhere, &[Control('z')], Command::Suspend, "^z", "suspend", ""),
     bind(Scope::Everywhere, &[Char('q')], Command::Quit, "q", "quit", "q quit"),
@@ -200,7 +209,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_scope() {
-        for scope in [Scope::Queue, Scope::Detail] {
+        for scope in [Scope::Queue, Scope::Detail, Scope::Rules] {
             let mut seen = Vec::new();
             for stroke in bindings(scope).flat_map(|binding| binding.strokes) {
                 assert!(!seen.contains(stroke), "{stroke:?} in {scope:?}");

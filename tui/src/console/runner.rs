@@ -296,6 +296,7 @@ impl Loop {
             },
             Request::Load(id) => News::NotLoaded { id, why: why() },
             Request::Unlock(_) => News::NotUnlocked { why: why() },
+            Request::CompareRules => News::NoRulesChange { why: why() },
             Request::Shown { .. } | Request::Claim(_) | Request::Release(_) => {
                 News::Notice { text: why() }
             }

@@ -2,11 +2,13 @@
 
 pub mod owed;
 pub mod queue;
+pub mod ruling;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::text::{Printable, Untrusted};
 use countersign_shared::time::Timestamp;
 
+use super::keymap::Scope;
 use super::model::{Row, Standing};
 use super::page::{Page, Place};
 use super::prepare::{Prepared, Tab};
@@ -14,6 +16,7 @@ use super::safety::{Debt, Millis, Obstacle, Safety, Sheet, SheetKind, Verdict, W
 use super::theme::Theme;
 use owed::Owed;
 use queue::Queue;
+use ruling::Ruling;
 
 /// The smallest terminal that can be decided on, in columns and rows.
 pub const MINIMUM: (u16, u16) = (60, 15);
@@ -101,6 +104,8 @@ pub struct State {
     pub queue: Queue,
     /// What people owe.
     pub owed: Owed,
+    /// Which rules wait for people.
+    pub ruling: Ruling,
     /// The request that is open.
     pub open: Option<Open>,
     /// The request that is being loaded.
@@ -134,6 +139,7 @@ impl State {
             safety: Safety::new(now, read_only),
             queue: Queue::default(),
             owed: Owed::default(),
+            ruling: Ruling::default(),
             open: None,
             opening: None,
             help: false,
@@ -153,6 +159,17 @@ impl State {
     /// Tells whether the terminal is too small to decide on.
     pub const fn is_too_small(&self) -> bool {
         self.size.0 < MINIMUM.0 || self.size.1 < MINIMUM.1
+    }
+
+    /// Returns where keys are looked up.
+    pub const fn scope(&self) -> Scope {
+        if self.open.is_some() {
+            Scope::Detail
+        } else if self.ruling.shown().is_some() {
+            Scope::Rules
+        } else {
+            Scope::Queue
+        }
     }
 
     /// Adapts scrolling to the size of the terminal.

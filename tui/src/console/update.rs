@@ -5,6 +5,7 @@
 
 mod act;
 mod news;
+mod rules;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -120,11 +121,7 @@ fn key_of(event: &KeyEvent) -> Key {
     reason = "what is left depends on what is open"
 )]
 fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
-    let scope = if state.open.is_some() {
-        Scope::Detail
-    } else {
-        Scope::Queue
-    };
+    let scope = state.scope();
     let Some(command) = keymap::stroke(event).and_then(|stroke| keymap::command(scope, stroke))
     else {
         return Vec::new();
@@ -141,7 +138,8 @@ fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
             state.help = false;
             Vec::new()
         }
-        // In the list of what is owed nothing waits.
+        // In the list of what is owed nothing waits, and rules are nobody's.
+        Command::Claim if scope == Scope::Rules => Vec::new(),
         Command::Claim if state.open.is_none() && state.owed.is_open() => Vec::new(),
         Command::Claim => claim(state),
         Command::Take => {
@@ -154,6 +152,7 @@ fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
         }
         _ if state.help => Vec::new(),
         _ if state.open.is_some() => in_detail(state, command),
+        _ if state.ruling.shown().is_some() => rules::on_command(state, command),
         _ if state.owed.is_open() => in_owed(state, command),
         _ => in_queue(state, command),
     }
@@ -174,10 +173,15 @@ fn in_queue(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Last => state.queue.select(usize::MAX),
         Command::Merge => state.queue.merge(),
         Command::Owed => state.owed.toggle(),
-        Command::Back => state.opening = None,
+        Command::Rules => return rules::look(state),
+        Command::Back => {
+            state.opening = None;
+            state.ruling.close();
+        }
         Command::Open => {
             let id = state.queue.selected().map(|entry| entry.row.id);
             state.opening = id;
+            state.ruling.close();
             return id
                 .map(|id| Effect::Ask(Request::Load(id)))
                 .into_iter()

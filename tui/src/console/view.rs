@@ -9,6 +9,7 @@ pub mod help;
 pub mod owed;
 pub mod preview;
 pub mod queue;
+pub mod rules;
 pub mod sheet;
 pub mod status;
 
@@ -42,6 +43,8 @@ pub fn view(state: &State, buffer: &mut Buffer) -> Drawn {
         Drawn::default()
     } else if state.open.is_some() {
         detail::draw(state, buffer, area)
+    } else if let Some(shown) = state.ruling.shown() {
+        rules::draw(state, shown, buffer, area)
     } else if state.owed.is_open() {
         owed::draw(state, buffer, area)
     } else {
@@ -62,6 +65,12 @@ pub fn queue_height(state: &State) -> usize {
 /// Returns the rows and columns that a page of the open request has.
 pub fn page_size(state: &State) -> (usize, usize) {
     let body = detail::layout(state, area_of(state)).body;
+    (usize::from(body.height), usize::from(body.width))
+}
+
+/// Returns the rows and columns that a change of rules has.
+pub fn rules_size(state: &State) -> (usize, usize) {
+    let body = rules::body(area_of(state));
     (usize::from(body.height), usize::from(body.width))
 }
 

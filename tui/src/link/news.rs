@@ -94,7 +94,7 @@ impl Clerk {
                     Err(error) => self.notice(&error).await?,
                 }
             }
-            Change::Rules(_) => {}
+            Change::Rules(said) => self.tell_rules(said).await?,
             Change::Draining(_) => self.news.send(News::Draining).await?,
         }
         Ok(())

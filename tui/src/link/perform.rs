@@ -22,6 +22,7 @@ impl Clerk {
                     why,
                 },
                 Request::Unlock(_) => News::NotUnlocked { why },
+                Request::CompareRules => News::NoRulesChange { why },
                 Request::Shown { .. } | Request::Claim(_) | Request::Release(_) => continue,
             };
             drop(self.news.send(news).await);
@@ -67,6 +68,7 @@ impl Clerk {
                     self.notice(&error).await?;
                 }
             }
+            Request::CompareRules => self.compare_rules(client).await?,
             Request::Unlock(passphrase) => self.unlock(passphrase).await?,
             Request::Decide(decision) => {
                 let id = decision.id;

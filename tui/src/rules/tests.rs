@@ -45,8 +45,9 @@ fn what_changes_is_the_rules_themselves_and_each_file_that_differs() {
     let whole =
         |(digest, answer): (Digest, pb::ReadRulesResponse)| Whole::check(digest, answer).unwrap();
     let base = whole(answer(5, "permit"));
-    let paths = |other: &Whole| -> Vec<String> {
-        base.changes_to(other)
+    let paths = |other: &Whole, before: Option<&Whole>| -> Vec<String> {
+        other
+            .changes_since(before)
             .iter()
             .map(|change| {
                 countersign_shared::text::Printable::exact(&change.path)
@@ -55,7 +56,10 @@ fn what_changes_is_the_rules_themselves_and_each_file_that_differs() {
             })
             .collect()
     };
-    assert!(paths(&base).is_empty());
-    assert_eq!(paths(&whole(answer(6, "permit"))), ["rules"]);
-    assert_eq!(paths(&whole(answer(5, "forbid"))), ["policy/a.cedar"]);
+    let limit = whole(answer(6, "permit"));
+    let policy = whole(answer(5, "forbid"));
+    assert!(paths(&base, Some(&base)).is_empty());
+    assert_eq!(paths(&limit, Some(&base)), ["rules"]);
+    assert_eq!(paths(&policy, Some(&base)), ["policy/a.cedar"]);
+    assert_eq!(paths(&policy, None), ["rules", "policy/a.cedar"]);
 }

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use countersign_shared::diff::{Change, FileDiff, FileKind, Row, RowKind, Side, diff};
+use countersign_shared::diff::{Change, DiffError, FileDiff, FileKind, Row, RowKind, Side, diff};
 use countersign_shared::text::Printable;
 use serde_json::{Map, Value};
 
@@ -22,144 +22,185 @@ pub fn page(
     deadline: Option<Instant>,
 ) -> (Page, bool) {
     let mut complete = true;
-    let mut writer = Writer::new(parts, false);
+    let mut files = Files::new(parts, Gutter::Agent);
     let changes = document
         .get("action")
         .and_then(|action| action.get("changes"))
         .and_then(Value::as_array);
-    let mut kept = Vec::new();
     for value in changes.into_iter().flatten() {
-        writer.file();
-        match Change::read(value).and_then(|change| diff(&change, deadline)) {
-            Ok(file) => write_file(&mut writer, &mut kept, &file),
+        complete &= files.change(Change::read(value), deadline);
+    }
+    if files.writer.at() == 0 {
+        files.kept.push(0);
+        let nothing = "this request changes no files";
+        files.writer.remark(Look::Dim, nothing);
+    } else if with_code {
+        files.writer.code_at_first_change();
+    }
+    (files.finish(), complete)
+}
+
+/// Writes changes that are no request's, in which nothing is gated.
+pub fn of_changes(changes: Vec<Change>, deadline: Option<Instant>) -> Page {
+    let mut parts = Vec::new();
+    let mut files = Files::new(&mut parts, Gutter::Computed);
+    for change in changes {
+        files.change(Ok(change), deadline);
+    }
+    files.finish()
+}
+
+/// Writes one file after the other.
+struct Files<'a> {
+    writer: Writer<'a>,
+    /// The lines that stay when unchanged text is folded away.
+    kept: Vec<usize>,
+    /// Who says what stands in the files.
+    says: Gutter,
+}
+
+impl<'a> Files<'a> {
+    fn new(parts: &'a mut Vec<usize>, says: Gutter) -> Self {
+        Self {
+            writer: Writer::new(parts, false),
+            kept: Vec::new(),
+            says,
+        }
+    }
+
+    fn finish(self) -> Page {
+        let folds = self.kept.len() < self.writer.at();
+        self.writer.finish(folds.then_some(self.kept))
+    }
+
+    /// Writes a change; false when it cannot be read, which the page then says.
+    fn change(&mut self, change: Result<Change, DiffError>, deadline: Option<Instant>) -> bool {
+        self.writer.file();
+        match change.and_then(|change| diff(&change, deadline)) {
+            Ok(file) => {
+                self.file(&file);
+                true
+            }
             Err(why) => {
-                complete = false;
                 let text = Printable::from_ours(why.to_string());
-                put(&mut writer, &mut kept, warning(text), true);
+                self.put(warning(text), true);
+                false
             }
         }
     }
-    if writer.at() == 0 {
-        kept.push(0);
-        writer.remark(Look::Dim, "this request changes no files");
-    } else if with_code {
-        writer.code_at_first_change();
-    }
-    let folds = kept.len() < writer.at();
-    (writer.finish(folds.then_some(kept)), complete)
-}
 
-fn write_file(writer: &mut Writer<'_>, kept: &mut Vec<usize>, file: &FileDiff) {
-    let verb = match file.kind {
-        FileKind::Added => "new file: ",
-        FileKind::Removed => "deleted file: ",
-        FileKind::Changed => "changed file: ",
-        FileKind::Unchanged => "same contents: ",
-        FileKind::Mode => "same contents, other permissions: ",
-    };
-    let heading = Line {
-        look: Look::Heading,
-        ..line(
-            Gutter::Agent,
-            Printable::concat([&Printable::ours(verb), &file.path]),
-        )
-    };
-    put(writer, kept, heading, true);
-    let counts = format!("{} rows added, {} removed", file.added, file.removed);
-    let counts = line(Gutter::Computed, Printable::from_ours(counts));
-    put(writer, kept, counts, true);
-    for note in file.notes() {
-        put(writer, kept, warning(note), true);
-    }
-    side(writer, kept, "before: ", file.before.as_ref());
-    side(writer, kept, "after: ", file.after.as_ref());
-    rows(writer, kept, file);
-}
-
-/// What is known of a side that cannot be read.
-fn side(writer: &mut Writer<'_>, kept: &mut Vec<usize>, name: &'static str, side: Option<&Side>) {
-    let Some(side) = side.filter(|side| side.binary) else {
-        return;
-    };
-    let fact = format!("not text, {} bytes", side.size);
-    let mut text = Printable::concat([&Printable::ours(name), &Printable::from_ours(fact)]);
-    if let Some(digest) = &side.digest {
-        text.push(&Printable::from_ours(format!(", {digest}")));
-    }
-    put(writer, kept, warning(text), true);
-    for bytes in &side.head {
-        put(writer, kept, line(Gutter::Computed, bytes.clone()), true);
-    }
-}
-
-/// Writes all rows of a file; those outside of hunks fold.
-fn rows(writer: &mut Writer<'_>, kept: &mut Vec<usize>, file: &FileDiff) {
-    let mut at = 0;
-    for hunk in &file.hunks {
-        folded(writer, kept, file.rows.get(at..hunk.rows.start));
-        writer.hunk();
-        let heading = Line {
-            look: Look::Dim,
-            ..line(Gutter::Computed, hunk.heading())
+    fn file(&mut self, file: &FileDiff) {
+        let verb = match file.kind {
+            FileKind::Added => "new file: ",
+            FileKind::Removed => "deleted file: ",
+            FileKind::Changed => "changed file: ",
+            FileKind::Unchanged => "same contents: ",
+            FileKind::Mode => "same contents, other permissions: ",
         };
-        put(writer, kept, heading, false);
-        for row in file.rows.get(hunk.rows.clone()).unwrap_or_default() {
-            put(writer, kept, row_line(row), row.kind != RowKind::Context);
+        let heading = Line {
+            look: Look::Heading,
+            ..line(
+                self.says,
+                Printable::concat([&Printable::ours(verb), &file.path]),
+            )
+        };
+        self.put(heading, true);
+        let counts = format!("{} rows added, {} removed", file.added, file.removed);
+        let counts = line(Gutter::Computed, Printable::from_ours(counts));
+        self.put(counts, true);
+        for note in file.notes() {
+            self.put(warning(note), true);
         }
-        at = hunk.rows.end;
+        self.side("before: ", file.before.as_ref());
+        self.side("after: ", file.after.as_ref());
+        self.rows(file);
     }
-    folded(writer, kept, file.rows.get(at..));
-}
 
-fn folded(writer: &mut Writer<'_>, kept: &mut Vec<usize>, rows: Option<&[Row]>) {
-    let rows = rows.unwrap_or_default();
-    if rows.is_empty() {
-        return;
-    }
-    for row in rows {
-        // A changed row is in a hunk; should one not be, it is neither folded nor left ungated.
-        if row.kind == RowKind::Context {
-            writer.put(row_line(row), false);
-        } else {
-            put(writer, kept, row_line(row), true);
+    /// What is known of a side that cannot be read.
+    fn side(&mut self, name: &'static str, side: Option<&Side>) {
+        let Some(side) = side.filter(|side| side.binary) else {
+            return;
+        };
+        let fact = format!("not text, {} bytes", side.size);
+        let mut text = Printable::concat([&Printable::ours(name), &Printable::from_ours(fact)]);
+        if let Some(digest) = &side.digest {
+            text.push(&Printable::from_ours(format!(", {digest}")));
+        }
+        self.put(warning(text), true);
+        for bytes in &side.head {
+            self.put(line(Gutter::Computed, bytes.clone()), true);
         }
     }
-    let text = format!(
-        "... {} unchanged rows above (z shows or folds them)",
-        rows.len()
-    );
-    let mark = Line {
-        look: Look::Dim,
-        ..line(Gutter::Ours, Printable::from_ours(text))
-    };
-    put(writer, kept, mark, false);
-}
 
-fn row_line(row: &Row) -> Line {
-    let (sign, look) = match row.kind {
-        RowKind::Context => (' ', Look::Plain),
-        RowKind::Added => ('+', Look::Added),
-        RowKind::Removed => ('-', Look::Removed),
-    };
-    let number = |number: Option<u32>| number.map_or_else(String::new, |n| n.to_string());
-    // Narrow enough that the encoder folds no run of blanks.
-    let label = format!(
-        "{:>4} {:>4} {sign}",
-        number(row.old_line),
-        number(row.new_line)
-    );
-    Line {
-        look,
-        label: Printable::from_ours(label),
-        emphasis: row.emphasis.clone(),
-        ..line(Gutter::Agent, row.text.clone())
+    /// Writes all rows of a file; those outside of hunks fold.
+    fn rows(&mut self, file: &FileDiff) {
+        let mut at = 0;
+        for hunk in &file.hunks {
+            self.folded(file.rows.get(at..hunk.rows.start));
+            self.writer.hunk();
+            let heading = Line {
+                look: Look::Dim,
+                ..line(Gutter::Computed, hunk.heading())
+            };
+            self.put(heading, false);
+            for row in file.rows.get(hunk.rows.clone()).unwrap_or_default() {
+                self.put(self.row_line(row), row.kind != RowKind::Context);
+            }
+            at = hunk.rows.end;
+        }
+        self.folded(file.rows.get(at..));
     }
-}
 
-fn put(writer: &mut Writer<'_>, kept: &mut Vec<usize>, line: Line, gated: bool) {
-    let from = writer.at();
-    writer.put(line, gated);
-    kept.extend(from..writer.at());
+    fn folded(&mut self, rows: Option<&[Row]>) {
+        let rows = rows.unwrap_or_default();
+        if rows.is_empty() {
+            return;
+        }
+        for row in rows {
+            // A changed row is in a hunk; should one not be, it is neither folded nor left ungated.
+            if row.kind == RowKind::Context {
+                self.writer.put(self.row_line(row), false);
+            } else {
+                self.put(self.row_line(row), true);
+            }
+        }
+        let text = format!(
+            "... {} unchanged rows above (z shows or folds them)",
+            rows.len()
+        );
+        let mark = Line {
+            look: Look::Dim,
+            ..line(Gutter::Ours, Printable::from_ours(text))
+        };
+        self.put(mark, false);
+    }
+
+    fn row_line(&self, row: &Row) -> Line {
+        let (sign, look) = match row.kind {
+            RowKind::Context => (' ', Look::Plain),
+            RowKind::Added => ('+', Look::Added),
+            RowKind::Removed => ('-', Look::Removed),
+        };
+        let number = |number: Option<u32>| number.map_or_else(String::new, |n| n.to_string());
+        // Narrow enough that the encoder folds no run of blanks.
+        let label = format!(
+            "{:>4} {:>4} {sign}",
+            number(row.old_line),
+            number(row.new_line)
+        );
+        Line {
+            look,
+            label: Printable::from_ours(label),
+            emphasis: row.emphasis.clone(),
+            ..line(self.says, row.text.clone())
+        }
+    }
+
+    fn put(&mut self, line: Line, gated: bool) {
+        let from = self.writer.at();
+        self.writer.put(line, gated);
+        self.kept.extend(from..self.writer.at());
+    }
 }
 
 fn warning(text: Printable) -> Line {

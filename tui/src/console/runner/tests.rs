@@ -87,7 +87,10 @@ async fn a_request_is_told_loaded_drawn_and_decided_through_the_link() {
                         .await
                         .unwrap();
                 }
-                Request::Claim(_) | Request::Release(_) | Request::Unlock(_) => {}
+                Request::CompareRules
+                | Request::Claim(_)
+                | Request::Release(_)
+                | Request::Unlock(_) => {}
             }
             seen.push(request);
         }

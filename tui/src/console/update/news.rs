@@ -36,6 +36,23 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
             state.owed.put(debts, unsettled);
             Vec::new()
         }
+        News::Rules(standing) => {
+            // Nobody needs to be called for what was there already.
+            if state.ruling.put(*standing) && !state.is_old() {
+                vec![Effect::Bell]
+            } else {
+                Vec::new()
+            }
+        }
+        News::RulesChange(change) => {
+            state.ruling.show(*change);
+            Vec::new()
+        }
+        News::NoRulesChange { why } => {
+            state.ruling.close();
+            state.notify(Printable::from_ours(why), true);
+            Vec::new()
+        }
         News::HeadAdvanced { size } => {
             state.head = Some(state.head.map_or(size, |head| head.max(size)));
             Vec::new()

@@ -4,7 +4,7 @@ use countersign_shared::text::Printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::super::page::{Gutter, Line, Look, Place};
+use super::super::page::{Gutter, Line, Look, Page, Place};
 use super::super::prepare::Tab;
 use super::super::safe_line::{Pen, row_of};
 use super::super::safety::{Confirm, Frame, Piece, Sheet, SheetKind};
@@ -89,6 +89,8 @@ fn banners(state: &State) -> Vec<(Role, Printable)> {
     if !is_owed || state.owed.len() > 1 {
         banners.extend(status::owed_banners(state, ""));
     }
+    let rules = status::rules_banners(state, "").into_iter();
+    banners.extend(rules.filter(|(role, _)| *role == Role::Alarm));
     banners
 }
 
@@ -110,7 +112,14 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
         let left = pen.skip(1).left();
         pen.cell(text, left, *role);
     }
-    let pieces = page(state, buffer, layout.body, open);
+    let pieces = page(
+        state,
+        buffer,
+        layout.body,
+        open.page(),
+        open.place(),
+        open.unfold,
+    );
     let mut cursor = Some(Position::new(layout.body.x, layout.body.y));
     let mut serial = None;
     if let Some(sheet) = state.safety.sheet() {
@@ -180,20 +189,26 @@ fn tabs(state: &State, buffer: &mut Buffer, row: Rect, open: &Open) {
 }
 
 /// Draws the page from its place on, and returns the gated stretches that are on the screen.
-fn page(state: &State, buffer: &mut Buffer, body: Rect, open: &Open) -> Vec<Piece> {
-    let page = open.page();
+pub(super) fn page(
+    state: &State,
+    buffer: &mut Buffer,
+    body: Rect,
+    page: &Page,
+    place: Place,
+    unfold: bool,
+) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let indent = page.indent();
     let cells = usize::from(body.width).saturating_sub(indent);
     if cells < 2 {
         return pieces;
     }
-    let Place { mut line, row } = open.place();
+    let Place { mut line, row } = place;
     let mut skip = row;
     let mut y = 0;
     let height = usize::from(body.height);
     while y < height {
-        let Some(current) = page.line(line, open.unfold) else {
+        let Some(current) = page.line(line, unfold) else {
             break;
         };
         // The code stands beside the text, never on it.

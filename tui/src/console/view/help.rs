@@ -4,25 +4,20 @@ use countersign_shared::text::Printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::super::keymap::{self, Scope};
+use super::super::keymap;
 use super::super::safe_line::{Pen, row_of};
 use super::super::state::State;
 use super::super::theme::Role;
 
 /// Draws the keys that hold behind this page.
 pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
-    let scope = if state.open.is_some() {
-        Scope::Detail
-    } else {
-        Scope::Queue
-    };
     let mut head = Pen::new(buffer, state.theme, row_of(area, 0));
     head.skip(1).ours("KEYS", Role::Title);
     head.ours(
         "  lower case looks, UPPER CASE decides  (Esc back)",
         Role::Dim,
     );
-    let bindings: Vec<_> = keymap::bindings(scope).collect();
+    let bindings: Vec<_> = keymap::bindings(state.scope()).collect();
     let rows = bindings.len().div_ceil(2);
     let half = area.width / 2;
     for (at, binding) in bindings.iter().enumerate() {

@@ -35,6 +35,7 @@ pub fn list_area(area: Rect) -> Rect {
 fn banners(state: &State) -> Vec<(Role, Printable)> {
     let mut banners = status::session_banners(state);
     banners.extend(status::owed_banners(state, " (o lists it)"));
+    banners.extend(status::rules_banners(state, " (u shows them)"));
     banners.sort_by_key(|(role, _)| *role != Role::Alarm);
     banners
 }

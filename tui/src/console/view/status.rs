@@ -130,6 +130,28 @@ pub fn owed_banners(state: &State, hint: &'static str) -> Vec<(Role, Printable)>
     banners
 }
 
+/// Which rules wait for people; `hint` says where to look.
+pub fn rules_banners(state: &State, hint: &'static str) -> Vec<(Role, Printable)> {
+    let standing = state.ruling.standing();
+    let mut banners = Vec::new();
+    if standing.adopted.is_some() {
+        let mut text = Printable::ours("RULES ADOPTED WITHOUT THE REVIEWERS");
+        text.push(&Printable::ours(hint));
+        text.push(&Printable::ours(": "));
+        text.push(&Printable::exact(&standing.reason));
+        banners.push((Role::Alarm, text));
+    }
+    if standing.proposed.is_some() {
+        let mut text = Printable::ours("new rules are proposed");
+        text.push(&Printable::ours(hint));
+        text.push(&Printable::ours(": "));
+        text.push(&Printable::exact(&standing.missing));
+        text.push(&Printable::ours(", with `countersign rules sign`"));
+        banners.push((Role::Warning, text));
+    }
+    banners
+}
+
 /// The states of the open request, the worst first.
 pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     let Some(open) = &state.open else {
@@ -336,21 +358,25 @@ pub fn footer(state: &State, buffer: &mut Buffer, area: Rect) {
         Some(SheetKind::Close) => vec!["Enter closes the review", "Esc back"],
         Some(SheetKind::Approve { .. }) => vec!["Esc back", "Tab next field", "A approves"],
         Some(SheetKind::Passphrase) => vec!["Enter unlocks", "Esc back"],
-        None if state.open.is_none() && state.owed.is_open() => {
+        None if state.scope() == Scope::Queue && state.owed.is_open() => {
             vec!["Enter open", "Esc back", "j/k move", "? help", "q quit"]
         }
+        None if state.scope() == Scope::Rules => vec![
+            "Esc back",
+            "u look again",
+            "Space page",
+            "z fold",
+            "} next file",
+            "? help",
+            "q quit",
+        ],
         None => {
-            let scope = if state.open.is_some() {
-                Scope::Detail
-            } else {
-                Scope::Queue
-            };
             let close = state
                 .safety
                 .subject()
                 .filter(|subject| subject.debt == Debt::Anothers)
                 .map(|_| "C close review");
-            let hints = keymap::bindings(scope)
+            let hints = keymap::bindings(state.scope())
                 .map(|binding| binding.hint)
                 .filter(|hint| !hint.is_empty());
             close.into_iter().chain(hints).collect()

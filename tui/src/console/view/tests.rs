@@ -1,11 +1,15 @@
+use countersign_shared::diff::{Change, Contents};
+use countersign_shared::digest::Digest;
 use countersign_shared::text::Untrusted;
 use insta::assert_snapshot;
 use ratatui::style::Modifier;
 use serde_json::json;
 
-use super::super::event::{Event, News};
+use super::super::event::{Effect, Event, News, Request};
 use super::super::fixtures::{Desk, command, detail, patch, plain, with_facts, with_requirement};
 use super::super::model::{Detail, Tier};
+use super::super::page::diff;
+use super::super::state::ruling;
 use super::super::theme::Theme;
 use super::*;
 
@@ -317,4 +321,111 @@ fn wrapped_text_cannot_pass_for_a_row_of_its_own() {
     let desk = played((60, 15), vec![detail(2, Tier::Low, action)], "l");
     assert!(!desk.screen().contains("│ argv[9]"), "{}", desk.screen());
     assert!(desk.screen().contains("│↪"), "{}", desk.screen());
+}
+
+fn rules_standing(proposed: bool, adopted: bool) -> ruling::Standing {
+    ruling::Standing {
+        proposed: proposed.then(|| Digest::of(b"next")),
+        signed_by: vec![Untrusted::new("ana")],
+        missing: Untrusted::new("needs 1 more signature"),
+        adopted: adopted.then(|| Digest::of(b"taken")),
+        reason: Untrusted::new("all keys are lost\u{1b}[2J"),
+    }
+}
+
+fn change_of_rules(rules: &[u8], is_adopted: bool) -> ruling::Change {
+    let text = |text: &str| Some(Contents::Text(Untrusted::new(text)));
+    let lines: Vec<String> = (1..40).map(|at| format!("\"line\": {at}\n")).collect();
+    let before = lines.concat();
+    let change = |path: &str, before, after| Change {
+        path: Untrusted::new(path),
+        before,
+        after,
+        mode: None,
+    };
+    let changes = vec![
+        change("rules", text(&before), text(&before.replace("30", "31"))),
+        change(
+            "policy/stop.cedar",
+            None,
+            text("@id(\"stop\")\nforbid (principal, action, resource);\n"),
+        ),
+    ];
+    ruling::Change {
+        previous: Some(Digest::of(b"before")),
+        rules: Digest::of(rules),
+        is_adopted,
+        gained: vec![Untrusted::new("cy")],
+        page: diff::of_changes(changes, None),
+    }
+}
+
+#[test]
+fn proposed_rules_are_told_and_shown_with_the_command_that_signs_them() {
+    for (width, height) in [(60, 15), (120, 40)] {
+        let mut desk = Desk::with((width, height), several());
+        let told = News::Rules(Box::new(rules_standing(true, false)));
+        desk.give(Event::News(told));
+        assert!(desk.asked.contains(&Effect::Bell));
+        assert_snapshot!(format!("queue_rules_{width}x{height}"), desk.screen());
+        desk.play("u");
+        assert!(desk.asked.contains(&Effect::Ask(Request::CompareRules)));
+        let change = change_of_rules(b"next", false);
+        desk.give(Event::News(News::RulesChange(Box::new(change))));
+        desk.draw();
+        assert_snapshot!(format!("rules_{width}x{height}"), desk.screen());
+        desk.play("}}");
+        assert!(desk.screen().contains("+ forbid"), "{}", desk.screen());
+        desk.play("AD?");
+        assert!(desk.screen().contains("look again"), "{}", desk.screen());
+        desk.play("?gz");
+        assert!(desk.screen().contains("\"line\": 2"), "{}", desk.screen());
+        let over = News::Rules(Box::default());
+        desk.give(Event::News(over));
+        assert!(desk.screen().contains("THIS IS OVER"), "{}", desk.screen());
+        desk.play("h");
+        assert!(desk.state.ruling.shown().is_none());
+        assert_eq!(desk.standing(), "queue at 0");
+    }
+}
+
+#[test]
+fn adopted_rules_stand_above_everything_until_they_are_acknowledged() {
+    let mut desk = Desk::with((80, 24), several());
+    let told = News::Rules(Box::new(rules_standing(true, true)));
+    desk.give(Event::News(told));
+    let alarm = "RULES ADOPTED WITHOUT THE REVIEWERS";
+    let screen = desk.screen();
+    assert!(screen.contains(alarm), "{screen}");
+    assert!(screen.contains("all keys are lost<U+001B>"), "{screen}");
+    desk.play("l");
+    assert!(desk.screen().contains(alarm), "{}", desk.screen());
+    desk.play("hu");
+    let change = change_of_rules(b"taken", true);
+    desk.give(Event::News(News::RulesChange(Box::new(change))));
+    let screen = desk.screen();
+    assert!(
+        screen.contains("countersign rules acknowledge --digest"),
+        "{screen}"
+    );
+    desk.play("h");
+    desk.give(Event::News(News::Rules(Box::default())));
+    assert!(!desk.screen().contains("RULES"), "{}", desk.screen());
+}
+
+#[test]
+fn a_change_of_rules_that_cannot_be_shown_says_why() {
+    let mut desk = Desk::with((80, 24), several());
+    desk.play("u");
+    assert!(desk.screen().contains("no rules wait"), "{}", desk.screen());
+    let told = News::Rules(Box::new(rules_standing(true, false)));
+    desk.give(Event::News(told));
+    desk.play("u");
+    let why = "`rules` does not have the digest that stands for it".to_owned();
+    desk.give(Event::News(News::NoRulesChange { why }));
+    assert!(
+        desk.screen().contains("does not have the digest"),
+        "{}",
+        desk.screen()
+    );
 }

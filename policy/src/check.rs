@@ -4,6 +4,7 @@
 //! meant: a policy that can never match, one that another one hides, a target nobody listed.
 
 mod cover;
+mod demand;
 #[cfg(test)]
 mod tests;
 
@@ -166,7 +167,10 @@ impl Policies {
         let Some(terms) = &rule.terms else {
             return;
         };
-        if terms.ask == Ask::Nobody && rule.mentions.has("resource.environment") {
+        if terms.ask == Ask::Nobody
+            && rule.mentions.has("resource.environment")
+            && !demand::is_listed(policy)
+        {
             odd.push(format!(
                 "it asks nobody and looks at the environment: a target that is not listed, whose \
                  environment is `{UNKNOWN}`, is held at tier high"

@@ -178,8 +178,13 @@ pub fn init(options: &Options) -> Result<Made, InitError> {
         0o644
     };
     if options.policy {
-        let policy = layout.policy_dir().join(starter::NAME);
-        maker.file(&policy, starter::POLICY.as_bytes(), public)?;
+        for (name, text) in [
+            (starter::NAME, starter::POLICY),
+            (starter::CASES_NAME, starter::CASES),
+        ] {
+            let file = layout.policy_dir().join(name);
+            maker.file(&file, text.as_bytes(), public)?;
+        }
     }
     maker.file(&layout.log_key(), &*seed, 0o600)?;
     maker.file(&layout.mask_key(), &*mask, 0o600)?;
@@ -362,8 +367,10 @@ impl Maker {
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
+    use countersign_policy::cases;
+
     use super::*;
-    use crate::config::{Config, load_roster};
+    use crate::config::{Candidates, Config, load_roster};
     use crate::home::Home;
     use crate::rules::Rules;
 
@@ -416,6 +423,14 @@ mod tests {
             let config = Config::load(&options.layout).unwrap();
             let rules = Rules::load(&options.layout, &config).unwrap();
             assert!(rules.policies.len() > 10, "{mode:?}");
+            assert_eq!(rules.policies.findings(), []);
+            let files = Candidates::default().cases(&options.layout).unwrap();
+            let [file] = files.as_slice() else {
+                panic!("{files:?}");
+            };
+            let cases = cases::parse(&file.name, &file.text).unwrap();
+            let tested = cases::run(&rules.policies, &cases);
+            assert_eq!(tested.failed(), 0, "\n{tested}");
         }
         let mut without = options(&directory.path().join("without"), Mode::User);
         without.policy = false;

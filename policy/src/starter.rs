@@ -7,8 +7,14 @@ pub const NAME: &str = "coding-agents.cedar";
 /// with every roster.
 pub const POLICY: &str = include_str!("../starter/coding-agents.cedar");
 
-/// Cases of the policy, for `policy test`.
+/// The name of the file of its cases.
+pub const CASES_NAME: &str = "coding-agents.test.toml";
+
+/// Cases of the policy, for `policy test`. They hold whatever targets are listed.
 pub const CASES: &str = include_str!("../starter/coding-agents.test.toml");
 
-/// The catalogue the cases know.
+/// Cases of the policy where [`TARGETS`] are listed.
+pub const TARGET_CASES: &str = include_str!("../starter/targets.test.toml");
+
+/// The catalogue that [`TARGET_CASES`] know.
 pub const TARGETS: &str = include_str!("../starter/targets.toml");

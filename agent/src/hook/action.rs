@@ -122,7 +122,14 @@ impl About<'_> {
             Meaning::Shell { command, directory } => self.shell(&command, directory.as_deref()),
             Meaning::Read { path } => self.look("file.read", "file", &path),
             // Whoever lets files be read by their names has not said that all of them may be.
-            Meaning::Search { path } => self.look("file.search", "directory", &path),
+            Meaning::Search { path, patterns } => {
+                let action = self.look("file.search", "directory", &path)?;
+                Ok(if patterns.is_empty() {
+                    action
+                } else {
+                    action.argument("patterns", json!(patterns))
+                })
+            }
             Meaning::Write { path, contents } => {
                 self.write(&path, &[self.workspace.write(&path, &contents)?])
             }

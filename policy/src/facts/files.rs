@@ -1,7 +1,8 @@
 //! The facts of `file.read`, `file.search` and `file.write`: which paths, where they lead, what happens to them.
 //!
 //! The paths are those of `changes`, `arguments.path`, `arguments.paths` and, where none of these
-//! names one, the target's name. A search names the directory it looks below, and no file.
+//! names one, the target's name. A search names the directory it looks below, and no file; where it
+//! picks files by patterns (`arguments.patterns`), the words in those count as names too.
 
 use std::collections::BTreeSet;
 
@@ -43,9 +44,19 @@ pub(super) fn look(
     let leads = paths.iter().filter_map(|path| around.resolved.get(path));
     let all: BTreeSet<&str> = paths.iter().chain(leads).map(String::as_str).collect();
     draft.set_all("paths", all.iter().copied());
+    let patterns = patterns(action);
+    if patterns.is_none() {
+        for name in ["names", "components"] {
+            draft.unknown(name, "a pattern is not a text");
+        }
+    }
+    let words = patterns.unwrap_or_default().into_iter().flat_map(words);
+    let words: BTreeSet<&str> = words.collect();
     let names = all.iter().filter_map(|path| path.rsplit('/').next());
+    let names = names.chain(words.iter().copied());
     draft.set_all("names", names.filter(|name| !name.is_empty()));
     let components = all.iter().flat_map(|path| path.split('/'));
+    let components = components.chain(words.iter().copied());
     draft.set_all("components", components.filter(|name| !name.is_empty()));
     changes(action, draft)
 }
@@ -78,6 +89,22 @@ fn written(action: &Value) -> Vec<&str> {
         all.push(text(action, "/target/name"));
     }
     all
+}
+
+/// Returns the patterns by which a search picks files; nothing when one of them is no text.
+fn patterns(action: &Value) -> Option<Vec<&str>> {
+    match action.pointer("/arguments/patterns") {
+        Some(Value::Array(all)) => all.iter().map(Value::as_str).collect(),
+        Some(_) => None,
+        None => Some(Vec::new()),
+    }
+}
+
+/// Returns the words of a pattern: what it says of names beside its wildcards. `**/.env*` says `.env`.
+fn words(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern
+        .split(['/', ',', '{', '}', '*', '?', '!'])
+        .filter(|word| !word.is_empty())
 }
 
 fn changes(action: &Value, draft: &mut Draft) -> Option<Reversibility> {

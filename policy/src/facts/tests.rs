@@ -241,6 +241,35 @@ fn where_a_link_leads_is_one_of_the_paths() {
     );
 }
 
+#[test]
+fn the_words_of_the_patterns_of_a_search_are_names() {
+    let search = |patterns: Value| {
+        facts(&json!({
+            "v": 1, "kind": "file.search", "target": {"kind": "directory", "name": "src"},
+            "arguments": {"path": "src", "patterns": patterns}, "context": {"cwd": "/srv/etl"},
+        }))
+    };
+    for (patterns, names) in [
+        (json!([]), vec!["src"]),
+        (json!(["*.rs"]), vec![".rs", "src"]),
+        (
+            json!(["**/.env*", "{.npmrc,a.*}"]),
+            vec![".env", ".npmrc", "a.", "src"],
+        ),
+        (json!(["!id_rsa"]), vec!["id_rsa", "src"]),
+    ] {
+        set(&search(patterns), "names", &names);
+    }
+    let found = search(json!([".ssh/**"]));
+    set(&found, "components", &[".ssh", "etl", "src", "srv"]);
+    for patterns in [json!(".env"), json!([1])] {
+        assert!(
+            search(patterns).unknown().contains_key("context.names"),
+            "what is no pattern is not known to name no secret"
+        );
+    }
+}
+
 fn request(method: &str, url: &str) -> Facts {
     facts(&json!({
         "v": 1, "kind": "http.request", "target": {"kind": "host", "name": "x"},

@@ -69,6 +69,12 @@ fn with_the_policy_one_begins_with_what_leads_out_or_destroys_waits_for_a_person
             "outside the workspace",
         ),
         (
+            "Grep",
+            json!({"pattern": "TOKEN", "glob": "**/.env*"}),
+            "high",
+            "a secret",
+        ),
+        (
             "Write",
             json!({"file_path": ".git/hooks/pre-commit", "content": "x"}),
             "medium",

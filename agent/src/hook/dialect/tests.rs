@@ -312,6 +312,9 @@ fn a_search_is_called_reading_only_where_it_reads_nothing_but_names() {
         };
         let action: Value = serde_json::from_str(&scene.carry_out(&call)).unwrap();
         assert_eq!(action["kind"], kind, "{input}");
+        let picked = action["arguments"].get("patterns");
+        let given = input.get("glob").filter(|_| kind == "file.search");
+        assert_eq!(picked.map(|all| &all[0]), given, "{input}");
     }
 }
 

@@ -29,6 +29,8 @@ pub(in crate::hook) enum Meaning {
     Search {
         /// Which directory, or which file.
         path: String,
+        /// By which patterns it picks files; none for all of them.
+        patterns: Vec<String>,
     },
     /// Gives a file its contents.
     Write {
@@ -228,8 +230,13 @@ fn list(input: &mut Fields, pattern: &str) -> Result<Meaning, FieldError> {
 
 /// Takes a search for contents.
 fn search(input: &mut Fields, patterns: &[&str]) -> Result<Meaning, FieldError> {
+    let given = patterns.iter().filter_map(|name| input.peek_text(name));
+    let given = given.map(str::to_owned).collect();
     Ok(match below(input, patterns)? {
-        Some(path) => Meaning::Search { path },
+        Some(path) => Meaning::Search {
+            path,
+            patterns: given,
+        },
         None => Meaning::Other,
     })
 }

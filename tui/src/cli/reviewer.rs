@@ -81,6 +81,10 @@ pub(super) fn reviewer(home: Option<&Path>, command: &Command, key: Option<&Path
             change(&place, &path, |document| edit::add(document, &person))?;
             output::ours(&format!("added {}", person.name));
             tell_how_to_load(&place);
+            output::message(
+                "in system mode it waits then until a reviewer has signed it: `countersign rules diff` \
+                 shows it, `countersign rules sign` signs it",
+            );
             Ok(())
         }
         Command::Remove { name } => {
@@ -203,7 +207,7 @@ fn tell_how_to_load(place: &Place) {
              `systemctl reload` of its unit",
             listener.pid
         ),
-        Err(_) => "it is in force once the daemon starts".to_owned(),
+        Err(_) => "the daemon takes it up when it starts".to_owned(),
     };
     output::message(&how);
 }

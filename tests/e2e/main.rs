@@ -9,6 +9,7 @@
 )]
 
 mod asking;
+mod exporting;
 mod glass;
 mod hooks;
 mod hostile;

@@ -18,6 +18,7 @@ mod mcp;
 mod notify;
 mod people;
 mod policy;
+mod reading;
 mod refusals;
 mod reload;
 mod run;

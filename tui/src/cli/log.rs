@@ -1,14 +1,25 @@
-//! Reading the log, a line for each entry.
+//! Reading the log: a line for each entry, the ones that are asked for, and on as it grows.
+
+use std::time::Duration;
 
 use countersign_shared::log::entry::Entry;
 use countersign_shared::text::Printable;
+use countersign_shared::time::Timestamp;
 use serde_json::Value;
 
 use super::exit::{Done, Trouble};
 use super::{Session, output};
 
+mod filter;
+mod words;
+
+use filter::{Filter, Picked};
+
 /// How many entries are asked for at once.
 const PAGE: u32 = 500;
+
+/// How long a reader that follows waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What to read.
 #[derive(Debug, clap::Args)]
@@ -16,20 +27,66 @@ pub(super) struct Arguments {
     /// Only entries about this request, by the beginning of its id.
     #[arg(long, value_name = "ID")]
     request: Option<String>,
+    /// Only entries about what this requester asked for, such as `uid:1000`, or an agent's name in
+    /// what it said of data.
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// Only what this person did.
+    #[arg(long, value_name = "NAME")]
+    reviewer: Option<String>,
+    /// Only entries of this type, such as `decision.recorded`; `execution.` is all of its kind.
+    #[arg(long = "type", value_name = "TYPE")]
+    entry_type: Option<String>,
+    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+    /// Only before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
     /// Begin at this index.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Go on with what is written from now on, until interrupted.
+    #[arg(long)]
+    follow: bool,
     /// Write the entries as JSON, one on a line.
     #[arg(long)]
     pub(super) json: bool,
+    /// Write the exact bytes of the entries, which are those that are hashed, one on a line.
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
+}
+
+/// Reads a time; a day alone is its first moment in UTC.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let day = format!("{text}T00:00:00.000Z");
+    text.parse().or_else(|_| day.parse()).map_err(|_| {
+        "must be a day such as 2026-07-01, or a time such as 2026-07-01T08:00:00.000Z".to_owned()
+    })
 }
 
 pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
-    let mut at = arguments.from;
+    let mut filter = Filter::new(Picked {
+        request: arguments.request.clone(),
+        agent: arguments.agent.clone(),
+        reviewer: arguments.reviewer.clone(),
+        entry_type: arguments.entry_type.clone(),
+        since: arguments.since,
+        until: arguments.until,
+    });
+    // Who asked for a request stands in its first entry only.
+    let mut at = if arguments.agent.is_some() {
+        0
+    } else {
+        arguments.from
+    };
     loop {
         let page = session.client.read_log(at, PAGE).await?;
         if page.is_empty() {
-            return Ok(());
+            if !arguments.follow {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
         }
         for bytes in page {
             let entry = Entry::read(&bytes).map_err(|error| {
@@ -39,35 +96,39 @@ pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
                     format!("entry {at}: {}", super::exit::chain(&error)),
                 )
             })?;
+            let value: Value =
+                serde_json::from_slice(&bytes).map_err(|error| Trouble::failure(&error))?;
+            let body = value.get("body").unwrap_or(&Value::Null);
+            let is_wanted = filter.holds(&entry, body) && at >= arguments.from;
             at = at.saturating_add(1);
-            if !is_about(&entry, arguments.request.as_deref()) {
+            if !is_wanted {
                 continue;
             }
-            if arguments.json {
-                let value: Value =
-                    serde_json::from_slice(&bytes).map_err(|error| Trouble::failure(&error))?;
-                output::json(&value);
+            let is_read = if arguments.raw {
+                output::bytes(&[&bytes[..], b"\n"].concat())
+            } else if arguments.json {
+                output::json(&value)
             } else {
-                output::line(&line(&entry));
+                output::line(&line(&entry, body))
+            };
+            if !is_read {
+                return Ok(());
             }
         }
     }
 }
 
-fn is_about(entry: &Entry, request: Option<&str>) -> bool {
-    request.is_none_or(|wanted| {
-        entry
-            .request
-            .is_some_and(|id| id.to_string().starts_with(wanted))
-    })
-}
-
-fn line(entry: &Entry) -> Printable {
+fn line(entry: &Entry, body: &Value) -> Printable {
     let about = entry.request.map_or_else(String::new, |id| id.to_string());
-    Printable::concat([
-        &Printable::from_ours(format!("{:>6} {} ", entry.seq, entry.now.wall)),
-        &output::padded(entry.body.entry_type(), 24),
-        &output::padded(&about, 31),
-        &output::shown(&entry.actor.id),
-    ])
+    let start = Printable::from_ours(format!("{:>6} {} ", entry.seq, entry.now.wall));
+    let kind = output::padded(entry.body.entry_type(), 24);
+    let about = output::padded(&about, 31);
+    let actor = output::shown(&entry.actor.id);
+    match words::of(entry.body.entry_type(), body) {
+        words if words.is_empty() => Printable::concat([&start, &kind, &about, &actor]),
+        words => {
+            let (colon, words) = (Printable::from_ours(": "), output::shown(&words));
+            Printable::concat([&start, &kind, &about, &actor, &colon, &words])
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Where the command line writes: results to standard output, messages to standard error.
 //!
-//! A reader that goes away (`| head`) is no error.
+//! A reader that goes away (`| head`) is no error; whoever writes without end is told.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -8,9 +8,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use countersign_shared::text::{Printable, Untrusted};
 use serde::Serialize;
 
-/// Writes one line of a result.
-pub(super) fn line(text: &Printable) {
-    raw_line(text.as_str());
+/// Writes one line of a result; tells whether somebody still reads.
+pub(super) fn line(text: &Printable) -> bool {
+    raw_line(text.as_str())
 }
 
 /// Writes one line of our own making.
@@ -18,11 +18,10 @@ pub(super) fn ours(text: &str) {
     raw_line(Printable::from_ours(text).as_str());
 }
 
-/// Writes a value as one line of JSON, in ASCII, so that a text inside cannot act on a terminal either.
-pub(super) fn json(value: &impl Serialize) {
-    if let Ok(text) = serde_json::to_string(value) {
-        raw_line(&ascii(&text));
-    }
+/// Writes a value as one line of JSON, in ASCII, so that a text inside cannot act on a terminal either;
+/// tells whether somebody still reads.
+pub(super) fn json(value: &impl Serialize) -> bool {
+    serde_json::to_string(value).is_ok_and(|text| raw_line(&ascii(&text)))
 }
 
 /// Writes every character of JSON that is not printable ASCII as an escape (RFC 8259, section 7).
@@ -41,10 +40,10 @@ fn ascii(json: &str) -> String {
     text
 }
 
-/// Writes exact bytes.
-pub(super) fn bytes(bytes: &[u8]) {
+/// Writes exact bytes; tells whether somebody still reads.
+pub(super) fn bytes(bytes: &[u8]) -> bool {
     let mut out = io::stdout().lock();
-    drop(out.write_all(bytes).and_then(|()| out.flush()));
+    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
 }
 
 /// Writes a message for the person at the terminal.
@@ -84,8 +83,8 @@ pub(super) fn padded(text: &str, width: usize) -> Printable {
     column
 }
 
-fn raw_line(text: &str) {
-    drop(writeln!(io::stdout().lock(), "{text}"));
+fn raw_line(text: &str) -> bool {
+    writeln!(io::stdout().lock(), "{text}").is_ok()
 }
 
 #[cfg(test)]

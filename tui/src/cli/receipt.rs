@@ -39,7 +39,9 @@ pub(super) async fn receipt(mut session: Session, arguments: &Arguments) -> Done
     for index in entries_of(&mut session, id, first).await? {
         let (name, text) = one(&mut session, id, index).await?;
         match &arguments.output {
-            None => output::bytes(text.as_bytes()),
+            None => {
+                output::bytes(text.as_bytes());
+            }
             Some(directory) => {
                 let path = write(directory, &name, &text)?;
                 output::ours(&format!("made {}", path.display()));

@@ -276,11 +276,17 @@ pub(super) async fn watch(mut session: Session, arguments: &WatchArguments) -> D
         .map_err(|status| Trouble::failure(&status))?
         .and_then(|it| it.change)
     {
-        match change {
+        let is_read = match change {
             Change::Request(summary) if arguments.json => output::json(&summary_json(&summary)),
             Change::Request(summary) => output::line(&summary_line(&summary)),
-            Change::SnapshotComplete(_) | Change::Head(_) | Change::Rules(_) => {}
-            Change::Draining(_) => output::message("the daemon is stopping"),
+            Change::SnapshotComplete(_) | Change::Head(_) | Change::Rules(_) => true,
+            Change::Draining(_) => {
+                output::message("the daemon is stopping");
+                true
+            }
+        };
+        if !is_read {
+            return Ok(());
         }
     }
     Err(Trouble::new(7, "unreachable", "the daemon is gone"))

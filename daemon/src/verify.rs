@@ -3,22 +3,24 @@
 //!
 //! Only the log's name and key are believed, and heads that were kept elsewhere. The steps: the
 //! note; each leaf's hash, each stored node, the root; the replay with every signature
-//! ([`Replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads one snapshot, so the daemon
-//! may go on. It changes nothing, and cannot tell a whole older database from the present one unless
-//! a newer head is given.
+//! ([`replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads as of one moment, so the
+//! daemon may go on. It changes nothing, and cannot tell a whole older database from the present one
+//! unless a newer head is given.
+//!
+//! [`replay`]: countersign_shared::log::replay
 
 use std::path::Path;
+use std::thread;
 
-use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint;
-use countersign_shared::log::entry::Entry;
 use countersign_shared::log::note::VerifierKey;
-use countersign_shared::log::replay::{Replay, Replayed};
-use countersign_shared::log::tree::{CompleteNode, Frontier, Hash, TreeHead, leaf_hash};
+use countersign_shared::log::replay::Replayed;
+use countersign_shared::log::tree::{Frontier, TreeHead};
 
-use crate::store::{Inspection, RawHead, RawLeaf, Store, StoreError};
+use crate::store::{RawHead, Store, StoreError};
 
 mod document;
+mod log;
 mod report;
 mod rows;
 mod rules;
@@ -38,14 +40,18 @@ pub struct Trust {
     pub heads: Vec<TreeHead>,
 }
 
-/// Checks the database at `path`.
+/// Checks the database at `path`. `progress` is told how many entries are done, and of how many.
 ///
 /// # Errors
 ///
 /// When it cannot be read at all, so that nothing can be said. A damaged one is a finding.
-pub fn verify(path: &Path, trust: &Trust) -> Result<Report, StoreError> {
+pub fn verify(
+    path: &Path,
+    trust: &Trust,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    match check(path, trust, &mut report) {
+    match check(path, trust, &mut report, progress) {
         Err(error) if error.is_damage() => {
             report.found(Place::Database, said(&error));
             Ok(report)
@@ -55,14 +61,30 @@ pub fn verify(path: &Path, trust: &Trust) -> Result<Report, StoreError> {
     }
 }
 
-fn check(path: &Path, trust: &Trust, report: &mut Report) -> Result<(), StoreError> {
+fn check(
+    path: &Path,
+    trust: &Trust,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), StoreError> {
     let database = Store::open_read_only(path)?.inspect()?;
-    if let Some(problem) = database.damage()? {
-        report.found(Place::Database, problem);
-    }
+    let leaves = Store::open_read_only(path)?.inspect()?;
     let stored = database.head()?;
     let signed = signed_head(stored.as_ref(), trust, report);
-    let replayed = log(&database, trust, report)?;
+    let (damage, replayed) = thread::scope(|scope| {
+        let damage = scope.spawn(|| Store::open_read_only(path)?.inspect()?.damage());
+        let replayed = log::replay(&database, leaves, trust, report, progress);
+        (damage.join(), replayed)
+    });
+    match damage {
+        Ok(damage) => {
+            if let Some(problem) = damage? {
+                report.found(Place::Database, problem);
+            }
+        }
+        Err(_) => report.found(Place::Database, "the file could not be checked"),
+    }
+    let replayed = replayed?;
     if let Some(stored) = stored {
         head(&stored, signed, replayed.head, report);
     }
@@ -74,89 +96,7 @@ fn check(path: &Path, trust: &Trust, report: &mut Report) -> Result<(), StoreErr
         );
     }
     rules::check(&database, &replayed, report)?;
-    rows::compare(&database, &replayed, &trust.origin, report)
-}
-
-/// Rebuilds the tree and replays the entries.
-fn log(database: &Inspection, trust: &Trust, report: &mut Report) -> Result<Replayed, StoreError> {
-    let mut replay = Replay::new(&trust.origin, &trust.vkey);
-    database.each_leaf(|leaf| {
-        let at = replay.frontier().size();
-        if u64::try_from(leaf.index) != Ok(at) {
-            report.found(
-                Place::Entry(at),
-                format!("is missing; {} comes next", leaf.index),
-            );
-            // Nothing that comes later has a known place in the tree.
-            return Ok(false);
-        }
-        let place = Place::Entry(at);
-        if leaf.hash != leaf_hash(leaf.data).as_bytes() {
-            report.found(
-                place,
-                "its bytes do not have the hash that is stored beside them",
-            );
-        }
-        if let Err(finding) = replay.entry(at, leaf.data) {
-            let request = finding
-                .request
-                .map(|id| format!(" ({id})"))
-                .unwrap_or_default();
-            report.found(place, format!("{}{request}", finding.problem));
-        }
-        check_request_column(at, &leaf, report);
-        check_nodes(place, replay.completed(), leaf.nodes, report);
-        Ok(true)
-    })?;
-    let replayed = replay.finish();
-    for finding in &replayed.owed {
-        report.found(Place::Entry(finding.index), finding.problem.to_string());
-    }
-    report.entries = replayed.head.size;
-    report.requests = u64::try_from(replayed.requests.len()).unwrap_or(u64::MAX);
-    report.decisions = replayed.decisions;
-    report.people.clone_from(&replayed.people);
-    report.head = Some(replayed.head);
-    report.witnessed = replayed.witnessed;
-    Ok(replayed)
-}
-
-/// The inner nodes of the tree that stand beside the leaf that completes them.
-fn check_nodes(place: Place, completed: &[CompleteNode], stored: &[u8], report: &mut Report) {
-    let (stored, rest) = stored.as_chunks::<{ Hash::LEN }>();
-    let inner = completed.iter().filter(|node| node.level > 0);
-    for (node, stored) in inner.clone().zip(stored) {
-        if stored != node.hash.as_bytes() {
-            let (level, index) = (node.level, node.index);
-            let place = Place::Node { level, index };
-            report.found(place, "is not the hash of what is below it");
-        }
-    }
-    let (expected, found) = (inner.count(), stored.len());
-    if expected != found || !rest.is_empty() {
-        let problem = format!("completes {expected} nodes of the tree, and has {found}");
-        report.found(place, problem);
-    }
-}
-
-/// The column by which a request's entries are looked up.
-fn check_request_column(at: u64, leaf: &RawLeaf<'_>, report: &mut Report) {
-    // An entry that cannot be read was told already.
-    let Ok(entry) = Entry::read(leaf.data) else {
-        return;
-    };
-    if leaf.request
-        != entry
-            .request
-            .as_ref()
-            .map(RequestId::as_bytes)
-            .map(|id| &id[..])
-    {
-        report.found(
-            Place::Entry(at),
-            "stands in the table under another request than it names",
-        );
-    }
+    rows::strays(&database, &replayed, report)
 }
 
 /// Checks the note against the log's key.

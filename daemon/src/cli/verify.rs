@@ -66,7 +66,10 @@ fn database(
         heads: heads(&arguments.head, &vkey)?,
         vkey,
     };
-    let report = verify::verify(&path, &trust).with_context(|| {
+    let mut progress = Progress::new();
+    let report = verify::verify(&path, &trust, &mut |done, all| progress.tell(done, all));
+    progress.end();
+    let report = report.with_context(|| {
         let path = path.display();
         format!("cannot check `{path}`; run this as the user that the daemon runs as")
     })?;

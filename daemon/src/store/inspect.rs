@@ -4,6 +4,7 @@
 //! daemon writes. Values come as they are stored; a column of the wrong kind is told, and no reason
 //! to stop.
 
+use countersign_shared::id::RequestId;
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OptionalExtension as _};
 
@@ -66,6 +67,8 @@ pub struct RawRequest {
     pub principal: Vec<u8>,
     /// The sameness key.
     pub sameness: Vec<u8>,
+    /// Whether policy held it for people.
+    pub held: i64,
 }
 
 impl StoreError {
@@ -228,42 +231,68 @@ impl Inspection {
         Ok(ids)
     }
 
-    /// Calls `each` with the row of every request, in the order of ids.
-    pub fn each_request(
+    /// Returns the row of a request.
+    pub fn request(&self, id: RequestId) -> Result<Option<RawRequest>, StoreError> {
+        self.0
+            .conn
+            .prepare_cached(
+                "SELECT id, state, open, version, machine, bytes, received_index, received_ms,
+                 changed_ms, uid, principal, sameness, held
+                 FROM request LEFT JOIN document USING (received_index) WHERE id = ?1",
+            )
+            .and_then(|mut find| {
+                find.query_row([id.as_bytes()], |row| {
+                    Ok(RawRequest {
+                        id: owned(row, 0)?,
+                        state: owned(row, 1)?,
+                        open: row.get(2)?,
+                        version: row.get(3)?,
+                        machine: owned(row, 4)?,
+                        document: owned(row, 5)?,
+                        received_index: row.get(6)?,
+                        received_ms: row.get(7)?,
+                        changed_ms: row.get(8)?,
+                        uid: row.get(9)?,
+                        principal: owned(row, 10)?,
+                        sameness: owned(row, 11)?,
+                        held: row.get(12)?,
+                    })
+                })
+                .optional()
+            })
+            .map_err(StoreError::sql("read the requests"))
+    }
+
+    /// Calls `each` with the id, as it is stored, of every request that no row of the log is about.
+    pub fn each_request_without_entries(
         &self,
-        mut each: impl FnMut(RawRequest) -> Result<(), StoreError>,
+        mut each: impl FnMut(&[u8]),
     ) -> Result<(), StoreError> {
         let failed = || StoreError::sql("read the requests");
         let mut query = self
             .0
             .conn
             .prepare(
-                "SELECT id, state, open, version, machine, bytes, received_index, received_ms,
-                 changed_ms, uid, principal, sameness
-                 FROM request LEFT JOIN document USING (received_index) ORDER BY id",
+                "SELECT id FROM request WHERE NOT EXISTS
+                 (SELECT 1 FROM audit_leaf WHERE audit_leaf.request = request.id) ORDER BY id",
             )
             .map_err(failed())?;
         let mut rows = query.query([]).map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
-            let read = || -> rusqlite::Result<RawRequest> {
-                Ok(RawRequest {
-                    id: owned(row, 0)?,
-                    state: owned(row, 1)?,
-                    open: row.get(2)?,
-                    version: row.get(3)?,
-                    machine: owned(row, 4)?,
-                    document: owned(row, 5)?,
-                    received_index: row.get(6)?,
-                    received_ms: row.get(7)?,
-                    changed_ms: row.get(8)?,
-                    uid: row.get(9)?,
-                    principal: owned(row, 10)?,
-                    sameness: owned(row, 11)?,
-                })
-            };
-            each(read().map_err(failed())?)?;
+            each(bytes(row.get_ref(0).map_err(failed())?));
         }
         Ok(())
+    }
+
+    /// Returns the position behind the last row of the log.
+    pub fn end(&self) -> Result<i64, StoreError> {
+        self.0
+            .conn
+            .query_row("SELECT max(idx) FROM audit_leaf", [], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
+            .map(|last| last.map_or(0, |last| last.saturating_add(1)))
+            .map_err(StoreError::sql("read the log"))
     }
 }
 

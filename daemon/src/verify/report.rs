@@ -109,6 +109,14 @@ impl Report {
         }
     }
 
+    /// Adds what was found by somebody else, behind what was found here.
+    pub(super) fn add(&mut self, other: Self) {
+        for finding in other.findings {
+            self.found(finding.place, finding.problem);
+        }
+        self.more = self.more.saturating_add(other.more);
+    }
+
     /// Returns the report for programs.
     pub fn to_json(&self) -> Value {
         let findings: Vec<Value> = self

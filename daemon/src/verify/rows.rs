@@ -1,6 +1,7 @@
 //! Compares the rows of requests with the machines that the log's entries lead to.
 
 use std::collections::BTreeSet;
+use std::thread;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::log::replay::{Life, Replayed};
@@ -14,35 +15,76 @@ use crate::store::{Inspection, RawRequest, StoreError};
 /// The number of bytes of a sameness key.
 const SAMENESS: usize = 32;
 
-/// Compares all rows; finds rows without entries, and requests without a row.
+/// Compares the rows of requests with what the log says of them. Reading is the caller's thread's
+/// work, all else is that of all processors.
 pub(super) fn compare(
     database: &Inspection,
-    replayed: &Replayed,
+    lives: &[Life],
     origin: &str,
     report: &mut Report,
 ) -> Result<(), StoreError> {
-    let mut seen = BTreeSet::new();
-    database.each_request(|row| {
-        let Ok(id) = <[u8; 16]>::try_from(row.id.as_slice()).map(RequestId::from_bytes) else {
-            report.found(
+    let mut pairs = Vec::new();
+    for life in lives {
+        match database.request(life.request.id())? {
+            Some(row) => pairs.push((life, row)),
+            None => report.found(
+                Place::Request(life.request.id()),
+                "stands in the log, and has no row",
+            ),
+        }
+    }
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = pairs.len().div_ceil(processors).max(1);
+    let found: Vec<Report> = thread::scope(|scope| {
+        let workers: Vec<_> = pairs
+            .chunks(share)
+            .map(|pairs| scope.spawn(move || all(pairs, origin)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| unfinished()))
+            .collect()
+    });
+    for part in found {
+        report.add(part);
+    }
+    Ok(())
+}
+
+fn all(pairs: &[(&Life, RawRequest)], origin: &str) -> Report {
+    let mut report = Report::default();
+    for (life, row) in pairs {
+        // What the log itself does not agree about was said with the entry.
+        if !life.broken {
+            machine(life, row, &mut report);
+        }
+        columns(life, row, &mut report);
+        document::check(life, &row.document, origin, &mut report);
+    }
+    report
+}
+
+/// What is said of rows whose check came to no end.
+fn unfinished() -> Report {
+    let mut report = Report::default();
+    report.found(Place::Database, "some rows could not be checked");
+    report
+}
+
+/// Finds what stands in tables and belongs to nothing in the log.
+pub(super) fn strays(
+    database: &Inspection,
+    replayed: &Replayed,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    database.each_request_without_entries(|id| {
+        match <[u8; 16]>::try_from(id).map(RequestId::from_bytes) {
+            Ok(id) => report.found(Place::Request(id), "has a row, and no entry in the log"),
+            Err(_) => report.found(
                 Place::Database,
                 "a request's row has an id that is not 16 bytes long",
-            );
-            return Ok(());
-        };
-        match replayed.requests.get(&id) {
-            None => report.found(Place::Request(id), "has a row, and no entry in the log"),
-            Some(life) => {
-                seen.insert(id);
-                // What the log itself does not agree about was said with the entry.
-                if !life.broken {
-                    machine(life, &row, report);
-                }
-                columns(life, &row, report);
-                document::check(life, &row.document, origin, report);
-            }
+            ),
         }
-        Ok(())
     })?;
     let stray = database.stray_documents()?;
     if stray > 0 {
@@ -51,11 +93,7 @@ pub(super) fn compare(
             format!("{stray} stored documents belong to no request"),
         );
     }
-    debts(database, replayed, report)?;
-    for id in replayed.requests.keys().filter(|id| !seen.contains(id)) {
-        report.found(Place::Request(*id), "stands in the log, and has no row");
-    }
-    Ok(())
+    debts(database, replayed, report)
 }
 
 /// Compares what is noted as owed with the debts that the log leaves open.
@@ -150,6 +188,8 @@ fn columns(life: &Life, row: &RawRequest, report: &mut Report) {
     );
     differs("principal", row.principal == life.agent.id.as_bytes());
     differs("sameness", row.sameness.len() == SAMENESS);
+    // A life that broke before policy spoke says nothing about it.
+    differs("held", life.broken || row.held == i64::from(life.is_held));
 }
 
 /// Names the fields in which two machines differ.

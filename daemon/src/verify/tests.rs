@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use countersign_shared::json;
 use countersign_shared::log::checkpoint::Checkpoint;
-use countersign_shared::log::tree::Frontier;
+use countersign_shared::log::entry::Entry;
+use countersign_shared::log::tree::leaf_hash;
 use rusqlite::{Connection, params};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -53,7 +54,7 @@ impl Copy {
     }
 
     fn report(&self) -> Report {
-        verify(&self.path, &trust()).unwrap()
+        verify(&self.path, &trust(), &mut |_, _| {}).unwrap()
     }
 
     fn findings(&self) -> Vec<String> {
@@ -164,11 +165,11 @@ fn a_log_can_be_checked_while_the_daemon_serves() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
     let serving = still_serving(&path);
-    let report = verify(&path, &trust()).unwrap();
+    let report = verify(&path, &trust(), &mut |_, _| {}).unwrap();
     assert!(report.is_good(), "{report}");
     assert_eq!(report.decisions, 1);
     drop(serving);
-    let later = verify(&path, &trust()).unwrap();
+    let later = verify(&path, &trust(), &mut |_, _| {}).unwrap();
     assert!(later.is_good() && later.entries > report.entries, "{later}");
 }
 
@@ -308,6 +309,11 @@ const TAMPERED: &[(&str, &str, &str)] = &[
         "UPDATE request SET principal = 'uid:0 ' || hex(id)",
         "request req_",
         "`principal`",
+    ),
+    (
+        "UPDATE request SET held = 1 - held",
+        "request req_",
+        "`held`",
     ),
     (
         "UPDATE request SET sameness = x'00'",
@@ -503,7 +509,7 @@ fn a_log_cut_back_with_the_stolen_log_key_is_found_by_its_rows_and_by_a_kept_hea
         heads: vec![kept],
         ..trust()
     };
-    let report = verify(&copy.path, &trust).unwrap();
+    let report = verify(&copy.path, &trust, &mut |_, _| {}).unwrap();
     assert!(
         report.to_string().contains("was kept, here are fewer"),
         "{report}"
@@ -522,7 +528,7 @@ fn a_kept_head_covers_the_tail() {
         heads: vec![report.head.unwrap()],
         ..trust()
     };
-    let report = verify(&copy.path, &trust).unwrap();
+    let report = verify(&copy.path, &trust, &mut |_, _| {}).unwrap();
     assert!(report.is_good());
     assert!(
         report.to_string().ends_with("unwitnessed tail: none"),
@@ -538,7 +544,7 @@ fn another_key_or_origin_is_found() {
         vkey: vkey.verifier().clone(),
         ..trust()
     };
-    let report = verify(&copy.path, &other).unwrap();
+    let report = verify(&copy.path, &other, &mut |_, _| {}).unwrap();
     let places: Vec<Place> = report
         .findings
         .iter()
@@ -549,21 +555,25 @@ fn another_key_or_origin_is_found() {
         origin: "countersign/other".to_owned(),
         ..trust()
     };
-    assert!(!verify(&copy.path, &other).unwrap().is_good());
+    assert!(
+        !verify(&copy.path, &other, &mut |_, _| {})
+            .unwrap()
+            .is_good()
+    );
 }
 
 #[test]
 fn what_is_no_database_is_told_from_what_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
-    assert!(verify(&path, &trust()).is_err());
+    assert!(verify(&path, &trust(), &mut |_, _| {}).is_err());
     let mut bytes = DATABASE.clone();
     let (from, to) = (bytes.len() / 2, bytes.len() / 2 + 9000);
     bytes[from..to].fill(0xa5);
     std::fs::write(&path, &bytes).unwrap();
-    let report = verify(&path, &trust()).unwrap();
+    let report = verify(&path, &trust(), &mut |_, _| {}).unwrap();
     assert_eq!(report.findings[0].place, Place::Database, "{report}");
     std::fs::write(&path, b"not a database, but long enough to be looked at").unwrap();
-    let report = verify(&path, &trust()).unwrap();
+    let report = verify(&path, &trust(), &mut |_, _| {}).unwrap();
     assert_eq!(report.findings[0].place, Place::Database, "{report}");
 }

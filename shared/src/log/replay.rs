@@ -18,7 +18,7 @@ use super::note::VerifierKey;
 use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
 use crate::digest::Digest;
 use crate::id::RequestId;
-use crate::machine::{Event, Mode, Received, Request, RulesChanged};
+use crate::machine::{Event, Mode, PolicyOutcome, Received, Request, RulesChanged};
 use crate::sshsig::{Checked, SigError};
 use crate::statement::LogHead;
 use crate::time::{Moment, Timestamp};
@@ -53,6 +53,8 @@ pub struct Life {
     pub changed_at: Timestamp,
     /// What was told of the data that its action touched.
     pub accessed: Vec<DataAccessed>,
+    /// Whether policy held it for people.
+    pub is_held: bool,
     /// Whether an entry about it did not follow, so that the machine is not to be relied on.
     pub broken: bool,
 }
@@ -452,6 +454,7 @@ impl Replay {
             agent: entry.actor.clone(),
             changed_at: entry.now.wall,
             accessed: Vec::new(),
+            is_held: false,
             broken: false,
         };
         self.lives.insert(id, life);
@@ -533,6 +536,9 @@ impl Life {
     fn apply(&mut self, now: &Moment, event: &Event) -> Result<(), Problem> {
         // What the daemon did after the event is past; only what it owed stands in the log.
         drop(self.request.apply(now, event).map_err(Problem::Machine)?);
+        if let Event::PolicyEvaluated { outcome, .. } = event {
+            self.is_held = *outcome == PolicyOutcome::Hold;
+        }
         self.changed_at = now.wall;
         Ok(())
     }

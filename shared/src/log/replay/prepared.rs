@@ -52,6 +52,11 @@ impl Prepared {
         }
     }
 
+    /// Returns the entry, where the bytes are one.
+    pub fn entry(&self) -> Option<&Entry> {
+        self.entry.as_ref().ok()
+    }
+
     /// Returns the hash of the leaf.
     pub const fn leaf(&self) -> &Hash {
         &self.leaf

@@ -25,8 +25,10 @@ use crate::rules::Rules;
 use crate::secrets::Secrets;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 
+mod backup;
 mod export;
 mod policy;
+mod progress;
 mod rules;
 mod usage;
 mod verify;
@@ -58,6 +60,8 @@ enum Task {
     Init(InitArguments),
     /// Check the log, every signature in it, and the database; the daemon may go on meanwhile.
     Verify(verify::Arguments),
+    /// Copy the database while the daemon goes on, and say the head of its log.
+    Backup(backup::Arguments),
     /// Hand the log out: an evidence pack, tiles, or a file for other programs.
     Export(export::Arguments),
     /// Say who used which data.
@@ -114,6 +118,9 @@ pub fn main() -> ExitCode {
     let done = match &arguments.task {
         Some(Task::Init(options)) => {
             make_home(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Task::Backup(options)) => {
+            backup::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
         Some(Task::Verify(options)) => verify::run(arguments.home.as_deref(), options),
         Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),

@@ -16,6 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 mod audit;
+mod backup;
 mod debts;
 mod exports;
 mod inspect;

@@ -1,6 +1,5 @@
 //! `countersignd verify`: checks a database, a directory of tiles, or an evidence pack.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use countersign_shared::log::keeper::HeadKeeper;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::tree::TreeHead;
 
+use super::progress::Progress;
 use super::{VERIFICATION_FAILED, configured, key_of, log_key, say};
 use crate::verify::{self, Trust};
 
@@ -66,7 +66,7 @@ fn database(
         heads: heads(&arguments.head, &vkey)?,
         vkey,
     };
-    let mut progress = Progress::new();
+    let mut progress = Progress::of("entries checked");
     let report = verify::verify(&path, &trust, &mut |done, all| progress.tell(done, all));
     progress.end();
     let report = report.with_context(|| {
@@ -98,7 +98,7 @@ fn directory(
     };
     let is_believed = key.is_some();
     let trust = DirectoryTrust { key, heads };
-    let mut progress = Progress::new();
+    let mut progress = Progress::of("entries checked");
     let report = verify_directory(path, &trust, &mut |done, all| progress.tell(done, all));
     progress.end();
     let report = report.with_context(|| format!("cannot check `{}`", path.display()))?;
@@ -144,34 +144,4 @@ fn heads(files: &[PathBuf], vkey: &VerifierKey) -> anyhow::Result<Vec<TreeHead>>
         Ok(*head.head())
     };
     files.iter().map(read).collect()
-}
-
-/// How far a check is, on a line of its own of a terminal, and nowhere else.
-#[derive(Debug)]
-struct Progress {
-    is_shown: bool,
-    percent: Option<u64>,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self {
-            is_shown: io::stderr().is_terminal(),
-            percent: None,
-        }
-    }
-
-    fn tell(&mut self, done: u64, all: u64) {
-        let percent = done.saturating_mul(100).checked_div(all);
-        if self.is_shown && percent != self.percent {
-            self.percent = percent;
-            write!(io::stderr(), "\r\x1b[K{done} of {all} entries checked").ok();
-        }
-    }
-
-    fn end(&self) {
-        if self.percent.is_some() {
-            write!(io::stderr(), "\r\x1b[K").ok();
-        }
-    }
 }

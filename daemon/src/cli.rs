@@ -62,6 +62,12 @@ enum Task {
     Verify(verify::Arguments),
     /// Copy the database while the daemon goes on, and say the head of its log.
     Backup(backup::Arguments),
+    /// Go on from a database that was restored from an older copy; recorded in the log.
+    AdoptRollback {
+        /// Why there is nothing newer to go on from.
+        #[arg(long, value_name = "WHY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: String,
+    },
     /// Hand the log out: an evidence pack, tiles, or a file for other programs.
     Export(export::Arguments),
     /// Say who used which data.
@@ -121,6 +127,9 @@ pub fn main() -> ExitCode {
         }
         Some(Task::Backup(options)) => {
             backup::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Task::AdoptRollback { reason }) => {
+            adopt_rollback(arguments.home.as_deref(), reason).map(|()| ExitCode::SUCCESS)
         }
         Some(Task::Verify(options)) => verify::run(arguments.home.as_deref(), options),
         Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),
@@ -191,26 +200,63 @@ fn read_text(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("`{}` is not text", file.display()))
 }
 
+/// A home that is ours alone, and what the engine is started with.
+struct Opened {
+    home: Home,
+    config: Config,
+    lock: Lock,
+    settings: Settings,
+}
+
+impl Opened {
+    fn open(home: Option<&Path>) -> anyhow::Result<Self> {
+        let (layout, config) = configured(home)?;
+        let home = Home::open(layout, config.mode)?;
+        let lock = Lock::take(home.layout())?;
+        let clock = Clock::machine()?;
+        let rules = Rules::load(home.layout(), &config)?;
+        reload::check_separation(&home, &config, &rules)?;
+        let seed = home.log_key()?;
+        let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
+        let settings = Settings {
+            origin: config.origin.clone(),
+            key,
+            clock,
+            rules,
+            adopt: None,
+            accept_clock: None,
+        };
+        Ok(Self {
+            home,
+            config,
+            lock,
+            settings,
+        })
+    }
+}
+
+/// Goes on from an older database, without serving.
+fn adopt_rollback(home: Option<&Path>, reason: &str) -> anyhow::Result<()> {
+    let opened = Opened::open(home)?;
+    let database = opened.home.layout().database();
+    let lost = Engine::adopt_rollback(&database, opened.settings, reason.to_owned())?;
+    say(&format!(
+        "{lost}\nadopted and recorded; what waited or was approved is invalidated"
+    ))
+}
+
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     raise_descriptor_limit().context("cannot raise the limit of open files")?;
-    let (layout, config) = configured(arguments.home.as_deref())?;
-    let home = Home::open(layout, config.mode)?;
-    let lock = Lock::take(home.layout())?;
-    let clock = Clock::machine()?;
-    let rules = Rules::load(home.layout(), &config)?;
-    reload::check_separation(&home, &config, &rules)?;
-    let seed = home.log_key()?;
-    let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
+    let Opened {
+        home,
+        config,
+        lock,
+        mut settings,
+    } = Opened::open(arguments.home.as_deref())?;
+    settings.accept_clock = arguments.accept_clock;
     let secrets = Secrets::new(*home.mask_key()?);
-    let vkey = key.verifier().to_string();
-    let settings = Settings {
-        origin: config.origin.clone(),
-        key,
-        clock: clock.clone(),
-        rules,
-        adopt: None,
-        accept_clock: arguments.accept_clock,
-    };
+    let vkey = settings.key.verifier().to_string();
+    let clock = settings.clock.clone();
     let engine = Engine::start(&home.layout().database(), settings)?;
     let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey);
     tokio::runtime::Builder::new_multi_thread()

@@ -35,6 +35,7 @@ mod heads;
 mod history;
 mod index;
 mod live;
+pub(crate) mod mark;
 mod queue;
 mod reads;
 mod refusing;
@@ -54,10 +55,12 @@ pub use card::Card;
 pub use error::EngineError;
 pub use force::{Adopted, Force, NewRules, Proposed, RulesSigned, RulesWord, WordOn};
 pub use history::History;
+pub use mark::MarkError;
 
 use batch::{Changed, New, Scene, Step};
 use index::Index;
 use live::Live;
+use mark::Mark;
 use queue::{Entrance, Exit, Lane, NotTaken, Room, queue};
 use reserve::Reserve;
 
@@ -183,6 +186,8 @@ pub struct Engine {
     unlogged: bool,
     /// Room for a "no" on a full disk.
     reserve: Reserve,
+    /// How far the log has come, outside the database; nothing while the log is not the one it was.
+    mark: Option<Mark>,
     /// The boot time of the last look at the deadlines, in milliseconds.
     swept_ms: u64,
 }
@@ -217,6 +222,21 @@ impl Engine {
             force,
             alive,
         })
+    }
+
+    /// Goes on from a database that is older than the log had been, for a reason that is recorded.
+    /// Whatever waits or is approved there is invalidated. Returns what was lost, in words.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was lost, or the database cannot be used at all.
+    pub fn adopt_rollback(
+        path: &Path,
+        settings: Settings,
+        reason: String,
+    ) -> Result<String, BootError> {
+        let (_, exit) = queue(QUEUE);
+        boot::adopt(path, settings, reason, exit)
     }
 
     fn run(mut self) {
@@ -304,6 +324,9 @@ impl Engine {
         });
         let durable = match written {
             Ok(Some(note)) => {
+                if let Some(mark) = &mut self.mark {
+                    mark.advance(&note);
+                }
                 self.note = note;
                 self.last = self.last.max(scene.now.wall);
                 if std::mem::take(&mut self.down) {
@@ -460,6 +483,9 @@ impl Engine {
                 answer(reply, durable);
             })]
         });
+        if let Some(mark) = &self.mark {
+            mark.sync();
+        }
         self.tell_head(true);
     }
 

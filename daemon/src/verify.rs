@@ -3,13 +3,13 @@
 //!
 //! Only the log's name and key are believed, and heads that were kept elsewhere. The steps: the
 //! note; each leaf's hash, each stored node, the root; the replay with every signature
-//! ([`replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads as of one moment, so the
-//! daemon may go on. It changes nothing, and cannot tell a whole older database from the present one
-//! unless a newer head is given.
+//! ([`replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads
+//! as of one moment, so the daemon may go on. It changes nothing, and tells a whole older database
+//! from the present one by the mark beside it, or by a newer head that is given.
 //!
 //! [`replay`]: countersign_shared::log::replay
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use countersign_shared::log::checkpoint;
@@ -17,6 +17,7 @@ use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::Replayed;
 use countersign_shared::log::tree::{Frontier, TreeHead};
 
+use crate::engine::mark::{self, Reached};
 use crate::store::{RawHead, Store, StoreError};
 
 mod document;
@@ -38,6 +39,9 @@ pub struct Trust {
     pub vkey: VerifierKey,
     /// Heads of the log that were kept elsewhere.
     pub heads: Vec<TreeHead>,
+    /// The file beside the database of a home that says how far its log had come. It lies on the same
+    /// machine, so it shows a restored copy and witnesses nothing.
+    pub mark: Option<PathBuf>,
 }
 
 /// Checks the database at `path`. `progress` is told how many entries are done, and of how many.
@@ -67,6 +71,11 @@ fn check(
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StoreError> {
+    // Before the database, which is then at least as new.
+    let reached = trust
+        .mark
+        .as_deref()
+        .and_then(|mark| reached(mark, trust, report));
     let database = Store::open_read_only(path)?.inspect()?;
     let leaves = Store::open_read_only(path)?.inspect()?;
     let stored = database.head()?;
@@ -89,6 +98,11 @@ fn check(
         head(&stored, signed, replayed.head, report);
     }
     heads(trust, &replayed, report);
+    if let Some(reached) = reached
+        && let Some(problem) = contradicts(&replayed, reached, "was reached")
+    {
+        report.found(Place::Mark, problem);
+    }
     if database.rules()?.as_deref() != replayed.rules.as_ref().map(|rules| &rules.as_bytes()[..]) {
         report.found(
             Place::Database,
@@ -152,21 +166,36 @@ fn head(stored: &RawHead, signed: Option<TreeHead>, rebuilt: TreeHead, report: &
     }
 }
 
+/// Reads how far the log had come.
+fn reached(path: &Path, trust: &Trust, report: &mut Report) -> Option<TreeHead> {
+    match mark::read(path, &trust.vkey) {
+        Ok(Reached::Head(head)) => return Some(head),
+        Ok(Reached::Nothing) => {}
+        Ok(Reached::Unknown) => report.found(Place::Mark, "there is none beside the database"),
+        Err(error) => report.found(Place::Mark, said(&error)),
+    }
+    None
+}
+
 /// Compares the rebuilt tree with heads that were kept elsewhere.
 fn heads(trust: &Trust, replayed: &Replayed, report: &mut Report) {
     for kept in &trust.heads {
-        let size = kept.size;
-        match replayed.root_at(size) {
-            None => {
-                let problem = format!("a head of {size} entries was kept, here are fewer");
-                report.found(Place::Head, problem);
-            }
-            Some(root) if root != kept.root => {
-                let problem = format!("a head of {size} entries was kept with another root");
-                report.found(Place::Head, problem);
-            }
-            Some(_) => report.witnessed = report.witnessed.max(size),
+        match contradicts(replayed, *kept, "was kept") {
+            Some(problem) => report.found(Place::Head, problem),
+            None => report.witnessed = report.witnessed.max(kept.size),
         }
+    }
+}
+
+/// Says in which way the log does not contain a head.
+fn contradicts(replayed: &Replayed, head: TreeHead, what: &str) -> Option<String> {
+    let size = head.size;
+    match replayed.root_at(size) {
+        None => Some(format!("a head of {size} entries {what}, here are fewer")),
+        Some(root) if root != head.root => {
+            Some(format!("a head of {size} entries {what} with another root"))
+        }
+        Some(_) => None,
     }
 }
 

@@ -184,6 +184,9 @@ fn by_type(entry_type: &str) -> Meaning {
             .with(FAILURE)
             .grave(LOW),
         "clock.jumped" => Meaning::said("clock behind the log", OBSERVED, DETECTED).grave(HIGH),
+        "rollback.adopted" => {
+            Meaning::said("log went back, and went on", OBSERVED, DETECTED).grave(CRITICAL)
+        }
         "log.genesis" => Meaning::noted("log begun", CREATE).about(Class::Rules),
         "rules.changed" => Meaning::noted("rules changed", UPDATE)
             .grave(MEDIUM)

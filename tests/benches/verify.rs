@@ -64,6 +64,7 @@ fn main() -> Outcome<()> {
         origin: vkey.name().to_owned(),
         vkey,
         heads: Vec::new(),
+        mark: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -21,6 +21,7 @@ mod policy;
 mod reading;
 mod refusals;
 mod reload;
+mod restoring;
 mod run;
 mod shared;
 mod story;

@@ -7,15 +7,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use countersign_shared::log::note::SignerKey;
 
-use super::configured;
-use crate::clock::Clock;
-use crate::engine::{Call, Engine, Settings};
-use crate::home::Home;
-use crate::reload;
-use crate::rules::Rules;
-use crate::socket::Lock;
+use super::Opened;
+use crate::engine::{Call, Engine};
 
 /// The longest reason, in bytes: it stands in an entry together with all people and keys.
 const LONGEST: usize = 500;
@@ -37,24 +31,10 @@ pub(super) fn adopt(home: Option<&Path>, options: &AdoptArguments) -> anyhow::Re
             reason.len()
         );
     }
-    let (layout, config) = configured(home)?;
-    let home = Home::open(layout, config.mode)?;
-    let _lock = Lock::take(home.layout())
-        .context("rules are adopted while the daemon is stopped, so stop it first")?;
-    let rules = Rules::load(home.layout(), &config)?;
-    reload::check_separation(&home, &config, &rules)?;
-    let seed = home.log_key()?;
-    let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
-    let digest = rules.digest;
-    let settings = Settings {
-        origin: config.origin,
-        key,
-        clock: Clock::machine()?,
-        rules,
-        adopt: Some(reason.to_owned()),
-        accept_clock: None,
-    };
-    let engine = Engine::start(&home.layout().database(), settings)?;
+    let mut opened = Opened::open(home)?;
+    let digest = opened.settings.rules.digest;
+    opened.settings.adopt = Some(reason.to_owned());
+    let engine = Engine::start(&opened.home.layout().database(), opened.settings)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -53,18 +53,23 @@ fn database(
     named: Option<VerifierKey>,
     arguments: &Arguments,
 ) -> anyhow::Result<(String, bool)> {
-    let (path, vkey) = match (path, named) {
-        (Some(path), Some(vkey)) => (path.to_owned(), vkey),
-        (path, named) => {
+    let (path, vkey, mark) = match (path, named) {
+        (Some(path), Some(vkey)) => (path.to_owned(), vkey, None),
+        (Some(path), None) => {
+            let (layout, _) = configured(home)?;
+            (path.to_owned(), log_key(&layout)?, None)
+        }
+        (None, named) => {
             let (layout, _) = configured(home)?;
             let vkey = named.map_or_else(|| log_key(&layout), Ok)?;
-            (path.map_or_else(|| layout.database(), Path::to_owned), vkey)
+            (layout.database(), vkey, Some(layout.head()))
         }
     };
     let trust = Trust {
         origin: vkey.name().to_owned(),
         heads: heads(&arguments.head, &vkey)?,
         vkey,
+        mark,
     };
     let mut progress = Progress::of("entries checked");
     let report = verify::verify(&path, &trust, &mut |done, all| progress.tell(done, all));

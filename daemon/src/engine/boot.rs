@@ -1,5 +1,5 @@
-//! Starting the engine: the database is checked against the log's key, the rules are compared with
-//! the ones in force, and open requests are taken up again.
+//! Starting the engine: the database is checked against the log's key and how far the log had come,
+//! the rules are compared with the ones in force, and open requests are taken up again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,14 +9,15 @@ use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
 use countersign_shared::log::checkpoint;
 use countersign_shared::log::entry::{Body, Entry, LogEvent};
-use countersign_shared::log::note::SignerKey;
+use countersign_shared::log::note::{SignerKey, VerifierKey};
 use countersign_shared::log::tree::Frontier;
-use countersign_shared::machine::Mode;
+use countersign_shared::machine::{Event, Mode, State};
 use countersign_shared::time::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use super::force::{Adopted, Force, NewRules};
 use super::history::{HOUR, History};
+use super::mark::{self, Mark, MarkError};
 use super::submitting::before;
 use super::{
     CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Reserve, Rules, Store,
@@ -88,6 +89,22 @@ pub enum BootError {
     /// The rules that the operator adopts are in force already, or nobody has to sign them.
     #[error("there is nothing to adopt: {0}")]
     NothingToAdopt(&'static str),
+    /// The log is not the one that had been reached.
+    #[error(
+        "{0}; put the newest database back, or go on from this one with `countersignd adopt-rollback \
+         --reason WHY`: it is recorded, what waits or is approved is invalidated, and whoever saw more \
+         of the log keeps warning"
+    )]
+    WentBack(MarkError),
+    /// How far the log had come cannot be looked up, or not be written.
+    #[error(transparent)]
+    Mark(MarkError),
+    /// There is nothing that was lost.
+    #[error("the log is where it was; there is nothing to adopt")]
+    NothingLost,
+    /// There is nothing that could be gone on from.
+    #[error("the database is empty, so there is no log to go on from: put a copy of it back")]
+    NothingLeft,
     /// The first entries cannot be written.
     #[error("cannot write the first entries")]
     First(#[source] EngineError),
@@ -97,7 +114,52 @@ pub enum BootError {
 }
 
 /// Opens everything and writes the entries of a start.
-pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engine, BootError> {
+pub(super) fn open(path: &Path, mut settings: Settings, calls: Exit) -> Result<Engine, BootError> {
+    let accept_clock = settings.accept_clock.take();
+    let (mut engine, start, lost) = prepare(path, settings, calls)?;
+    if let Some(lost) = lost {
+        return Err(BootError::WentBack(lost));
+    }
+    let mark = if engine.note.is_empty() {
+        Mark::begin(path)
+    } else {
+        Mark::resume(path, &engine.note)
+    };
+    engine.mark = Some(mark.map_err(BootError::Mark)?);
+    engine
+        .first_entries(start, accept_clock)
+        .map_err(BootError::First)?;
+    Ok(engine)
+}
+
+/// Goes on from a database that is older than the log had been: writes down that it does, and why.
+/// Returns what was lost, in words.
+pub(super) fn adopt(
+    path: &Path,
+    settings: Settings,
+    reason: String,
+    calls: Exit,
+) -> Result<String, BootError> {
+    let (mut engine, _, lost) = prepare(path, settings, calls)?;
+    let lost = lost.ok_or(BootError::NothingLost)?;
+    if engine.note.is_empty() {
+        return Err(BootError::NothingLeft);
+    }
+    engine.adopt(&lost, reason).map_err(BootError::First)?;
+    // Only now: whoever is interrupted before is asked again.
+    let mut mark = Mark::begin(path).map_err(BootError::Mark)?;
+    mark.advance(&engine.note);
+    mark.sync();
+    Ok(lost.to_string())
+}
+
+/// Opens everything and writes nothing. Tells what was lost, if the log is not the one that had been
+/// reached; then there is no mark.
+fn prepare(
+    path: &Path,
+    settings: Settings,
+    calls: Exit,
+) -> Result<(Engine, Start, Option<MarkError>), BootError> {
     let store = Store::open(path)?;
     let (frontier, note) = match store.head()? {
         Some((frontier, note)) => {
@@ -110,6 +172,11 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
             return Err(BootError::Log { problem });
         }
     };
+    let lost = match check_mark(path, &store, settings.key.verifier(), frontier.size()) {
+        Err(BootError::Mark(lost)) if lost.is_adoptable() => Some(lost),
+        Err(error) => return Err(error),
+        Ok(()) => None,
+    };
     let last = last_time(&store, frontier.size())?;
     let Settings {
         origin,
@@ -117,7 +184,7 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         clock,
         rules: of_files,
         adopt,
-        accept_clock,
+        accept_clock: _,
     } = settings;
     check_mode(&store, of_files.mode)?;
     let of_files = Arc::new(of_files);
@@ -153,13 +220,25 @@ pub(super) fn open(path: &Path, settings: Settings, calls: Exit) -> Result<Engin
         told: super::heads::Told::default(),
         unlogged: false,
         reserve: Reserve::beside(path),
+        mark: None,
         swept_ms: 0,
     };
     engine.load()?;
-    engine
-        .first_entries(start, accept_clock)
-        .map_err(BootError::First)?;
-    Ok(engine)
+    Ok((engine, start, lost))
+}
+
+/// Checks that the log is the one that had been reached, or goes on from it.
+fn check_mark(path: &Path, store: &Store, key: &VerifierKey, size: u64) -> Result<(), BootError> {
+    match mark::read(&mark::beside(path), key).map_err(BootError::Mark)? {
+        mark::Reached::Head(reached) => mark::compare(reached, size, |at| {
+            store.root_at(at).map_err(BootError::Store)
+        }),
+        mark::Reached::Nothing => Ok(()),
+        mark::Reached::Unknown if size == 0 => Ok(()),
+        mark::Reached::Unknown => Err(BootError::Mark(MarkError::Missing {
+            path: mark::beside(path).display().to_string(),
+        })),
+    }
 }
 
 /// With which rules an engine starts.
@@ -375,6 +454,41 @@ impl Engine {
         let force = outcome?;
         if durable {
             self.go_by(force);
+            Ok(())
+        } else {
+            Err(EngineError::LogUnavailable(None))
+        }
+    }
+
+    /// Writes that the log goes on from an older database. What waits or is approved there may have
+    /// been decided and used since, so it ends.
+    fn adopt(&mut self, lost: &MarkError, reason: String) -> Result<(), EngineError> {
+        let reached = lost.reached();
+        let event = LogEvent::RollbackAdopted {
+            size: reached.map(|head| head.size),
+            root: reached.map(|head| Digest::from_bytes(*head.root.as_bytes())),
+            reason,
+        };
+        let mut outcome = Ok(());
+        let durable = self.commit(|engine, batch, scene| {
+            outcome = engine.step(batch, scene, |engine, step| {
+                step.note(&mut engine.store, scene, daemon_actor(), event)?;
+                let mut ids: Vec<_> = engine.live.keys().copied().collect();
+                ids.sort_unstable();
+                for id in ids {
+                    let state = engine.copy(step, id)?.state();
+                    if matches!(state, State::Pending | State::Approved) {
+                        let because = "the database was restored from an older copy".to_owned();
+                        let event = Event::Invalidated { because };
+                        step.apply(&mut engine.store, scene, &daemon_actor(), id, event)?;
+                    }
+                }
+                Ok(())
+            });
+            Vec::new()
+        });
+        outcome?;
+        if durable {
             Ok(())
         } else {
             Err(EngineError::LogUnavailable(None))

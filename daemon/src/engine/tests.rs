@@ -23,6 +23,7 @@ mod joining;
 mod judging;
 mod limits;
 mod listing;
+mod mark;
 mod people;
 mod restart;
 mod ruling;

@@ -18,6 +18,8 @@ pub enum Place {
     Database,
     /// The stored head of the log.
     Head,
+    /// The mark beside the database, which says how far the log had come.
+    Mark,
     /// An entry, by its position.
     Entry(u64),
     /// A stored node of the tree.
@@ -36,6 +38,7 @@ impl fmt::Display for Place {
         match self {
             Self::Database => f.write_str("database"),
             Self::Head => f.write_str("head"),
+            Self::Mark => f.write_str("mark"),
             Self::Entry(index) => write!(f, "entry {index}"),
             Self::Node { level, index } => write!(f, "node {index} of level {level}"),
             Self::Request(id) => write!(f, "request {id}"),
@@ -126,7 +129,9 @@ impl Report {
                 let (entry, request) = match finding.place {
                     Place::Entry(index) => (Some(index), None),
                     Place::Request(id) => (None, Some(id)),
-                    Place::Database | Place::Head | Place::Node { .. } => (None, None),
+                    Place::Database | Place::Head | Place::Mark | Place::Node { .. } => {
+                        (None, None)
+                    }
                 };
                 json!({
                     "place": finding.place.to_string(),

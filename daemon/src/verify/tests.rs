@@ -22,6 +22,7 @@ fn trust() -> Trust {
         origin: ORIGIN.to_owned(),
         vkey: log_key().verifier().clone(),
         heads: Vec::new(),
+        mark: None,
     }
 }
 

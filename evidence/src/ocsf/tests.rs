@@ -47,6 +47,7 @@ fn everything() -> Fixture {
         "notice.sent",
         "event.refused",
         "clock.jumped",
+        "rollback.adopted",
         "key.rotated",
     ] {
         log.raw(&daemon, None, kind, &json!({"reason": "r"}));

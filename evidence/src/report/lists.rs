@@ -43,6 +43,8 @@ pub(super) struct Lists {
     rules: List,
     revealed: List,
     clock: List,
+    /// The log went on from an older copy of itself.
+    went_back: List,
     /// Calls that were refused before they became requests.
     calls: List,
 }
@@ -158,6 +160,12 @@ impl Lists {
             "clock.jumped" => {
                 let reason = record.reason().map(shown).unwrap_or_default();
                 self.clock.push(place().into_iter().chain([reason]));
+            }
+            "rollback.adopted" => {
+                let size = record.value("/size").map(ToString::to_string);
+                let reason = record.reason().map(shown).unwrap_or_default();
+                let lost = [size.unwrap_or_default(), reason];
+                self.went_back.push(place().into_iter().chain(lost));
             }
             "event.refused" => {
                 let uid = record

@@ -127,6 +127,17 @@ pub enum LogEvent {
         /// Why.
         reason: String,
     },
+    /// The database was older than the log had been, and a person with access to the home went on
+    /// from it.
+    #[serde(rename = "rollback.adopted")]
+    RollbackAdopted {
+        /// How many entries the log had had, where that is known.
+        size: Option<u64>,
+        /// The root over them.
+        root: Option<Digest>,
+        /// Why.
+        reason: String,
+    },
     /// The operator's files were read anew and not taken; the rules stay as they were.
     #[serde(rename = "rules.refused")]
     RulesRefused {
@@ -187,6 +198,7 @@ impl LogEvent {
             Self::DaemonStarted { .. } => "daemon.started",
             Self::DaemonStopped {} => "daemon.stopped",
             Self::ClockJumped { .. } => "clock.jumped",
+            Self::RollbackAdopted { .. } => "rollback.adopted",
             Self::RulesRefused { .. } => "rules.refused",
             Self::RulesProposed { .. } => "rules.proposed",
             Self::RulesWithdrawn { .. } => "rules.withdrawn",
@@ -362,6 +374,7 @@ fn is_log_event(kind: &str) -> bool {
             | "daemon.started"
             | "daemon.stopped"
             | "clock.jumped"
+            | "rollback.adopted"
             | "rules.refused"
             | "rules.proposed"
             | "rules.withdrawn"

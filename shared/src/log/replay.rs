@@ -371,6 +371,7 @@ impl Replay {
             | LogEvent::RulesRefused { .. }
             | LogEvent::RulesProposed { .. }
             | LogEvent::RulesWithdrawn { .. }
+            | LogEvent::RollbackAdopted { .. }
             | LogEvent::CallsRefused { .. }
             | LogEvent::DataAccessed(_) => check_daemon(entry, entry_type)?,
         }
@@ -396,6 +397,13 @@ impl Replay {
                 self.rules_proposed(entry, *rules, *previous)
             }
             LogEvent::RulesWithdrawn { rules } => self.rules_withdrawn(*rules),
+            LogEvent::RollbackAdopted { size, root, .. } => {
+                if size.is_some() == root.is_some() {
+                    Ok(())
+                } else {
+                    Err(Problem::Field { field: "root" })
+                }
+            }
             LogEvent::DaemonStarted { .. }
             | LogEvent::DaemonStopped {}
             | LogEvent::ClockJumped { .. }

@@ -262,12 +262,13 @@ fn r8_one_of_64_redeems_from_as_many_threads_wins() {
     let right = world.right(id);
     let rules = (*world.engine.rules).clone();
     let path = dir.path().join("state.db");
-    std::fs::copy(world.database(), &path).unwrap();
-    std::fs::copy(
-        world.database().with_extension("db-wal"),
-        path.with_extension("db-wal"),
-    )
-    .unwrap();
+    for name in ["state.db", "state.db-wal", "head"] {
+        std::fs::copy(
+            world.database().with_file_name(name),
+            path.with_file_name(name),
+        )
+        .unwrap();
+    }
     drop(world);
     let (clock, _hand) = Clock::fixed(super::world::moment("a", 1, 1));
     let handle = Engine::start(&path, super::world::settings(rules, clock)).unwrap();

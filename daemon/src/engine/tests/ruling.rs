@@ -331,7 +331,7 @@ fn in_user_mode_a_start_takes_the_files_whatever_was_kept() {
         let files = in_user_mode("2 of anyone");
         let new = files.digest;
         assert_ne!(old, new);
-        let world = World::open(world.close(), files, moment("a", 5, 5), 50).unwrap();
+        let mut world = World::open(world.close(), files, moment("a", 5, 5), 50).unwrap();
         assert_eq!(world.engine.rules.digest, new);
         assert_eq!(world.engine.force().rules.digest, new);
         assert!(world.engine.force().proposed.is_none());

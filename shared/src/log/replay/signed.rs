@@ -50,6 +50,7 @@ pub(super) fn word_in(body: &Body) -> Word<'_> {
             | LogEvent::RulesRefused { .. }
             | LogEvent::RulesProposed { .. }
             | LogEvent::RulesWithdrawn { .. }
+            | LogEvent::RollbackAdopted { .. }
             | LogEvent::CallsRefused { .. }
             | LogEvent::DataAccessed(_),
         ) => Word::None,

@@ -47,9 +47,10 @@ pub(super) fn of(entry_type: &str, body: &Value) -> String {
             said(&outcome, text("/act/reason"))
         }
         "data.accessed" => data(body),
-        "rules.changed" => text("/rules").to_owned(),
+        "rules.changed" | "rules.proposed" | "rules.withdrawn" => text("/rules").to_owned(),
+        "rules.signed" | "rules.acknowledged" => said(text("/rules"), text("/act/reason")),
         "rules.refused" => text("/problem").to_owned(),
-        "clock.jumped" => text("/reason").to_owned(),
+        "clock.jumped" | "rollback.adopted" => text("/reason").to_owned(),
         "daemon.started" => text("/software").to_owned(),
         "event.refused" => counts(body),
         _ => text("/because").to_owned(),
@@ -136,6 +137,11 @@ mod tests {
                 "event.refused",
                 json!({"counts": {"bad-ticket": 1, "malformed": 2}}),
                 "1 bad-ticket, 2 malformed",
+            ),
+            (
+                "rules.signed",
+                json!({"rules": "sha256:00", "act": {"reason": "as agreed"}}),
+                "sha256:00: as agreed",
             ),
             ("daemon.stopped", json!({}), ""),
         ] {

@@ -14,8 +14,10 @@ use tempfile::TempDir;
 use super::*;
 use made::{ANA, BO, DATABASE, ORIGIN, is_decision, log_key, still_serving};
 
+mod every_byte;
 pub(crate) mod made;
 mod ruling;
+mod stolen_key;
 
 fn trust() -> Trust {
     Trust {
@@ -35,9 +37,13 @@ struct Copy {
 
 impl Copy {
     fn new() -> Self {
+        Self::of(&DATABASE)
+    }
+
+    fn of(bytes: &[u8]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.db");
-        std::fs::write(&path, &*DATABASE).unwrap();
+        std::fs::write(&path, bytes).unwrap();
         let conn = Connection::open(&path).unwrap();
         Self {
             _dir: dir,
@@ -172,34 +178,6 @@ fn a_log_can_be_checked_while_the_daemon_serves() {
     drop(serving);
     let later = verify(&path, &trust(), &mut |_, _| {}).unwrap();
     assert!(later.is_good() && later.entries > report.entries, "{later}");
-}
-
-#[test]
-fn a_flipped_byte_of_an_entry_is_found_at_that_entry() {
-    let copy = Copy::new();
-    for (at, data) in copy.entries().into_iter().enumerate() {
-        let mut flipped = data.clone();
-        let byte = (at * 7919) % data.len();
-        flipped[byte] ^= 1;
-        let put = |data: &[u8]| {
-            let at = i64::try_from(at).unwrap();
-            copy.conn
-                .execute(
-                    "UPDATE audit_leaf SET data = ?1 WHERE idx = ?2",
-                    params![data, at],
-                )
-                .unwrap();
-        };
-        put(&flipped);
-        let report = copy.report();
-        assert_eq!(
-            report.findings[0].place,
-            Place::Entry(at as u64),
-            "byte {byte}: {report}"
-        );
-        put(&data);
-    }
-    assert!(copy.report().is_good());
 }
 
 /// What foreign hands did to a column, and the finding's place and a part of its words.
@@ -352,26 +330,64 @@ fn a_change_of_any_other_column_is_found() {
 
 #[test]
 fn rows_that_are_deleted_swapped_inserted_or_cut_off_are_found() {
-    Copy::new()
-        .execute("DELETE FROM audit_leaf WHERE idx = 9")
-        .expect("entry 9: ", "is missing; 10 comes next");
-    let swapped = Copy::new();
-    swapped.execute("UPDATE audit_leaf SET idx = -1 WHERE idx = 9");
-    swapped.execute("UPDATE audit_leaf SET idx = 9 WHERE idx = 10");
-    swapped.execute("UPDATE audit_leaf SET idx = 10 WHERE idx = -1");
-    swapped.expect("entry 9: ", "says that it is entry 10");
-    let inserted = Copy::new();
-    let last = inserted.entries().len();
-    inserted.execute(&format!(
-        "INSERT INTO audit_leaf SELECT {last}, data, leaf_hash, nodes, request FROM audit_leaf
-         WHERE idx = {}",
-        last - 1
-    ));
-    inserted.expect(&format!("entry {last}: "), "says that it is entry");
-    inserted.expect("head: ", "entries, and there are");
-    let cut = Copy::new();
-    cut.execute("DELETE FROM audit_leaf WHERE idx > 20");
-    cut.expect("head: ", "the log's key signed");
+    let copy = Copy::new();
+    let count = i64::try_from(copy.entries().len()).unwrap();
+    let rows = "idx, data, leaf_hash, nodes, request";
+    copy.conn
+        .execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM audit_leaf")
+        .unwrap();
+    let restore = || {
+        let again = "DELETE FROM audit_leaf; INSERT INTO audit_leaf SELECT * FROM temp.kept";
+        copy.conn.execute_batch(again).unwrap();
+    };
+    // The first, the last, and some between them.
+    for at in (0..count).step_by(9).chain([count - 1]) {
+        let next = at + 1;
+        copy.execute(&format!("DELETE FROM audit_leaf WHERE idx = {at}"));
+        if next == count {
+            copy.expect("head: ", "the log's key signed");
+        } else {
+            copy.expect(
+                &format!("entry {at}: "),
+                &format!("is missing; {next} comes next"),
+            );
+        }
+        restore();
+
+        copy.execute(&format!("DELETE FROM audit_leaf WHERE idx >= {at}"));
+        copy.expect("head: ", &format!("signed {count} entries, here are {at}"));
+        restore();
+
+        // A copy of another row takes the place, and all behind it move on.
+        copy.execute(&format!(
+            "UPDATE audit_leaf SET idx = -idx WHERE idx >= {at} AND idx > 0"
+        ));
+        copy.conn
+            .execute_batch("UPDATE audit_leaf SET idx = 1 - idx WHERE idx < 0")
+            .unwrap();
+        if at > 0 {
+            copy.execute(&format!(
+                "INSERT INTO audit_leaf ({rows}) SELECT {at}, data, leaf_hash, nodes, request
+                 FROM audit_leaf WHERE idx = 0"
+            ));
+            copy.expect(&format!("entry {at}: "), "says that it is entry 0");
+        }
+        restore();
+
+        if next < count {
+            for (from, to) in [(at, -1), (next, at), (-1, next)] {
+                copy.execute(&format!(
+                    "UPDATE audit_leaf SET idx = {to} WHERE idx = {from}"
+                ));
+            }
+            copy.expect(
+                &format!("entry {at}: "),
+                &format!("says that it is entry {next}"),
+            );
+            restore();
+        }
+    }
+    assert!(copy.report().is_good());
 }
 
 #[test]

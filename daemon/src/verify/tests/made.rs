@@ -71,12 +71,19 @@ pub(crate) const BO: Person = Person {
     seed: 2,
 };
 
+/// Somebody with a key of their own who says that they are Ana.
+pub(crate) const THIEF: Person = Person {
+    name: "ana",
+    uid: 60_001,
+    seed: 77,
+};
+
 impl Person {
     fn secret(self) -> ed25519_dalek::SigningKey {
         ed25519_dalek::SigningKey::from_bytes(&[self.seed; 32])
     }
 
-    fn public(self) -> PublicKey {
+    pub(super) fn public(self) -> PublicKey {
         PublicKey::from(KeyData::Ed25519(Ed25519PublicKey(
             self.secret().verifying_key().to_bytes(),
         )))
@@ -458,8 +465,8 @@ impl Maker {
     }
 
     /// Lives through everything that a log of one boot can hold.
-    fn live(&mut self) {
-        for _ in 0..2 {
+    fn live(&mut self, rounds: u8) {
+        for _ in 0..rounds {
             let run = self.submit();
             self.open(run, ANA);
             self.decide(run, ANA, Said::Approve);
@@ -528,18 +535,23 @@ impl Maker {
 }
 
 /// The bytes of the database, made once.
-pub(crate) static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(crate) static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| lived(2));
+
+/// The bytes of one with more than 300 entries.
+pub(crate) static LONG: LazyLock<Vec<u8>> = LazyLock::new(|| lived(6));
+
+fn lived(rounds: u8) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
     let mut maker = Maker::new(&path);
-    maker.live();
+    maker.live(rounds);
     maker.ask(Call::Stop);
     let copy = dir.path().join("copy.db");
     let conn = rusqlite::Connection::open(&path).unwrap();
     conn.execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
         .unwrap();
     std::fs::read(copy).unwrap()
-});
+}
 
 /// A log that an engine is still writing.
 pub(crate) fn still_serving(path: &Path) -> impl Drop + use<> {

@@ -13,6 +13,7 @@
 //! | `action`, `pins` | the call as an action; what servers say of their tools, and said before |
 //! | `gate`, `open` | one call from the asking to the report; those that have no answer yet |
 //! | `answer` | the few messages of our own |
+//! | `server` | a server that is a process of our own |
 //! | `stdio` | the proxy on the standard streams |
 //! | `permission` | the tool that a client asks when nothing else permits a call |
 
@@ -25,6 +26,7 @@ mod message;
 mod open;
 pub(crate) mod permission;
 pub(crate) mod pins;
+mod server;
 mod stdio;
 mod strict;
 

@@ -4,6 +4,12 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
+/// The longest message of a client, in bytes. What calls a tool has to fit into an action besides.
+pub(super) const LONGEST_FROM_CLIENT: usize = 4 * 1024 * 1024;
+
+/// The longest message of a server, in bytes.
+pub(super) const LONGEST_FROM_SERVER: usize = 64 * 1024 * 1024;
+
 /// The next line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {

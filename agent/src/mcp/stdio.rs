@@ -4,8 +4,6 @@
 //! call that is held is a task of its own. Whatever ends first, the other side is ended after it, and
 //! what is held is taken back.
 
-mod server;
-
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,22 +17,15 @@ use tokio::task::JoinSet;
 use super::answer;
 use super::call::Call;
 use super::gate::{Gate, Stop, Stops};
-use super::lines::{self, Line};
+use super::lines::{self, LONGEST_FROM_CLIENT, LONGEST_FROM_SERVER, Line};
 use super::message::{self, FromClient, FromServer, Id, MessageError};
 use super::open::Open;
+use super::server::Server;
 use super::strict::{self, StrictError};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::telling::warn;
-
-use server::Server;
-
-/// The longest message of a client, in bytes. What calls a tool has to fit into an action besides.
-const LONGEST_FROM_CLIENT: usize = 4 * 1024 * 1024;
-
-/// The longest message of a server, in bytes.
-const LONGEST_FROM_SERVER: usize = 64 * 1024 * 1024;
 
 /// How often a client hears that its call is still held.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);

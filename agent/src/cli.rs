@@ -3,6 +3,7 @@
 mod values;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -241,14 +242,35 @@ pub struct ScopeOptions {
 /// Stand in front of an MCP server.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Speaks MCP on standard input and output, and starts the server with the same environment. Everything
-passes as it is but calls of tools, each of which is held until it is approved.")]
+Speaks MCP on standard input and output, or over HTTP, and starts the server with the same environment.
+Everything passes as it is but calls of tools, each of which is held until it is approved.")]
 pub struct McpOptions {
     /// The server's name, as the client's settings have it; by default the program's
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub name: Option<String>,
+    /// Speak Streamable HTTP on this address instead of standard input: `PORT` of this machine, or
+    /// `ADDR:PORT`
+    #[arg(long, value_name = "ADDR", value_parser = values::listen)]
+    pub http: Option<SocketAddr>,
+    /// Listen on an address that other machines can reach, too, though the token travels in clear
+    #[arg(long, requires = "http")]
+    pub beyond_this_machine: bool,
+    /// The address of the server, such as `http://127.0.0.1:8600/mcp`
+    #[arg(long, value_name = "URL", requires = "http")]
+    pub upstream: Option<String>,
+    /// A file with the token that clients have to show; made when it is not there
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub token_file: Option<PathBuf>,
+    /// A file with the token that the server wants to see, so that the agent need not have it
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    pub upstream_token_file: Option<PathBuf>,
     /// The server's command and its arguments, after `--`
-    #[arg(value_name = "SERVER", required = true, last = true)]
+    #[arg(
+        value_name = "SERVER",
+        required_unless_present = "upstream",
+        conflicts_with = "upstream",
+        last = true
+    )]
     pub server: Vec<OsString>,
 }
 

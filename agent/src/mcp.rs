@@ -15,12 +15,14 @@
 //! | `answer` | the few messages of our own |
 //! | `server` | a server that is a process of our own |
 //! | `stdio` | the proxy on the standard streams |
+//! | `http` | the proxy over Streamable HTTP |
 //! | `permission` | the tool that a client asks when nothing else permits a call |
 
 pub(crate) mod action;
 mod answer;
 mod call;
 pub(crate) mod gate;
+mod http;
 mod lines;
 mod message;
 mod open;
@@ -52,11 +54,27 @@ pub(crate) async fn perform(home: Option<&Path>, options: McpOptions) -> Result<
             .and_then(|program| Path::new(program).file_name())
             .and_then(OsStr::to_str)
             .map(str::to_owned)
+            .or_else(|| options.upstream.clone())
             .ok_or_else(|| {
                 Failure::new(Exit::Usage, "no-name", "the server has no name")
                     .hint("give it the name that the client's settings have for it, with `--name`")
             })?,
     };
-    let gate = Gate::open(home, server)?;
-    stdio::run(gate, &options.server).await
+    let gate = Gate::open(home, server.clone())?;
+    let Some(listen) = options.http else {
+        return stdio::run(gate, &options.server).await;
+    };
+    let behind = match &options.upstream {
+        Some(url) => http::Behind::Url(url),
+        None => http::Behind::Command(&options.server),
+    };
+    let options = http::Options {
+        listen,
+        beyond_this_machine: options.beyond_this_machine,
+        server: behind,
+        name: &server,
+        token: options.token_file.as_deref(),
+        upstream_token: options.upstream_token_file.as_deref(),
+    };
+    http::run(gate, &options).await
 }

@@ -8,6 +8,7 @@ mod bytes;
 mod calls;
 mod ends;
 mod failures;
+mod http;
 mod once;
 mod permission;
 mod pins;

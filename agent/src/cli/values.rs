@@ -1,5 +1,6 @@
 //! Values of options that have a form of their own.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -195,4 +196,17 @@ pub(super) fn variable(text: &str) -> Result<String, ValueError> {
         });
     }
     Ok(text.to_owned())
+}
+/// Reads an address to listen on; a port alone is one of this machine.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, ValueError> {
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| ValueError::Form {
+        expected: "PORT or ADDR:PORT, such as 8700 or 127.0.0.1:8700",
+    })
 }

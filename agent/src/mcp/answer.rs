@@ -17,6 +17,9 @@ pub(super) const INVALID_PARAMS: i32 = -32602;
 /// JSON-RPC 2.0: there is no such method.
 pub(super) const NO_METHOD: i32 = -32601;
 
+/// JSON-RPC 2.0: it did not work.
+pub(super) const INTERNAL: i32 = -32603;
+
 /// The result of a call that was not made, which the agent reads.
 pub(super) fn not_called(id: &Id, is_typed: bool, why: &str) -> Value {
     let mut result = json!({ "content": [{ "type": "text", "text": why }], "isError": true });

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod calls;
+mod conformance;
 mod ends;
 mod failures;
 mod http;

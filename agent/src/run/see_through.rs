@@ -101,14 +101,13 @@ async fn stay(
 ) -> Ending {
     let started = Report::Started { pid: running.pid() };
     let mut finish = pin!(running.finish(signals));
-    let end = match tokio::time::timeout(SOON, &mut finish).await {
-        Ok(end) => end,
-        Err(_) => {
-            // A refusal or a loss changes nothing: the end says that it was started.
-            let (_, end) =
-                tokio::join!(report(session, &ticket, &started, REPORT_PATIENCE), finish,);
-            end
-        }
+    let soon = tokio::time::timeout(SOON, &mut finish).await;
+    let end = if let Ok(end) = soon {
+        end
+    } else {
+        // A refusal or a loss changes nothing: the end says that it was started.
+        let (_, end) = tokio::join!(report(session, &ticket, &started, REPORT_PATIENCE), finish,);
+        end
     };
     let end = match end {
         Ok(end) => end,

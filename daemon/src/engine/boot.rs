@@ -177,7 +177,7 @@ fn prepare(
         Err(error) => return Err(error),
         Ok(()) => None,
     };
-    let last = last_time(&store, frontier.size())?;
+    let told = last_time(&store, frontier.size())?;
     let Settings {
         origin,
         key,
@@ -214,7 +214,7 @@ fn prepare(
         counts: BTreeMap::new(),
         counting_since: None,
         next_waiter: 0,
-        last,
+        last: told,
         draining: false,
         down: false,
         told: super::heads::Told::default(),

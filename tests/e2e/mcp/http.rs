@@ -132,12 +132,14 @@ impl Front {
     fn open(&self, method: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.at).expect("the proxy listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-        let mut text = format!("{method} /mcp HTTP/1.1\r\nConnection: close\r\n");
+        let mut text = Vec::new();
+        let length = body.len();
+        write!(text, "{method} /mcp HTTP/1.1\r\nConnection: close\r\n").expect("memory");
         for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n").expect("memory");
         }
-        text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-        stream.write_all(text.as_bytes()).expect("to write");
+        write!(text, "Content-Length: {length}\r\n\r\n{body}").expect("memory");
+        stream.write_all(&text).expect("to write");
         stream
     }
 

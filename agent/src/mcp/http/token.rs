@@ -211,14 +211,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = usual_place(dir.path(), "db");
         assert_eq!(path, dir.path().join("mcp-tokens/db"));
-        let made = read_or_make(&path).unwrap();
-        assert_eq!(made.len(), 64);
-        assert_eq!(read_or_make(&path).unwrap(), made);
+        let token = read_or_make(&path).unwrap();
+        assert_eq!(token.len(), 64);
+        assert_eq!(read_or_make(&path).unwrap(), token);
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         let other = usual_place(dir.path(), "another");
-        assert_ne!(read_or_make(&other).unwrap(), made);
+        assert_ne!(read_or_make(&other).unwrap(), token);
     }
 
     #[test]

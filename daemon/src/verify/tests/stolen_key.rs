@@ -61,7 +61,8 @@ fn a_rewritten_tail_is_refused_by_a_console_and_found_by_the_head_it_kept() {
     // A console that saw the honest log follows neither the same size nor a longer one.
     let key = log_key();
     let mut console = HeadKeeper::new(ORIGIN, key.verifier().clone()).unwrap();
-    console.advance(&signed(&honest, &key), &[], 0).unwrap();
+    let first = console.advance(&signed(&honest, &key), &[], 0).unwrap();
+    assert_eq!(first, Advance::First);
     let mut forged = copy.entries();
     console
         .advance(&signed(&forged, &key), &[], size)

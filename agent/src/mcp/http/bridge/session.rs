@@ -192,7 +192,7 @@ impl Session {
     /// Tells whether nothing is open here.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.state();
-        state.open.is_empty() && !state.stream.as_ref().is_some_and(|to| !to.is_closed())
+        state.open.is_empty() && state.stream.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
 
     /// Returns when it was last spoken to.

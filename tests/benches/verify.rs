@@ -311,11 +311,11 @@ impl Asker {
             let statement = self.denial(&answer, &signer, number)?;
             let bytes = statement.to_bytes()?;
             let sshsig = signer.sign(statement.namespace(), &bytes)?.armored;
-            let signed = Signed {
+            let word = Signed {
                 statement: bytes,
                 sshsig,
             };
-            client.decide(answer.id.parse()?, signed, 0).await?;
+            client.decide(answer.id.parse()?, word, 0).await?;
         }
     }
 

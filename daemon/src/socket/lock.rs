@@ -14,7 +14,7 @@ use crate::home::shown;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon has it.
-    #[error("`{}` is locked: another daemon runs here", shown(.0))]
+    #[error("`{}` is locked: another daemon runs here; stop it first", shown(.0))]
     Held(PathBuf),
     /// The system refused.
     #[error("cannot lock `{}`", shown(path))]

@@ -47,6 +47,9 @@ fn rules_that_were_kept_and_then_replaced_or_lost_are_found() {
     Copy::new()
         .execute("INSERT INTO rules_blob (digest, bytes) VALUES (zeroblob(32), x'78')")
         .expect("database", "were never in force");
+    Copy::new()
+        .execute("INSERT INTO rules_adopted (id, entry) VALUES (1, 0)")
+        .expect("database", "which adoption of rules");
 }
 
 #[test]

@@ -106,10 +106,13 @@ fn a_roster_exchanged_with_the_stolen_log_key_is_found_at_the_first_decision() {
             }
         }
     });
-    // The new roster is one that could have been; it is not the one that Ana signed under.
+    // The new roster is one that could have been; it is not the one that Ana signed under. Nor is
+    // it that of the rules that were kept, but those lie beside the log and could be exchanged too.
     let found = copy.findings();
     assert!(
-        !found.iter().any(|finding| finding.starts_with("entry 0:")),
+        !found.iter().any(|finding| {
+            finding.starts_with("entry 0:") && !finding.contains("than its rules")
+        }),
         "{found:#?}"
     );
     let decided = copy.position(0, |entry| is_decision(entry) && entry.actor.id == ANA.name);

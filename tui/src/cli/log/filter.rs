@@ -164,7 +164,7 @@ mod tests {
         for (pick, expected) in [
             (
                 Picked {
-                    request: some(&id[..8]),
+                    request: id.get(..8).map(str::to_owned),
                     ..nothing()
                 },
                 vec![1, 2, 3],

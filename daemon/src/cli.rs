@@ -225,6 +225,7 @@ impl Opened {
             rules,
             adopt: None,
             accept_clock: None,
+            keep_documents: config.retention.documents(),
         };
         Ok(Self {
             home,

@@ -5,8 +5,9 @@
 //! start with file, line and column, because a mistyped key that is ignored is a control that is
 //! off. Requirements and lifetimes stay text here; the module that owns their grammar reads them.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use countersign_shared::home::{Layout, Mode};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ const FILE_LIMIT: usize = 4 << 20;
 
 /// The longest origin of a log, in bytes.
 const ORIGIN_LIMIT: usize = 128;
+
+/// A day, in seconds.
+const DAY_S: u64 = 24 * 60 * 60;
 
 /// The OS user of the daemon in system mode when the file names none.
 const DAEMON_USER: &str = "countersign";
@@ -100,6 +104,8 @@ pub struct Config {
     pub break_glass: BreakGlass,
     /// How new rules take force.
     pub rules: RulesTable,
+    /// How long what is stored is kept.
+    pub retention: Retention,
 }
 
 /// The table `[rules]`: how new rules take force in system mode.
@@ -115,6 +121,23 @@ impl Default for RulesTable {
         Self {
             signers: NonZeroU32::MIN,
         }
+    }
+}
+
+/// The table `[retention]`: how long documents are kept, which say what was asked. Entries of the log
+/// are kept for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// How many days from when the request was received; for ever when absent.
+    documents_days: Option<NonZeroU16>,
+}
+
+impl Retention {
+    /// Returns how long documents are kept; nothing for ever.
+    pub fn documents(self) -> Option<Duration> {
+        self.documents_days
+            .map(|days| Duration::from_secs(u64::from(days.get()).saturating_mul(DAY_S)))
     }
 }
 
@@ -186,6 +209,7 @@ struct Raw {
     break_glass: BreakGlass,
     #[serde(default)]
     rules: RulesTable,
+    retention: Retention,
 }
 
 impl Config {
@@ -247,6 +271,7 @@ impl Config {
             limits: raw.limits,
             break_glass: raw.break_glass,
             rules: raw.rules,
+            retention: raw.retention,
         })
     }
 }

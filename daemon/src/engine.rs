@@ -28,6 +28,7 @@ mod boot;
 mod call;
 mod card;
 mod deciding;
+mod erasing;
 mod error;
 mod executing;
 mod force;
@@ -188,6 +189,8 @@ pub struct Engine {
     reserve: Reserve,
     /// How far the log has come, outside the database; nothing while the log is not the one it was.
     mark: Option<Mark>,
+    /// How long documents are kept.
+    retention: erasing::Retention,
     /// The boot time of the last look at the deadlines, in milliseconds.
     swept_ms: u64,
 }
@@ -255,6 +258,7 @@ impl Engine {
             if self.sweep_is_due() {
                 self.sweep();
             }
+            self.erase();
             self.tell_head(false);
         }
     }

@@ -86,6 +86,7 @@ fn fixed_key(started: &Config, now: &Config) -> Option<&'static str> {
         ("origin", started.origin == now.origin),
         ("groups", started.groups == now.groups),
         ("daemon_user", started.daemon_user == now.daemon_user),
+        ("retention", started.retention == now.retention),
     ]
     .into_iter()
     .find_map(|(key, same)| (!same).then_some(key))
@@ -128,6 +129,10 @@ mod tests {
             ("origin", base.replace("one", "two")),
             ("groups", format!("{base}[groups]\nagents = \"bots\"\n")),
             ("daemon_user", format!("{base}daemon_user = \"other\"\n")),
+            (
+                "retention",
+                format!("{base}[retention]\ndocuments_days = 9\n"),
+            ),
         ] {
             assert_eq!(fixed_key(&started, &parse(&text).unwrap()), Some(key));
         }

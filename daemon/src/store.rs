@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 mod audit;
 mod backup;
 mod debts;
+mod erase;
 mod exports;
 mod inspect;
 mod past;
@@ -26,6 +27,7 @@ mod rules;
 mod schema;
 
 pub use audit::{LogTail, Proofs};
+pub use erase::Erasable;
 pub use inspect::{Inspection, RawHead, RawLeaf, RawRequest};
 pub use past::Asked;
 pub use rules::KeptRules;
@@ -108,8 +110,8 @@ impl StoreError {
 pub struct Row {
     /// The machine.
     pub request: Request,
-    /// The exact bytes of the request document.
-    pub document: Vec<u8>,
+    /// The exact bytes of the request document; nothing once it was erased.
+    pub document: Option<Vec<u8>>,
     /// What does not change after intake.
     pub intake: Intake,
 }

@@ -35,6 +35,7 @@ pub(crate) struct Meaning {
 const CREATE: Word = (1, "Create");
 const READ: Word = (2, "Read");
 const UPDATE: Word = (3, "Update");
+const DELETE: Word = (4, "Delete");
 const START: Word = (3, "Start");
 const STOP: Word = (4, "Stop");
 const OTHER: Word = (99, "Other");
@@ -175,6 +176,7 @@ fn by_type(entry_type: &str) -> Meaning {
             .grave(HIGH),
         "execution.kill-requested" => ended("end of the run asked for").grave(MEDIUM),
         "data.accessed" => Meaning::noted("data accessed", READ),
+        "document.erased" => Meaning::noted("document erased", DELETE).grave(LOW),
         "mask.revealed" => Meaning::noted("masked value revealed", READ).grave(MEDIUM),
         "export.made" => Meaning::noted("log exported", READ),
         "notice.sent" => Meaning::noted("notice sent", CREATE),

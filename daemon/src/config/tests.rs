@@ -31,6 +31,7 @@ fn the_smallest_file_has_defaults() {
     assert_eq!(read.groups, Groups::default());
     assert_eq!(read.default_requirement, DefaultRequirement::default());
     assert_eq!(read.limits, None);
+    assert_eq!(read.retention.documents(), None);
 }
 
 #[test]
@@ -51,9 +52,18 @@ max_run = "1h"
 self_attest = "allow"
 [limits]
 held_per_uid = 3
+[retention]
+documents_days = 400
 "#,
     )
     .unwrap();
+    let year = std::time::Duration::from_secs(400 * 24 * 3600);
+    assert_eq!(read.retention.documents(), Some(year));
+    for wrong in ["0", "-1", "\"400d\"", "70000"] {
+        let text = format!("{GOOD}[retention]\ndocuments_days = {wrong}\n");
+        let (line, _, message) = place(config(&text));
+        assert_eq!(line, 4, "{message}");
+    }
     assert_eq!(read.mode, Mode::System);
     assert_eq!(read.groups.agents, "bots");
     assert_eq!(read.daemon_user, "cs");

@@ -22,7 +22,8 @@ impl Step {
         let row = store
             .request(id)?
             .ok_or_else(|| EngineError::NotFound { id: id.to_string() })?;
-        let document = Document::read(&row.document)
+        let bytes = row.document.ok_or(EngineError::Erased { id })?;
+        let document = Document::read(&bytes)
             .map_err(|error| StoreError::row(format!("the document of {id}: {error}")))?;
         let catalogue = scene.policies.catalogue();
         let bodies = DataAccessed::of(&document, |name| {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
@@ -15,6 +16,7 @@ use countersign_shared::machine::{Event, Mode, State};
 use countersign_shared::time::Timestamp;
 use tokio::sync::{broadcast, watch};
 
+use super::erasing::Retention;
 use super::force::{Adopted, Force, NewRules};
 use super::history::{HOUR, History};
 use super::mark::{self, Mark, MarkError};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub adopt: Option<String>,
     /// The reason for accepting a wall clock that is behind the log, if somebody accepts it.
     pub accept_clock: Option<String>,
+    /// How long documents of requests that are over are kept; nothing for ever.
+    pub keep_documents: Option<Duration>,
 }
 
 /// The engine cannot start.
@@ -185,6 +189,7 @@ fn prepare(
         rules: of_files,
         adopt,
         accept_clock: _,
+        keep_documents,
     } = settings;
     check_mode(&store, of_files.mode)?;
     let of_files = Arc::new(of_files);
@@ -221,6 +226,7 @@ fn prepare(
         unlogged: false,
         reserve: Reserve::beside(path),
         mark: None,
+        retention: Retention::of(keep_documents),
         swept_ms: 0,
     };
     engine.load()?;
@@ -391,8 +397,11 @@ impl Engine {
                 id: id.to_string(),
                 problem,
             };
-            let document =
-                Document::read(&row.document).map_err(|error| damaged(error.to_string()))?;
+            let bytes = row
+                .document
+                .as_deref()
+                .ok_or_else(|| damaged("it is not there".to_owned()))?;
+            let document = Document::read(bytes).map_err(|error| damaged(error.to_string()))?;
             if document.digest() != row.request.digest() {
                 let problem = "its digest is not the one that was received";
                 return Err(damaged(problem.to_owned()));

@@ -28,6 +28,15 @@ pub enum EngineError {
         /// The id or prefix, as far as it is one.
         id: String,
     },
+    /// The document of a request that is over was erased.
+    #[error(
+        "the document of {id} was erased when its time was over; `countersign log --request {id}` \
+         tells what happened to it"
+    )]
+    Erased {
+        /// The request.
+        id: RequestId,
+    },
     /// A prefix names more than one request.
     #[error("`{prefix}` names more than one request; give more of the id")]
     Ambiguous {
@@ -108,6 +117,7 @@ impl EngineError {
             Self::LogUnavailable(_) => "log-unavailable",
             Self::Conflict { .. } => "conflict",
             Self::NotFound { .. } => "not-found",
+            Self::Erased { .. } => "erased",
             Self::Ambiguous { .. } => "ambiguous-id",
             Self::BadTicket => "bad-ticket",
             Self::NotTheExecutor => "not-the-executor",

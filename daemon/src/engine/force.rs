@@ -390,7 +390,7 @@ impl Engine {
         id: RequestId,
         requirement: &Requirement,
     ) -> Result<Rejudged, EngineError> {
-        let document = self.row(id)?.document;
+        let document = self.document(id)?;
         Ok(match Document::read(&document) {
             Ok(document) => {
                 rules

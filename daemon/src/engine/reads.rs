@@ -153,14 +153,15 @@ impl Engine {
             Err(_) => return Err(not_found()),
         };
         let row = self.row(id)?;
-        let view = match self.live.get(&id) {
-            Some(live) => View {
-                document: row.document.into(),
-                ..live.view()
-            },
-            None => view_of(row),
-        };
-        Ok(Arc::new(view))
+        let document = row.document.clone().ok_or(EngineError::Erased { id })?;
+        let view = self
+            .live
+            .get(&id)
+            .map_or_else(|| view_of(row), super::Live::view);
+        Ok(Arc::new(View {
+            document: document.into(),
+            ..view
+        }))
     }
 
     /// Returns the open requests, newest first; there are never more than the limits let in.
@@ -268,19 +269,26 @@ impl Engine {
     }
 }
 
-/// Returns a stored request as reviewers see it.
+/// Returns a stored request as reviewers see it. Of one whose document was erased there is the user
+/// left, and what happened.
 pub(super) fn view_of(row: Row) -> View {
-    let card = Document::read(&row.document).map_or_else(
-        |error| {
-            tracing::error!(id = %row.request.id(), %error, "a stored document cannot be read");
-            Card::default()
-        },
-        |document| Card::of(&document),
-    );
+    let unread = || Card {
+        uid: row.intake.uid,
+        ..Card::default()
+    };
+    let card = row.document.as_deref().map_or_else(unread, |bytes| {
+        Document::read(bytes).map_or_else(
+            |error| {
+                tracing::error!(id = %row.request.id(), %error, "a stored document cannot be read");
+                unread()
+            },
+            |document| Card::of(&document),
+        )
+    });
     View {
         request: row.request,
         card,
-        document: row.document.into(),
+        document: row.document.unwrap_or_default().into(),
         received_index: row.intake.received_index,
         waiter_present: false,
     }

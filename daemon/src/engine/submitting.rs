@@ -39,10 +39,11 @@ impl Engine {
                 .store
                 .entry_behind(row.request.id(), row.request.state())?;
             let standing = live::standing(&row.request, entry);
-            return Ok((row.request.id(), row.document.into(), standing, true));
+            let document = row.document.ok_or(EngineError::Erased { id: draft.id })?;
+            return Ok((row.request.id(), document.into(), standing, true));
         }
         if let Some((id, standing)) = self.joinable(&draft) {
-            let document = self.row(id)?.document.into();
+            let document = self.document(id)?.into();
             self.share(id)?;
             return Ok((id, document, standing, true));
         }

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 1024;
 impl Engine {
     /// Returns how long to wait for a call before looking at the clocks again.
     pub(super) fn nap(&self) -> Duration {
-        if self.live.is_empty() && self.counts.is_empty() {
+        if self.live.is_empty() && self.counts.is_empty() && !self.retention.is_behind() {
             IDLE
         } else {
             PERIOD

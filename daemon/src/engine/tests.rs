@@ -14,6 +14,7 @@ mod accessing;
 mod crash;
 mod decisions;
 mod emergencies;
+mod erasing;
 mod executing;
 mod faults;
 mod floods;

@@ -230,6 +230,11 @@ impl Engine {
             .ok_or_else(|| EngineError::NotFound { id: id.to_string() })
     }
 
+    /// Returns the exact bytes of a request's document.
+    pub(super) fn document(&self, id: RequestId) -> Result<Vec<u8>, EngineError> {
+        self.row(id)?.document.ok_or(EngineError::Erased { id })
+    }
+
     /// Checks the right to a request (R16), copies it, and returns who acts.
     fn holder(
         &mut self,

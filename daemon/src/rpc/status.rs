@@ -50,7 +50,7 @@ pub(super) fn engine(error: &EngineError) -> Status {
     let code = match error {
         EngineError::Machine(refused) => machine(refused),
         EngineError::LogUnavailable(_) | EngineError::Draining => Code::Unavailable,
-        EngineError::NotFound { .. } => Code::NotFound,
+        EngineError::NotFound { .. } | EngineError::Erased { .. } => Code::NotFound,
         EngineError::Ambiguous { .. } | EngineError::SubmissionReused { .. } => {
             Code::InvalidArgument
         }

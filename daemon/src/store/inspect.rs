@@ -53,8 +53,8 @@ pub struct RawRequest {
     pub version: i64,
     /// The machine.
     pub machine: Vec<u8>,
-    /// The document.
-    pub document: Vec<u8>,
+    /// The document; nothing where there is none.
+    pub document: Option<Vec<u8>>,
     /// The position of `request.received`.
     pub received_index: i64,
     /// When it was received.
@@ -248,7 +248,13 @@ impl Inspection {
                         open: row.get(2)?,
                         version: row.get(3)?,
                         machine: owned(row, 4)?,
-                        document: owned(row, 5)?,
+                        document: match row.get_ref(5)? {
+                            ValueRef::Null => None,
+                            value @ (ValueRef::Integer(_)
+                            | ValueRef::Real(_)
+                            | ValueRef::Text(_)
+                            | ValueRef::Blob(_)) => Some(bytes(value).to_vec()),
+                        },
                         received_index: row.get(6)?,
                         received_ms: row.get(7)?,
                         changed_ms: row.get(8)?,

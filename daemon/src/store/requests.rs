@@ -9,7 +9,7 @@ use super::{Intake, Row, Store, StoreError, index};
 
 /// The columns of [`Row`] in the order [`read_row`] reads them, and where they are.
 const ROWS: &str = "SELECT machine, bytes, received_index, uid, principal, sameness, ask_key, held
-    FROM request JOIN document USING (received_index)";
+    FROM request LEFT JOIN document USING (received_index)";
 
 /// One asking of the past.
 #[derive(Debug, Clone, Copy)]

@@ -73,6 +73,7 @@ pub(super) fn replay(
     let mut rows_report = Report::default();
     let mut failed = None;
     let mut requests = 0u64;
+    let mut without = Vec::new();
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let read = move |put: &mut dyn FnMut(Vec<Leaf>) -> bool| pieces(&leaves, end, put);
     let look = |piece: Vec<Leaf>| -> Vec<Looked> { piece.into_iter().map(Looked::at).collect() };
@@ -85,7 +86,12 @@ pub(super) fn replay(
         if done.is_multiple_of(LET_GO) {
             let ended = replay.take_ended();
             requests = requests.saturating_add(u64::try_from(ended.len()).unwrap_or(0));
-            rows::compare(database, &ended, &trust.origin, &mut rows_report)?;
+            without.extend(rows::compare(
+                database,
+                &ended,
+                &trust.origin,
+                &mut rows_report,
+            )?);
             progress(done, all);
         }
         Ok(true)
@@ -111,7 +117,13 @@ pub(super) fn replay(
     }
     let left: Vec<_> = replayed.requests.values().cloned().collect();
     requests = requests.saturating_add(u64::try_from(left.len()).unwrap_or(0));
-    rows::compare(database, &left, &trust.origin, &mut rows_report)?;
+    without.extend(rows::compare(
+        database,
+        &left,
+        &trust.origin,
+        &mut rows_report,
+    )?);
+    rows::erased(database, &without, &replayed, &mut rows_report)?;
     report.add(rows_report);
     report.entries = replayed.head.size;
     report.requests = requests;

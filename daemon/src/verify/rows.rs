@@ -15,14 +15,15 @@ use crate::store::{Inspection, RawRequest, StoreError};
 /// The number of bytes of a sameness key.
 const SAMENESS: usize = 32;
 
-/// Compares the rows of requests with what the log says of them. Reading is the caller's thread's
+/// Compares the rows of requests with what the log says of them; returns those that have no document,
+/// of which only the end of the log tells whether they were erased. Reading is the caller's thread's
 /// work, all else is that of all processors.
 pub(super) fn compare(
     database: &Inspection,
     lives: &[Life],
     origin: &str,
     report: &mut Report,
-) -> Result<(), StoreError> {
+) -> Result<Vec<RequestId>, StoreError> {
     let mut pairs = Vec::new();
     for life in lives {
         match database.request(life.request.id())? {
@@ -48,7 +49,8 @@ pub(super) fn compare(
     for part in found {
         report.add(part);
     }
-    Ok(())
+    let without = pairs.iter().filter(|(_, row)| row.document.is_none());
+    Ok(without.map(|(life, _)| life.request.id()).collect())
 }
 
 fn all(pairs: &[(&Life, RawRequest)], origin: &str) -> Report {
@@ -59,7 +61,9 @@ fn all(pairs: &[(&Life, RawRequest)], origin: &str) -> Report {
             machine(life, row, &mut report);
         }
         columns(life, row, &mut report);
-        document::check(life, &row.document, origin, &mut report);
+        if let Some(bytes) = &row.document {
+            document::check(life, bytes, origin, &mut report);
+        }
     }
     report
 }
@@ -69,6 +73,31 @@ fn unfinished() -> Report {
     let mut report = Report::default();
     report.found(Place::Database, "some rows could not be checked");
     report
+}
+
+/// Compares the documents that are not there with those that the log says were erased.
+pub(super) fn erased(
+    database: &Inspection,
+    without: &[RequestId],
+    replayed: &Replayed,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    for id in without.iter().filter(|id| !replayed.erased.contains(id)) {
+        report.found(
+            Place::Request(*id),
+            "has no document, and no entry says that it was erased",
+        );
+    }
+    for id in &replayed.erased {
+        let row = database.request(*id)?;
+        if row.is_some_and(|row| row.document.is_some()) {
+            report.found(
+                Place::Request(*id),
+                "has a document that was erased by the log",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Finds what stands in tables and belongs to nothing in the log.

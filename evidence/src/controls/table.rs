@@ -94,7 +94,7 @@ const CLOCK: Evidence = Evidence {
 };
 const KEEP: Evidence = Evidence {
     supports: "what was kept, what was exported, and what was erased",
-    types: &["export.made", "log.genesis"],
+    types: &["export.made", "document.erased", "log.genesis"],
     files: &["entries.jsonl", "pack.json"],
 };
 const RULES: Evidence = Evidence {

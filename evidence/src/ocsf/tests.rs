@@ -37,6 +37,10 @@ fn everything() -> Fixture {
                 {"name": "orders", "classification": "pii", "access": "read", "records": 4, "destination": null},
             ]}),
         ),
+        (
+            "document.erased",
+            json!({"retained_until": "2026-07-01T00:00:00.000Z"}),
+        ),
         ("mask.revealed", json!({"reviewer": fixture::MIKA})),
         ("something.new", json!({"any": [1, 2]})),
     ] {

@@ -456,6 +456,8 @@ def fills(seats, people):
     return all(sit(chair, set()) for chair in range(len(chairs)))
 
 
+OVER = ("refused", "denied", "expired", "withdrawn", "superseded", "invalidated", "revoked", "lapsed",
+        "not-run", "succeeded", "failed", "killed", "settled")
 MAY_HAVE_RUN = ("indeterminate", "succeeded", "failed", "killed", "settled")
 
 
@@ -470,7 +472,7 @@ class Life:
         self.yes, self.no, self.via, self.decided_at = [], [], None, None
         self.glass = self.debt = self.redeemed_at = self.executor = self.outcome = self.exit = None
         self.members, self.until, self.permitted = {}, None, None
-        self.told, self.ran = [], None
+        self.told, self.ran, self.erased = [], None, False
         force = log.roster_before(first["seq"])
         expect(force is not None and roster_of(log.entries[force])["rules"] == self.received["rules"],
                f"entry {first['seq']}", "was received under other rules than were in force")
@@ -489,6 +491,11 @@ class Life:
                    place, "is not the requester's, right behind the entry that says the action ran")
             self.told.append(body)
             self.ran = (entry["seq"], entry["time"])
+        elif kind == "document.erased":
+            expect(entry["actor"]["kind"] == "daemon" and body["retained_until"] <= entry["time"], place,
+                   "erases a document before its time, or is not the daemon's")
+            expect(self.state in OVER, place, f"erases the document of what is {self.state}")
+            self.erased = True
         elif kind == "policy.evaluated":
             self.permitted = body["outcome"]
             if body["outcome"] == "hold":
@@ -621,6 +628,10 @@ def documents(log, lives):
         there = os.path.exists(os.path.join(root_directory, path))
         if not expect(there != (name in erased), path, "is neither here nor named as erased, or both"):
             continue
+        # Where the entries go on to the end of the log, an erasure is among them.
+        to_the_end = log.pack["scope"]["kind"] == "request" or log.end == len(log.leaves)
+        if not there and to_the_end:
+            expect(life.erased, path, "is named as erased, and no entry says so")
         if there:
             data = read(path)
             if expect("sha256:" + sha256(data) == life.received["digest"], path, "has not the digest that was received"):

@@ -184,6 +184,12 @@ pub enum LogEvent {
         /// How many, by the refusal's code.
         counts: std::collections::BTreeMap<String, u64>,
     },
+    /// The document of a request that ended was erased; its digest stays in `request.received`.
+    #[serde(rename = "document.erased")]
+    DocumentErased {
+        /// Until when it had to be kept.
+        retained_until: Timestamp,
+    },
     /// The action of a request ran and touched data; right after the entry that says it ran, by
     /// the requester.
     #[serde(rename = "data.accessed")]
@@ -205,6 +211,7 @@ impl LogEvent {
             Self::RulesSigned { .. } => "rules.signed",
             Self::RulesAcknowledged { .. } => "rules.acknowledged",
             Self::CallsRefused { .. } => "event.refused",
+            Self::DocumentErased { .. } => "document.erased",
             Self::DataAccessed(_) => "data.accessed",
         }
     }
@@ -381,6 +388,7 @@ fn is_log_event(kind: &str) -> bool {
             | "rules.signed"
             | "rules.acknowledged"
             | "event.refused"
+            | "document.erased"
             | "data.accessed"
     )
 }

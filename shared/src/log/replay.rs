@@ -24,6 +24,7 @@ use crate::statement::LogHead;
 use crate::time::{Moment, Timestamp};
 
 mod actor;
+mod documents;
 mod ended;
 mod force;
 mod prepared;
@@ -80,6 +81,8 @@ pub struct Replayed {
     /// The position of the entry by which the operator adopted rules without the reviewers, as long
     /// as no reviewer has acknowledged that.
     pub adopted: Option<u64>,
+    /// The requests whose documents were erased.
+    pub erased: BTreeSet<RequestId>,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -120,6 +123,7 @@ pub struct Replay {
     lives: BTreeMap<RequestId, Life>,
     /// Where the requests were received that are no longer held.
     gone: BTreeMap<RequestId, u64>,
+    erased: BTreeSet<RequestId>,
     owing: BTreeMap<RequestId, Owing>,
     /// The request whose run the last entry told of, and when: of its data the next may tell.
     ran: Option<(RequestId, Moment)>,
@@ -146,6 +150,7 @@ impl Replay {
             adopted: None,
             lives: BTreeMap::new(),
             gone: BTreeMap::new(),
+            erased: BTreeSet::new(),
             owing: BTreeMap::new(),
             ran: None,
             decisions: 0,
@@ -240,6 +245,7 @@ impl Replay {
             rules: self.force.map(|force| force.rules),
             changes: self.changes,
             adopted: self.adopted.map(|adopted| adopted.index),
+            erased: self.erased,
             owed,
             roots: self.roots,
         }
@@ -265,6 +271,9 @@ impl Replay {
         let ran = self.ran.take();
         match &entry.body {
             Body::Log(LogEvent::DataAccessed(data)) => self.data_accessed(entry, data, ran),
+            Body::Log(LogEvent::DocumentErased { retained_until }) => {
+                self.document_erased(entry, *retained_until)
+            }
             Body::Log(event) => self.log_event(entry, event, signature),
             Body::Request(Event::RulesChanged(change)) => self.rules_changed(entry, change),
             Body::Request(event) => {
@@ -373,6 +382,7 @@ impl Replay {
             | LogEvent::RulesWithdrawn { .. }
             | LogEvent::RollbackAdopted { .. }
             | LogEvent::CallsRefused { .. }
+            | LogEvent::DocumentErased { .. }
             | LogEvent::DataAccessed(_) => check_daemon(entry, entry_type)?,
         }
         match event {
@@ -411,33 +421,9 @@ impl Replay {
             | LogEvent::CallsRefused { .. }
             | LogEvent::RulesSigned { .. }
             | LogEvent::RulesAcknowledged { .. }
+            | LogEvent::DocumentErased { .. }
             | LogEvent::DataAccessed(_) => Ok(()),
         }
-    }
-
-    /// Takes what is told of the data of an action: of one that ran, at once, by whoever asked.
-    /// Whether it is the data of the document is compared by whoever has that.
-    fn data_accessed(
-        &mut self,
-        entry: &Entry,
-        data: &DataAccessed,
-        ran: Option<(RequestId, Moment)>,
-    ) -> Result<(), Problem> {
-        let entry_type = entry.body.entry_type();
-        let id = entry.request.ok_or(Problem::Subject {
-            entry_type,
-            problem: "names no request",
-        })?;
-        let life = self.lives.get_mut(&id).ok_or(Problem::Unknown)?;
-        if entry.actor != life.agent {
-            return Err(not_by(entry, entry_type));
-        }
-        if ran.as_ref() != Some(&(id, entry.now.clone())) {
-            return Err(Problem::DidNotRun);
-        }
-        life.accessed.push(data.clone());
-        self.ran = ran;
-        Ok(())
     }
 
     fn received(
@@ -536,6 +522,11 @@ impl Replay {
 }
 
 impl Life {
+    /// Tells whether nothing can change it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.request.state().has_ended() && self.request.debt().is_none()
+    }
+
     /// Returns the least size of a head that holds the request.
     const fn least_size(&self) -> u64 {
         self.received_index.saturating_add(1)

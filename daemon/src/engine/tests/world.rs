@@ -65,6 +65,7 @@ pub(super) fn settings(rules: Rules, clock: Clock) -> Settings {
         rules,
         adopt: None,
         accept_clock: None,
+        keep_documents: None,
     }
 }
 

@@ -187,6 +187,7 @@ impl Maker {
             rules: rules.clone(),
             adopt: None,
             accept_clock: None,
+            keep_documents: None,
         };
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()

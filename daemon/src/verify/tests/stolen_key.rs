@@ -122,3 +122,83 @@ fn a_roster_exchanged_with_the_stolen_log_key_is_found_at_the_first_decision() {
         "{found:#?}"
     );
 }
+
+/// An entry behind the last one which says that a document was erased.
+fn erasure(entries: &[Vec<u8>], id: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut entry: Value = serde_json::from_slice(entries.last().unwrap()).unwrap();
+    entry["seq"] = entries.len().into();
+    entry["type"] = "document.erased".into();
+    entry["request"] = id.into();
+    entry["body"] = serde_json::json!({"retained_until": "2020-01-01T00:00:00.000Z"});
+    edit(&mut entry);
+    json::canonical(&entry).unwrap()
+}
+
+#[test]
+fn an_erasure_that_the_daemon_would_not_have_done_is_found() {
+    let ids = |state: &str| -> Vec<String> {
+        let copy = Copy::new();
+        let mut query = copy
+            .conn
+            .prepare("SELECT id FROM request WHERE state = ?1")
+            .unwrap();
+        let rows = query.query_map([state], |row| row.get(0)).unwrap();
+        rows.map(|id| countersign_shared::id::RequestId::from_bytes(id.unwrap()).to_string())
+            .collect()
+    };
+    let (denied, pending) = (&ids("denied")[0], &ids("pending")[0]);
+    let found = |entries: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let copy = Copy::new();
+        let mut all = copy.entries();
+        entries(&mut all);
+        copy.resign(&all);
+        copy.execute(
+            "DELETE FROM document WHERE received_index IN
+             (SELECT received_index FROM request WHERE state IN ('denied', 'pending'))",
+        );
+        copy.findings().join("\n")
+    };
+    let once = |id: &str, edit: fn(&mut Value)| {
+        found(&move |all: &mut Vec<Vec<u8>>| all.push(erasure(all, id, edit)))
+    };
+    let is_told = |found: &str| found.contains(&format!("request {denied}: has no document"));
+    let nothing = once(pending, |_| {});
+    assert!(is_told(&nothing), "{nothing}");
+    assert!(
+        nothing.contains("`document.erased` is about a request that is not over"),
+        "{nothing}"
+    );
+    let honest = once(denied, |_| {});
+    assert!(
+        !is_told(&honest) && !honest.contains("`document.erased`"),
+        "{honest}"
+    );
+    for (edit, problem) in [
+        (
+            (|entry| {
+                entry["body"]["retained_until"] = "2100-01-01T00:00:00.000Z".into();
+            }) as fn(&mut Value),
+            "its `retained_until` is not what",
+        ),
+        (
+            |entry| entry["actor"]["kind"] = "agent".into(),
+            "cannot be brought about by",
+        ),
+        (
+            |entry| {
+                let other = countersign_shared::id::RequestId::from_bytes([0xee; 16]);
+                entry["request"] = other.to_string().into();
+            },
+            "was not received before",
+        ),
+    ] {
+        let found = once(denied, edit);
+        assert!(is_told(&found) && found.contains(problem), "{found}");
+    }
+    let twice = found(&|all: &mut Vec<Vec<u8>>| {
+        for _ in 0..2 {
+            all.push(erasure(all, denied, |_| {}));
+        }
+    });
+    assert!(twice.contains("was erased before"), "{twice}");
+}

@@ -2,9 +2,10 @@
 
 use countersign_shared::machine::{Event, RunOutcome};
 use countersign_shared::statement::ActKind;
+use serde_json::json;
 
 use super::*;
-use crate::fixture::NOOR;
+use crate::fixture::{NOOR, daemon};
 
 #[test]
 fn a_pack_of_the_whole_log_is_found_good_without_any_program_of_ours() {
@@ -111,6 +112,8 @@ fn a_document_that_was_erased_and_rules_that_were_not_kept_are_named() {
     let mut log = Fixture::story();
     let id = *log.documents.keys().next().unwrap();
     log.documents.remove(&id);
+    let until = json!({"retained_until": "2020-01-01T00:00:00.000Z"});
+    log.raw(&daemon(), Some(id), "document.erased", &until);
     let rules = *log.rules.keys().next().unwrap();
     log.rules.remove(&rules);
     let made = Made::of(&log, whole());

@@ -98,6 +98,14 @@ fn another_document_and_none() {
 }
 
 #[test]
+fn a_document_removed_and_named_as_erased() {
+    let mut log = Fixture::story();
+    let id = *log.documents.keys().next().unwrap();
+    log.documents.remove(&id);
+    Made::of(&log, whole()).is_refused("is named as erased, and no entry says so");
+}
+
+#[test]
 fn another_statement_and_exchanged_signatures() {
     let made = made();
     let mut names: Vec<String> = fs::read_dir(made.path("decisions"))

@@ -16,11 +16,7 @@ impl Replay {
             .iter()
             .filter(|(id, life)| {
                 let told = self.ran.as_ref().is_none_or(|(ran, _)| ran != *id);
-                !life.broken
-                    && told
-                    && life.request.state().has_ended()
-                    && life.request.debt().is_none()
-                    && !self.owing.contains_key(*id)
+                !life.broken && told && life.is_over() && !self.owing.contains_key(*id)
             })
             .map(|(id, _)| *id)
             .collect();

@@ -52,6 +52,7 @@ pub(super) fn word_in(body: &Body) -> Word<'_> {
             | LogEvent::RulesWithdrawn { .. }
             | LogEvent::RollbackAdopted { .. }
             | LogEvent::CallsRefused { .. }
+            | LogEvent::DocumentErased { .. }
             | LogEvent::DataAccessed(_),
         ) => Word::None,
     }

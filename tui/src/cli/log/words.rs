@@ -47,6 +47,7 @@ pub(super) fn of(entry_type: &str, body: &Value) -> String {
             said(&outcome, text("/act/reason"))
         }
         "data.accessed" => data(body),
+        "document.erased" => format!("kept until {}", text("/retained_until")),
         "rules.changed" | "rules.proposed" | "rules.withdrawn" => text("/rules").to_owned(),
         "rules.signed" | "rules.acknowledged" => said(text("/rules"), text("/act/reason")),
         "rules.refused" => text("/problem").to_owned(),

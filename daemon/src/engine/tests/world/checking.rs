@@ -114,7 +114,7 @@ pub(in super::super) fn check_store(store: &Store) {
                     drop(machine.apply(&entry.now, event).unwrap());
                 }
             }
-            (Body::Log(LogEvent::DataAccessed(_)), request) => {
+            (Body::Log(LogEvent::DataAccessed(_) | LogEvent::DocumentErased { .. }), request) => {
                 assert!(request.is_some_and(|id| machines.contains_key(id.as_bytes())));
             }
             (Body::Log(_), request) => assert_eq!(request, None),

@@ -1,0 +1,113 @@
+//! Erasing documents whose time is over, as the operator wrote it down in `[retention]`.
+//!
+//! Each goes with an entry, in one step. What it was stays bound: its digest is in the log, and the
+//! document had 256 random bits in it, so nobody finds out its contents by guessing. Of the action,
+//! entries hold the names of data that a run touched, and what people said of it.
+
+use std::time::Duration;
+
+use countersign_shared::log::entry::{Body, LogEvent};
+
+use super::submitting::before;
+use super::{Engine, daemon_actor};
+use crate::store::Erasable;
+
+/// How often the engine looks for documents whose time is over, in milliseconds of boot time.
+const PERIOD_MS: u64 = 60 * 60 * 1000;
+
+/// How many documents go at once: people and agents wait for no longer than that takes.
+const AT_ONCE: usize = 256;
+
+/// What is erased, and what is still to be done about it.
+#[derive(Debug, Default)]
+pub(super) struct Retention {
+    /// How long documents are kept; nothing for ever.
+    documents: Option<Duration>,
+    /// When to look next, in milliseconds of boot time.
+    next_ms: u64,
+    /// Whether the last look found more than went at once.
+    is_behind: bool,
+    /// Whether the write-ahead log may hold what was erased.
+    lingers: bool,
+}
+
+impl Retention {
+    pub(super) fn of(documents: Option<Duration>) -> Self {
+        Self {
+            documents,
+            ..Self::default()
+        }
+    }
+
+    /// Tells whether there is more to do than to look again in an hour.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+}
+
+impl Engine {
+    /// Erases documents whose time is over, some at once, if it is time to look.
+    pub(super) fn erase(&mut self) {
+        let Some(kept) = self.retention.documents else {
+            return;
+        };
+        let now = self.now();
+        let is_due = self.retention.is_behind || now.mono_ms >= self.retention.next_ms;
+        if !is_due || self.reserve.is_spent() {
+            return;
+        }
+        self.retention.is_behind = false;
+        self.retention.next_ms = now.mono_ms.saturating_add(PERIOD_MS);
+        match self.store.erasable(before(now.wall, kept), AT_ONCE) {
+            Ok(due) if due.is_empty() => {}
+            Ok(due) => {
+                // Of more than go at once the others have to wait for the calls between.
+                self.retention.is_behind = self.erase_these(&due, kept) && due.len() == AT_ONCE;
+            }
+            Err(error) => tracing::warn!(%error, "documents could not be erased"),
+        }
+        if self.retention.lingers {
+            match self.store.empty_journal() {
+                Ok(emptied) => self.retention.lingers = !emptied,
+                Err(error) => tracing::warn!(%error, "erased documents linger in the journal"),
+            }
+        }
+    }
+
+    /// Erases documents; tells whether all of them are gone.
+    fn erase_these(&mut self, due: &[Erasable], kept: Duration) -> bool {
+        if let Err(error) = self.store.overwrite_deleted(true) {
+            tracing::warn!(%error, "documents could not be erased");
+            return false;
+        }
+        let mut erased = 0usize;
+        let durable = self.commit(|engine, batch, scene| {
+            for document in due {
+                let event = LogEvent::DocumentErased {
+                    retained_until: document.received_at.plus(kept),
+                };
+                let done = engine.step(batch, scene, |engine, step| {
+                    let (actor, id) = (daemon_actor(), Some(document.id));
+                    let body = Body::Log(event);
+                    step.append(&mut engine.store, scene, actor, id, body)?;
+                    Ok(engine.store.erase(document.received_index)?)
+                });
+                match done {
+                    Ok(()) => erased = erased.saturating_add(1),
+                    Err(error) => {
+                        tracing::warn!(id = %document.id, %error, "a document was not erased");
+                    }
+                }
+            }
+            Vec::new()
+        });
+        if durable && erased > 0 {
+            self.retention.lingers = true;
+            tracing::info!(documents = erased, "erased, their time was over");
+        }
+        if let Err(error) = self.store.overwrite_deleted(false) {
+            tracing::warn!(%error, "deleted rows are still overwritten");
+        }
+        durable && erased == due.len()
+    }
+}

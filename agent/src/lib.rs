@@ -17,7 +17,7 @@
 //! | [`tickets`], [`calls`] | what is kept between processes |
 //! | [`compare`], [`report`] | the document against what was asked; what became of the run |
 //! | [`failure`], [`exit`], [`output`] | what is said at the end |
-//! | [`clock`], [`signals`], [`inherited`], [`sealed`], [`program`] | the kernel's side |
+//! | [`clock`], [`signals`], [`inherited`] | the kernel's side |
 
 mod asked;
 mod calls;
@@ -32,11 +32,9 @@ mod inherited;
 mod install;
 mod mcp;
 mod output;
-mod program;
 pub mod report;
 mod request;
 mod run;
-mod sealed;
 mod session;
 mod signals;
 mod status;

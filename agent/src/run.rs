@@ -16,8 +16,8 @@ mod outcome;
 mod see_through;
 mod tee;
 
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use countersign_shared::action::Contents;
@@ -122,9 +122,4 @@ async fn read_input(limits: &Limits) -> Result<Option<Contents>, NotRun> {
         Ok(Err(error)) => Err(NotRun::before_asking(&error.into())),
         Err(error) => Err(NotRun::of(Failure::of(Exit::Failure, "internal", &error))),
     }
-}
-
-/// Returns the path that leads to an open file and to nothing else.
-fn through(file: impl AsFd) -> PathBuf {
-    Path::new("/proc/self/fd").join(file.as_fd().as_raw_fd().to_string())
 }

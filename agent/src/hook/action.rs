@@ -5,6 +5,7 @@
 //! under `tool`.
 
 use countersign_client::place::state_dir;
+use countersign_program::program::{Program, ProgramError};
 use countersign_shared::action::{ActionBuilder, ActionError, Change, Program as Described, Text};
 use countersign_shared::limits::Limits;
 use serde_json::{Map, Value, json};
@@ -13,7 +14,6 @@ use super::call::{Server, ToolCall};
 use super::changes::{self, CellChange, ChangeError, NotebookEdit, Workspace};
 use super::dialect::{self, Dialect, FieldError, Meaning};
 use crate::mcp::pins::{PinError, Pins, Seen};
-use crate::program::{Program, ProgramError};
 
 /// The call cannot be put before anybody.
 #[derive(Debug, thiserror::Error)]

@@ -6,20 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use countersign_program::directory::{Directory, DirectoryError};
+use countersign_program::program::{Program, ProgramError};
 use countersign_shared::action::{
     ActionBuilder, ActionError, Contents, Program as Described, Text,
 };
 use countersign_shared::limits::Limits;
-use rustix::fs::{Mode, OFlags};
 
 use super::input::InputError;
 use crate::cli::RunOptions;
-use crate::program::{Program, ProgramError};
 
 /// The variables that are passed on without being named.
 const PASSED_ON: [&str; 8] = [
@@ -35,20 +33,9 @@ pub(super) enum CaptureError {
     /// Standard input.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The directory cannot be opened.
-    #[error("cannot run in `{}`", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The directory is not the one that was asked for.
-    #[error("the directory `{}` changed while the request was pending", path.display())]
-    DirectoryChanged {
-        /// The directory.
-        path: PathBuf,
-    },
+    /// The directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// A path that no reviewer could be shown as it is.
     #[error("the path `{}` is not UTF-8", path.display())]
     NotText {
@@ -64,66 +51,6 @@ pub(super) enum CaptureError {
     /// The action does not satisfy the schema, or is too large.
     #[error("the command cannot be asked for")]
     Action(#[source] ActionError),
-}
-
-/// A directory, opened.
-#[derive(Debug)]
-pub(super) struct Directory {
-    path: PathBuf,
-    opened: OwnedFd,
-}
-
-impl Directory {
-    /// Opens a directory.
-    ///
-    /// # Errors
-    /// When it is none, or has no name any more.
-    pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
-        let failed = |source| CaptureError::Directory {
-            path: path.to_path_buf(),
-            source,
-        };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened =
-            rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-        let name = rustix::fs::readlink(super::through(&opened), Vec::new())
-            .map_err(|errno| failed(errno.into()))?;
-        let directory = Self {
-            path: PathBuf::from(OsStr::from_bytes(name.as_bytes())),
-            opened,
-        };
-        directory.check()?;
-        Ok(directory)
-    }
-
-    /// Returns the absolute path, after every symbolic link.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns the opened directory.
-    pub(super) const fn opened(&self) -> &OwnedFd {
-        &self.opened
-    }
-
-    /// Looks whether the path still leads to the opened directory.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub(super) fn check(&self) -> Result<(), CaptureError> {
-        let named = rustix::fs::lstat(&self.path);
-        let opened = rustix::fs::fstat(&self.opened);
-        match (named, opened) {
-            (Ok(named), Ok(opened))
-                if (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino) =>
-            {
-                Ok(())
-            }
-            _ => Err(CaptureError::DirectoryChanged {
-                path: self.path.clone(),
-            }),
-        }
-    }
 }
 
 /// What a run depends on.
@@ -202,7 +129,7 @@ impl Capture {
     /// When one has changed.
     pub(super) fn check(&self) -> Result<(), CaptureError> {
         self.program.check()?;
-        self.directory.check()
+        Ok(self.directory.check()?)
     }
 
     /// Returns the argument vector.

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use countersign_program::through;
 use countersign_shared::digest::Digest;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
@@ -22,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::capture::Capture;
 use super::input::{self, InputError};
-use super::{tee, through};
+use super::tee;
 use crate::clock;
 use crate::report::Finished;
 use crate::signals::Signals;

@@ -8,10 +8,9 @@ use std::io::{self, IsTerminal as _, Read};
 use std::os::fd::AsFd as _;
 use std::process::Stdio;
 
+use countersign_program::sealed::{self, Purpose};
 use countersign_shared::action::Contents;
 use rustix::fs::FileType;
-
-use crate::sealed::{self, Purpose};
 
 /// Standard input cannot be what a program is given.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
+use countersign_program::program::ProgramError;
 use countersign_shared::machine::State;
 use serde_json::{Value, json};
 
@@ -12,7 +13,6 @@ use super::input::InputError;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::program::ProgramError;
 use crate::report::Finished;
 use crate::tickets::Ticket;
 
@@ -71,9 +71,9 @@ impl NotRun {
             ) => (Exit::Failure, "not-executable", 126),
             CaptureError::Input(_) => (Exit::Failure, "standard-input", 125),
             CaptureError::Unset { .. } => (Exit::Usage, "not-set", 125),
-            CaptureError::Directory { .. }
-            | CaptureError::DirectoryChanged { .. }
-            | CaptureError::NotText { .. } => (Exit::Failure, "cannot-describe", 125),
+            CaptureError::Directory(_) | CaptureError::NotText { .. } => {
+                (Exit::Failure, "cannot-describe", 125)
+            }
             CaptureError::Action(error) => (Exit::Failure, error.code(), 125),
         };
         let mut failure = Failure::of(exit, code, error);
@@ -91,8 +91,7 @@ impl NotRun {
             CaptureError::Program(_)
             | CaptureError::Input(_)
             | CaptureError::Unset { .. }
-            | CaptureError::Directory { .. }
-            | CaptureError::DirectoryChanged { .. }
+            | CaptureError::Directory(_)
             | CaptureError::NotText { .. } => {}
         }
         Self {

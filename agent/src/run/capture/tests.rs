@@ -129,7 +129,7 @@ fn a_program_or_directory_that_changed_is_noticed() {
     symlink(path.join("old"), &inner).unwrap();
     assert!(matches!(
         capture.check(),
-        Err(CaptureError::DirectoryChanged { .. })
+        Err(CaptureError::Directory(DirectoryError::Changed { .. }))
     ));
     fs::remove_file(&inner).unwrap();
     fs::rename(path.join("old"), &inner).unwrap();

@@ -7,15 +7,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
 /// What the copy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// To be read; it can never be executed.
     Input,
     /// To be executed by its descriptor.
@@ -37,7 +35,7 @@ impl Purpose {
 ///
 /// # Errors
 /// When it cannot be read, copied or sealed.
-pub(crate) fn copy(purpose: Purpose, from: &mut impl Read) -> io::Result<File> {
+pub fn copy(purpose: Purpose, from: &mut impl Read) -> io::Result<File> {
     let mut draft = create(purpose)?;
     io::copy(from, &mut draft)?;
     draft.flush()?;
@@ -47,8 +45,7 @@ pub(crate) fn copy(purpose: Purpose, from: &mut impl Read) -> io::Result<File> {
         return Err(io::Error::other("the kernel did not seal the copy"));
     }
     // The kernel executes no file that is open for writing.
-    let path = Path::new("/proc/self/fd").join(draft.as_raw_fd().to_string());
-    OpenOptions::new().read(true).open(path)
+    OpenOptions::new().read(true).open(crate::through(&draft))
 }
 
 fn create(purpose: Purpose) -> io::Result<File> {
@@ -64,6 +61,7 @@ fn create(purpose: Purpose) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+    use std::os::fd::AsRawFd as _;
 
     use super::*;
 

@@ -28,7 +28,7 @@ const LARGEST_SCRIPT: u64 = 64 * 1024 * 1024;
 
 /// There is no such program, or it cannot be run.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProgramError {
+pub enum ProgramError {
     /// No file of that name.
     #[error("the program `{}` is not found", name.display())]
     NotFound {
@@ -75,7 +75,7 @@ pub(crate) enum ProgramError {
 
 /// An opened program.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub struct Program {
     path: PathBuf,
     file: File,
     digest: Digest,
@@ -87,7 +87,7 @@ impl Program {
     ///
     /// # Errors
     /// When there is none, or it is not a file that can be both run and read.
-    pub(crate) fn open(
+    pub fn open(
         name: &OsStr,
         search_path: Option<&OsStr>,
         cwd: &Path,
@@ -129,22 +129,22 @@ impl Program {
     }
 
     /// Returns the absolute path, after every symbolic link.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Returns the digest of the contents.
-    pub(crate) const fn digest(&self) -> Digest {
+    pub const fn digest(&self) -> Digest {
         self.digest
     }
 
     /// Returns the file to execute: the one that was opened, or a script's sealed copy.
-    pub(crate) fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         self.script.as_ref().unwrap_or(&self.file)
     }
 
     /// Tells whether an interpreter will open the file once more, by its descriptor.
-    pub(crate) const fn is_script(&self) -> bool {
+    pub const fn is_script(&self) -> bool {
         self.script.is_some()
     }
 
@@ -152,7 +152,7 @@ impl Program {
     ///
     /// # Errors
     /// When either has changed.
-    pub(crate) fn check(&self) -> Result<(), ProgramError> {
+    pub fn check(&self) -> Result<(), ProgramError> {
         let changed = || ProgramError::Changed {
             path: self.path.clone(),
         };

@@ -49,8 +49,8 @@ mod writes;
 
 pub use boot::{BootError, Settings};
 pub use call::{
-    ActKind, Call, Change, Decided, Draft, Emergency, Following, Head, Inclusion, Judged, Owed,
-    Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
+    ActKind, Brokered, Call, Change, Decided, Draft, Emergency, Following, Head, Inclusion, Judged,
+    Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
 };
 pub use card::Card;
 pub use error::EngineError;

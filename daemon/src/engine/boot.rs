@@ -456,6 +456,7 @@ impl Engine {
                 engine.store.forget_joined()?;
                 let started = LogEvent::DaemonStarted { software };
                 step.note(&mut engine.store, scene, daemon_actor(), started)?;
+                engine.lose_own_runs(step, scene)?;
                 Ok(force)
             });
             Vec::new()

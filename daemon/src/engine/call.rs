@@ -158,6 +158,18 @@ pub enum Report {
     },
 }
 
+/// What the daemon knows of a run of its own.
+#[derive(Debug, Clone)]
+pub enum Brokered {
+    /// As an executor of the agents' side would report.
+    Told(Report),
+    /// Nobody can say what ran.
+    Lost {
+        /// Why.
+        because: String,
+    },
+}
+
 /// Who reports: what shows that it is who took the one use.
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter {
@@ -271,6 +283,8 @@ pub enum Call {
     Report(RequestId, Right, Reporter, Report, Reply<State>),
     /// The process that runs a redeemed request is gone.
     ExecutorGone(RequestId),
+    /// Tells about a run of the daemon's own.
+    Brokered(RequestId, Brokered, Reply<State>),
     /// Records a decision.
     Decide(RequestId, Box<Verdict>, Reply<Decided>),
     /// Records that a person was shown a request.
@@ -370,6 +384,7 @@ impl Call {
             | Self::Redeem(..)
             | Self::Report(..)
             | Self::ExecutorGone(_)
+            | Self::Brokered(..)
             | Self::Decide(..)
             | Self::Open(..)
             | Self::Claim(..)

@@ -75,6 +75,7 @@ impl Engine {
             | Call::Redeem(..)
             | Call::Report(..)
             | Call::ExecutorGone(_)
+            | Call::Brokered(..)
             | Call::Decide(..)
             | Call::Open(..)
             | Call::Claim(..)

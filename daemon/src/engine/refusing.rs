@@ -12,6 +12,7 @@ impl Call {
             Self::Withdraw(..)
             | Self::Report(..)
             | Self::ExecutorGone(_)
+            | Self::Brokered(..)
             // Rules may take people and keys out; what they would let in needs an approval.
             | Self::RulesRefused(..)
             | Self::Rules(..) => true,
@@ -56,6 +57,7 @@ impl Call {
             Self::Follow(_, _, reply) => no(reply),
             Self::Withdraw(_, _, reply)
             | Self::Report(_, _, _, _, reply)
+            | Self::Brokered(_, _, reply)
             | Self::Act(_, _, _, reply) => no(reply),
             Self::Redeem(_, _, _, reply) => no(reply),
             Self::Decide(_, _, reply) | Self::BreakGlass(_, _, reply) => no(reply),

@@ -67,6 +67,12 @@ impl Engine {
                 self.executor_gone(batch, scene, id);
                 Box::new(|_, _| ())
             }
+            Call::Brokered(id, told, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.brokered(step, scene, id, told)
+                });
+                held(reply, done, |_, state| Ok(state))
+            }
             call @ (Call::Decide(..)
             | Call::Open(..)
             | Call::Claim(..)
@@ -173,6 +179,7 @@ impl Engine {
             | Call::Redeem(..)
             | Call::Report(..)
             | Call::ExecutorGone(_)
+            | Call::Brokered(..)
             | Call::Get(..)
             | Call::List { .. }
             | Call::Page { .. }
@@ -347,23 +354,7 @@ impl Engine {
         }
         let request = self.copy(step, id)?;
         executing::check_reporter(request, &reporter, &scene.now)?;
-        let state = request.state();
-        let events = match (report, state) {
-            (Report::Finished(end), State::Redeemed) => {
-                vec![Event::Started { pid: None }, Event::Finished(end)]
-            }
-            (Report::Finished(end), State::Indeterminate) => {
-                vec![Event::Settled {
-                    report: Some(end),
-                    act: None,
-                    outcome: None,
-                }]
-            }
-            (Report::Finished(end), _) => vec![Event::Finished(end)],
-            (Report::Started { pid }, _) => vec![Event::Started { pid }],
-            (Report::NotRun { because }, _) => vec![Event::NotRun { because }],
-        };
-        for event in events {
+        for event in executing::events_of(report, request.state()) {
             step.apply(&mut self.store, scene, &actor, id, event)?;
         }
         Ok(self.copy(step, id)?.state())

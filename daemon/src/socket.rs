@@ -20,6 +20,7 @@ use tokio::net::UnixListener;
 use crate::home::{Home, HomeError, check_directory, shown, us};
 
 mod budget;
+mod framing;
 mod incoming;
 mod limits;
 mod lock;

@@ -58,21 +58,26 @@ impl Share {
         self.amount = self.amount.saturating_add(amount);
         Ok(())
     }
-}
 
-impl Drop for Share {
-    fn drop(&mut self) {
+    /// Gives all of it back.
+    pub(super) fn give_back(&mut self) {
         let mut taken = self
             .budget
             .taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(&self.uid) {
-            *count = count.saturating_sub(self.amount);
+            *count = count.saturating_sub(std::mem::take(&mut self.amount));
             if *count == 0 {
                 taken.remove(&self.uid);
             }
         }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

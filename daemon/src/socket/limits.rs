@@ -3,7 +3,7 @@
 //! HTTP/2 would rather queue: a call beyond `max_concurrent_streams` waits in the client without a
 //! word. So the server announces far more than it serves, and [`LimitCalls`] answers the excess. It
 //! also bounds the messages on their way in, in time and in bytes per user, so that a client which
-//! stops in the middle of one starves nobody.
+//! stops in the middle of one starves nobody. Between two messages a stream may be silent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::layer::util::{Identity, Stack};
 
 use super::budget::{Budget, Share};
+use super::framing::Framing;
 use super::refusals::Refusals;
 use crate::identity::Peer;
 
@@ -38,6 +39,9 @@ const RESETS: usize = 100_000;
 
 /// Silence after which the other side is asked whether it is there, and how long it may take.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// The calls whose callers send more than one message, as long as they last.
+const STREAMING: [&str; 1] = ["/countersign.v1.AgentService/Execute"];
 
 /// The longest list of headers, in bytes.
 const HEADERS: u32 = 16 << 10;
@@ -139,12 +143,15 @@ impl LimitCalls {
             let status = too_much("calls-per-user", self.calls.ceiling(), found);
             (Some(uid), status)
         })?;
+        let streams = STREAMING.contains(&request.uri().path());
         let body = std::mem::take(request.body_mut());
         *request.body_mut() = Body::new(Intake {
             body,
+            framing: streams.then(Framing::default),
             bytes: self.bytes.share(uid),
             limit: self.bytes.ceiling(),
             deadline: Box::pin(tokio::time::sleep(self.message_time)),
+            message_time: self.message_time,
         });
         Ok((uid, call))
     }
@@ -223,12 +230,15 @@ where
     }
 }
 
-/// A message on its way in.
+/// A message on its way in, or one after the other.
 struct Intake {
     body: Body,
+    /// Where messages end, when there may be more than one.
+    framing: Option<Framing>,
     bytes: Share,
     limit: usize,
     deadline: Pin<Box<Sleep>>,
+    message_time: Duration,
 }
 
 impl HttpBody for Intake {
@@ -241,6 +251,10 @@ impl HttpBody for Intake {
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+            if this.framing.as_ref().is_some_and(Framing::is_between) {
+                // The next one may begin whenever it likes.
+                return Poll::Pending;
+            }
             return match this.deadline.as_mut().poll(context) {
                 Poll::Ready(()) => Poll::Ready(Some(Err(Status::deadline_exceeded(
                     "the message did not come in time",
@@ -257,6 +271,18 @@ impl HttpBody for Intake {
                 this.limit,
                 found,
             ))));
+        }
+        if let Some(Ok(frame)) = &frame
+            && let (Some(framing), Some(data)) = (&mut this.framing, frame.data_ref())
+        {
+            let was_between = framing.is_between();
+            framing.take(data);
+            if framing.is_between() {
+                this.bytes.give_back();
+            } else if was_between {
+                let next = tokio::time::Instant::now() + this.message_time;
+                this.deadline.as_mut().reset(next);
+            }
         }
         Poll::Ready(frame)
     }

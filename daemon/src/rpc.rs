@@ -23,6 +23,7 @@ mod review;
 mod rules;
 mod runs;
 mod status;
+mod watching;
 
 /// The generated service stubs.
 mod wire {

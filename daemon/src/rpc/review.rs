@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use countersign_shared::id::RequestId;
 use countersign_shared::statement::ActKind as StatementKind;
 use countersign_shared::wire::pb;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::outlook::Outlook;
 use super::wire::review_service_server::ReviewService;
-use super::{Desk, encode, explain, status};
-use crate::engine::{ActKind, Call, Change, Emergency, Snapshot, View};
+use super::{Desk, encode, explain, status, watching};
+use crate::engine::{ActKind, Call, Emergency, View};
 use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
 use crate::rules::Rules;
@@ -133,7 +133,7 @@ impl ReviewService for Reviewers {
                 .map(|member| member.name.clone());
             let seat = name.as_ref().map(|name| desk.reviewers_online.sit(name));
             // An error means that the console went away or fell behind; it starts anew.
-            if let Err(status) = watch(&desk, &peer, snapshot, known, &sender).await {
+            if let Err(status) = watching::watch(&desk, &peer, snapshot, known, &sender).await {
                 drop(sender.send(Err(status)).await);
             }
             drop(seat);
@@ -523,77 +523,4 @@ fn full_id(id: &str) -> Result<RequestId, Status> {
         .map_err(|error: countersign_shared::id::IdError| {
             status::malformed("id", &format!("the full id is needed here: {error}"))
         })
-}
-
-/// Sends the open requests and then each change, until the console goes away.
-async fn watch(
-    desk: &Desk,
-    peer: &Peer,
-    snapshot: Snapshot,
-    mut known: u64,
-    to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
-) -> Result<(), Status> {
-    use pb::watch_response::Change as Sent;
-
-    let Snapshot { open, mut changes } = snapshot;
-    for view in open {
-        send(to, Sent::Request(encode::summary(&view))).await?;
-    }
-    let force = desk.engine.force();
-    send(to, Sent::Rules(super::rules::standing(&force))).await?;
-    let member = force.rules.member_of_uid(peer.uid());
-    let complete = pb::SnapshotComplete {
-        reviewer: member.map_or_else(String::new, |member| member.name.clone()),
-        groups: member.map_or_else(Vec::new, |member| member.groups.iter().cloned().collect()),
-        now: desk.clock.now().wall.to_string(),
-        origin: desk.origin.clone(),
-    };
-    send(to, Sent::SnapshotComplete(complete)).await?;
-    known = send_head(desk, to, known).await?;
-    loop {
-        let change = tokio::select! {
-            change = changes.recv() => change,
-            () = to.closed() => return Ok(()),
-        };
-        match change {
-            Ok(Change::Request(view)) => send(to, Sent::Request(encode::summary(&view))).await?,
-            Ok(Change::Head) => known = send_head(desk, to, known).await?,
-            Ok(Change::Rules) => {
-                let standing = super::rules::standing(&desk.engine.force());
-                send(to, Sent::Rules(standing)).await?;
-            }
-            Ok(Change::Draining) => {
-                send(to, Sent::Draining(pb::Draining {})).await?;
-                return Ok(());
-            }
-            Err(broadcast::error::RecvError::Closed) => return Ok(()),
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                let message = "the console fell behind; it starts anew";
-                return Err(status::status(Code::Aborted, "fell-behind", message, []));
-            }
-        }
-    }
-}
-
-async fn send_head(
-    desk: &Desk,
-    to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
-    known: u64,
-) -> Result<u64, Status> {
-    let head = desk.ask(|reply| Call::Head(known, reply)).await?;
-    if head.size > known {
-        send(to, pb::watch_response::Change::Head(encode::head(&head))).await?;
-    }
-    Ok(head.size.max(known))
-}
-
-async fn send(
-    to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
-    change: pb::watch_response::Change,
-) -> Result<(), Status> {
-    to.send(Ok(pb::WatchResponse {
-        change: Some(change),
-    }))
-    .await
-    .map_err(|_| Status::cancelled("the console went away"))
 }

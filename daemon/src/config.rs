@@ -1,5 +1,5 @@
-//! The operator's files: `countersign.toml`, `reviewers.toml`, `targets.toml`, `kinds.toml`, and the
-//! policies.
+//! The operator's files: `countersign.toml`, `reviewers.toml`, `targets.toml`, `kinds.toml`,
+//! `profiles.toml`, and the policies.
 //!
 //! Each is read whole, strictly: an unknown key, a wrong type or a value out of range stops the
 //! start with file, line and column, because a mistyped key that is ignored is a control that is
@@ -16,9 +16,13 @@ use toml::Spanned;
 use crate::home::{HomeError, read_trusted, shown};
 
 mod policies;
+mod profiles;
 mod reviewers;
 
 pub use policies::{Candidates, PolicySources};
+pub use profiles::{
+    AllowedProgram, Delivery, Input, Profile, ProfileLimits, SecretSource, load_profiles,
+};
 pub use reviewers::{load_roster, parse_roster};
 
 /// The longest file that is read, in bytes.

@@ -190,6 +190,11 @@ impl Layout {
         self.config.join("targets.toml")
     }
 
+    /// `profiles.toml`, where the daemon runs something itself.
+    pub fn profiles_file(&self) -> PathBuf {
+        self.config.join("profiles.toml")
+    }
+
     /// `kinds.toml`, where there are kinds of one's own.
     pub fn kinds_file(&self) -> PathBuf {
         self.config.join("kinds.toml")

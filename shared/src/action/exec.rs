@@ -1,5 +1,6 @@
 //! The arguments of `exec.run`: exactly what the kernel will be given, or, under `tool`, what an
-//! agent's client makes of the call of a tool, which it carries out itself.
+//! agent's client makes of the call of a tool, which it carries out itself. Under `profile` stands what
+//! the daemon runs it as.
 
 use serde_json::{Value, json};
 
@@ -27,10 +28,13 @@ impl Program {
 /// How long the names in `tool` may be, in bytes.
 const TOOL_BYTES: usize = 256;
 
-/// Checks `{"argv","program":{"path","sha256"},"stdin"}`, and `"tool":{"client","name","input"}`
-/// where there is one.
+/// How long the names in `profile` may be, in bytes.
+const PROFILE_BYTES: usize = 64;
+
+/// Checks `{"argv","program":{"path","sha256"},"stdin"}`, and `"tool":{"client","name","input"}` or
+/// `"profile":{"name","user","groups","secrets","limits","input","temporary"}` where there is one.
 pub(super) fn arguments(placed: &Placed<'_>, form: Form) -> Result<(), ActionError> {
-    let fields = placed.fields(&["argv", "program", "stdin", "tool"])?;
+    let fields = placed.fields(&["argv", "program", "stdin", "tool", "profile"])?;
     let argv = fields.required("argv")?;
     let mut count = 0_usize;
     for element in argv.elements()? {
@@ -61,10 +65,48 @@ pub(super) fn arguments(placed: &Placed<'_>, form: Form) -> Result<(), ActionErr
         reserved::free(&input, form)?;
     }
 
+    if let Some(placed) = fields.optional("profile") {
+        profile(&placed)?;
+    }
+
     match fields.required("stdin")?.null_or() {
         Some(stdin) => contents::read(stdin).map(|_| ()),
         None => Ok(()),
     }
+}
+
+/// Checks what the daemon runs it as. It describes and holds no secret: of each there is the name, and
+/// how the program gets it.
+fn profile(placed: &Placed<'_>) -> Result<(), ActionError> {
+    let known = [
+        "name",
+        "user",
+        "groups",
+        "secrets",
+        "limits",
+        "input",
+        "temporary",
+    ];
+    let fields = placed.fields(&known)?;
+    for name in ["name", "user", "input"] {
+        fields.required(name)?.short_text(PROFILE_BYTES)?;
+    }
+    for group in fields.required("groups")?.elements()? {
+        group.short_text(PROFILE_BYTES)?;
+    }
+    for (_, how) in fields.required("secrets")?.object()?.each() {
+        how.short_text(PROFILE_BYTES)?;
+    }
+    for (_, limit) in fields.required("limits")?.object()?.each() {
+        if limit.value.as_u64().is_none() {
+            return Err(limit.wrong_type("a number"));
+        }
+    }
+    let temporary = fields.required("temporary")?;
+    if !temporary.value.is_boolean() {
+        return Err(temporary.wrong_type("true or false"));
+    }
+    Ok(())
 }
 
 /// Checks one element of `argv`: a string, a secret, or bytes that are not UTF-8.

@@ -450,3 +450,37 @@ fn a_command_may_say_which_tool_of_a_client_runs_it() {
         );
     }
 }
+
+#[test]
+fn a_profile_is_described_whole_and_holds_no_secret() {
+    let profile = json!({
+        "name": "deploy", "user": "deploy", "groups": ["docker"],
+        "secrets": {"TOKEN": "environment"}, "limits": {"output": 5},
+        "input": "shown", "temporary": true,
+    });
+    let whole = with(exec(), "/arguments/profile", Some(profile.clone()));
+    assert!(read(&whole).is_ok());
+    for name in profile.as_object().unwrap().keys() {
+        let pointer = format!("/arguments/profile/{name}");
+        assert!(
+            read(&with(whole.clone(), &pointer, None)).is_err(),
+            "{name}"
+        );
+    }
+    for (pointer, value) in [
+        ("/arguments/profile/shell", json!(true)),
+        ("/arguments/profile/user", json!({"$secret": "hunter2"})),
+        (
+            "/arguments/profile/secrets/TOKEN",
+            json!({"$secret": "hunter2"}),
+        ),
+        ("/arguments/profile/secrets", json!(["TOKEN"])),
+        ("/arguments/profile/limits/output", json!("much")),
+        ("/arguments/profile/limits/output", json!(-1)),
+        ("/arguments/profile/temporary", json!("yes")),
+        ("/arguments/profile/groups/0", json!("")),
+    ] {
+        let error = read(&with(whole.clone(), pointer, Some(value)));
+        assert!(error.is_err(), "{pointer}");
+    }
+}

@@ -13,6 +13,7 @@ use countersign_shared::log::note::{SignerKey, VerifierKey};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::broker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Call, Engine, Settings};
@@ -110,8 +111,11 @@ fn mode(text: &str) -> Result<Mode, &'static str> {
     }
 }
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until it is told to stop, or a part of one of its runs.
 pub fn main() -> ExitCode {
+    if let Some(code) = broker::part() {
+        return code;
+    }
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -255,6 +259,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         mut settings,
     } = Opened::open(arguments.home.as_deref())?;
     settings.accept_clock = arguments.accept_clock;
+    settings.rules.profiles.check_means()?;
     let secrets = Secrets::new(*home.mask_key()?);
     let vkey = settings.key.verifier().to_string();
     let clock = settings.clock.clone();
@@ -341,6 +346,7 @@ async fn serve(home: &Home, config: &Config, lock: &Lock, desk: Arc<Desk>) -> an
         }
     }
     tracing::info!("stopping");
+    desk.runs().stop().await;
     desk.engine()
         .ask(Call::Stop)
         .await

@@ -20,9 +20,7 @@ mod profiles;
 mod reviewers;
 
 pub use policies::{Candidates, PolicySources};
-pub use profiles::{
-    AllowedProgram, Delivery, Input, Profile, ProfileLimits, SecretSource, load_profiles,
-};
+pub use profiles::{AllowedProgram, Delivery, Input, Profile, ProfileLimits, SecretSource};
 pub use reviewers::{load_roster, parse_roster};
 
 /// The longest file that is read, in bytes.

@@ -194,6 +194,30 @@ pub fn read_trusted(path: &Path, limit: usize) -> Result<Vec<u8>, HomeError> {
     read_at_most(path, file, limit)
 }
 
+/// Refuses a file that anybody but us or root could change or replace.
+///
+/// # Errors
+/// The first check that failed, by name.
+pub(crate) fn check_unchangeable(path: &Path) -> Result<(), HomeError> {
+    check_parents(path, &[])?;
+    let metadata = look(path)?;
+    if !metadata.is_file() {
+        return Err(HomeError::NotAFile(path.to_path_buf()));
+    }
+    check_owner_and_mode(path, &metadata, &[us(), 0], 0o755)
+}
+
+/// Reads a secret from a file that is ours or root's, and that nobody else may even read.
+///
+/// # Errors
+/// The first check that failed, by name.
+pub(crate) fn read_private(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, HomeError> {
+    check_parents(path, &[])?;
+    let (file, metadata) = open_regular(path)?;
+    check_owner_and_mode(path, &metadata, &[us(), 0], 0o600)?;
+    read_at_most(path, file, limit).map(Zeroizing::new)
+}
+
 /// Reads a secret key of 32 bytes from a file that is ours and that nobody else may even read.
 fn read_key(path: &Path) -> Result<Zeroizing<[u8; 32]>, HomeError> {
     check_parents(path, &[])?;

@@ -14,11 +14,14 @@ use countersign_shared::document::{Document, DocumentError, Intake};
 use countersign_shared::id::{RequestId, TicketSecret};
 use countersign_shared::machine::{Received, Side};
 use countersign_shared::mask::{self, MaskError, MaskKey, Openings};
+use countersign_shared::requirement::RunBy;
 use countersign_shared::text::Printable;
 use countersign_shared::time::{Deadline, Moment};
 use countersign_shared::wire::pb;
 use serde_json::{Value, json};
 
+use crate::broker::BrokerError;
+use crate::broker::ask::{self, Prepared};
 use crate::engine::{Card, Draft, Judged};
 use crate::identity::Peer;
 use crate::rules::Rules;
@@ -70,6 +73,9 @@ pub enum IntakeError {
         /// The size in bytes.
         found: usize,
     },
+    /// The daemon shall run it, and would not run this.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     /// The caller is gone, or the kernel does not say who stands behind it.
     #[error("the kernel does not say who is asking; ask from a process that keeps running")]
     PeerGone,
@@ -137,6 +143,12 @@ impl Asking {
         if !peer.is_alive() {
             return Err(IntakeError::PeerGone);
         }
+        let brokered = if ask::profile_of(&self.action).is_some() {
+            let action = self.action.value();
+            Some(Prepared::of_action(&rules.profiles, peer, action)?)
+        } else {
+            None
+        };
         let principal = principal(peer);
         let id = secrets.request_id(&principal, self.submission);
         let (action, openings) = self.mask(id, secrets)?;
@@ -149,10 +161,14 @@ impl Asking {
                 tracing::error!(%id, "a policy could not be evaluated, so the request is refused: {error}");
             }
         }
-        let requirement = judgement
+        let mut requirement = judgement
             .requirement()
             .unwrap_or_else(|| rules.policies.default_requirement())
             .clone();
+        if let Some(brokered) = &brokered {
+            requirement.run_by = RunBy::Daemon;
+            requirement.max_run_s = requirement.max_run_s.min(brokered.max_run_s());
+        }
         let lifetime = Duration::from_secs(u64::from(requirement.ttl_s)).min(rules.limits.lifetime);
         let expires = Deadline::after(now, lifetime);
         let ticket: TicketSecret = secrets.ticket(id);
@@ -219,20 +235,41 @@ impl Asking {
     }
 
     fn mask(&self, id: RequestId, secrets: &Secrets) -> Result<(Value, Openings), IntakeError> {
-        let mut index = 0u64;
-        let salts = || {
-            let salt = secrets.salt(id, index);
-            index = index.saturating_add(1);
-            salt
-        };
-        mask::mask(
-            &self.action,
-            salts,
-            &MaskKey::from_bytes(secrets.mask_key()),
-            &id,
-        )
-        .map_err(IntakeError::Mask)
+        masked(&self.action, id, secrets)
     }
+}
+
+/// Takes the secrets out of the action of the request `id`. The same comes of it each time.
+fn masked(
+    action: &Action,
+    id: RequestId,
+    secrets: &Secrets,
+) -> Result<(Value, Openings), IntakeError> {
+    let mut index = 0u64;
+    let salts = || {
+        let salt = secrets.salt(id, index);
+        index = index.saturating_add(1);
+        salt
+    };
+    mask::mask(action, salts, &MaskKey::from_bytes(secrets.mask_key()), &id)
+        .map_err(IntakeError::Mask)
+}
+
+/// Tells whether a document holds an action, secrets included. What agents claim about themselves is
+/// not executed, and may differ between those who joined.
+pub(crate) fn holds(
+    document: &Document,
+    action: &Action,
+    secrets: &Secrets,
+) -> Result<bool, IntakeError> {
+    let (mut mine, _) = masked(action, document.id(), secrets)?;
+    let mut theirs = document.action().clone();
+    for action in [&mut mine, &mut theirs] {
+        if let Value::Object(members) = action {
+            members.remove("claims");
+        }
+    }
+    Ok(mine == theirs)
 }
 
 /// Returns the text form of a caller's principal.

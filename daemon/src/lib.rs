@@ -6,6 +6,7 @@
 //! | [`home`], [`config`], [`rules`], [`init`], [`separation`] | the operator's files, checked |
 //! | [`identity`], [`socket`] | who calls, as the kernel says, and where |
 //! | [`intake`], [`judge`] | an asking becomes a draft, a statement becomes a decision |
+//! | [`broker`] | what the daemon runs itself, for agents that never hold what it takes |
 //! | [`engine`] | the one owner of state: machines, log, database |
 //! | [`store`] | the database |
 //! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
@@ -15,6 +16,7 @@
 //!
 //! The engine runs on a thread of its own; everything else sends it messages and gets replies.
 
+pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;

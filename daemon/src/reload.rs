@@ -75,6 +75,9 @@ fn load(home: &Home, started: &Config) -> anyhow::Result<Rules> {
         );
     }
     let rules = Rules::reload(home.layout(), &config)?;
+    if let Err(error) = rules.profiles.check_means() {
+        tracing::error!("{error}; until then nothing is run as it says");
+    }
     check_separation(home, &config, &rules)?;
     Ok(rules)
 }

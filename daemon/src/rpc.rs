@@ -7,6 +7,7 @@ use countersign_shared::wire::DESCRIPTORS;
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
+use crate::broker::Runs;
 use crate::clock::Clock;
 use crate::engine::{Call, Handle, Reply};
 use crate::identity::Peer;
@@ -16,9 +17,11 @@ use crate::socket::{CallLimits, ConnectionCap, Refusals, Sockets, incoming, serv
 
 mod agent;
 mod encode;
+mod execute;
 mod explain;
 mod online;
 mod outlook;
+mod output;
 mod review;
 mod rules;
 mod runs;
@@ -68,6 +71,8 @@ pub(crate) struct Desk {
     reviewers_online: Online,
     held_by_reviewers: AtomicU64,
     held_by_agents: AtomicU64,
+    /// What the daemon runs.
+    runs: Runs,
     /// Why the operator's files of now are not in force, if they are not.
     refused_rules: RwLock<Option<String>>,
 }
@@ -91,6 +96,7 @@ impl Desk {
             reviewers_online: Online::default(),
             held_by_reviewers: AtomicU64::new(0),
             held_by_agents: AtomicU64::new(0),
+            runs: Runs::default(),
             refused_rules: RwLock::default(),
         }
     }
@@ -119,6 +125,11 @@ impl Desk {
     /// Remembers the size of a head that an agent's program says it holds.
     fn agent_holds(&self, size: u64) {
         self.held_by_agents.fetch_max(size, Ordering::Relaxed);
+    }
+
+    /// Returns what the daemon runs.
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.runs
     }
 
     /// Returns the way to the engine.

@@ -19,7 +19,8 @@ use countersign_shared::roster::change;
 use countersign_shared::roster::{EnrolledKey, Roster};
 use countersign_shared::time::Timestamp;
 
-use crate::config::PolicySources;
+use crate::broker::profiles::Profiles;
+use crate::config::{Groups, PolicySources};
 use crate::store::KeptRules;
 
 mod load;
@@ -48,11 +49,16 @@ pub struct Rules {
     pub break_glass: BTreeSet<String>,
     /// How many different reviewers have to sign what replaces these rules, in system mode.
     pub signers: NonZeroU32,
+    /// What the daemon runs itself.
+    pub profiles: Arc<Profiles>,
+    /// The OS groups of agents and reviewers, by which nobody runs what the daemon runs itself. They
+    /// are the home's, and change with a start only.
+    groups: Groups,
     /// All of it, as it is written down.
     pub kept: Arc<KeptRules>,
 }
 
-/// What rules are made of, but policies, targets and kinds, which are texts.
+/// What rules are made of, but policies, targets, kinds and profiles, which are texts.
 #[derive(Debug, Clone)]
 struct Parts {
     mode: Mode,
@@ -62,6 +68,7 @@ struct Parts {
     signers: NonZeroU32,
     default_requirement: Requirement,
     limits: Limits,
+    groups: Groups,
 }
 
 impl Rules {
@@ -74,7 +81,8 @@ impl Rules {
     ) -> Result<Self, RulesError> {
         let sources = PolicySources::of_texts(texts)?;
         let policies = parts.policies(&sources, Lack::Report)?;
-        Ok(Self::of(parts, sources.texts, schema, policies)?)
+        let profiles = load::profiles(&parts, sources.profiles, load::Lack::Logged)?;
+        Ok(Self::of(parts, sources.texts, schema, policies, profiles)?)
     }
 
     /// Writes rules down and computes their digest.
@@ -83,6 +91,7 @@ impl Rules {
         texts: BTreeMap<String, String>,
         schema: String,
         policies: Policies,
+        profiles: Profiles,
     ) -> Result<Self, json::JsonError> {
         let kept = written::write(&parts, texts, schema)?;
         Ok(Self {
@@ -94,6 +103,8 @@ impl Rules {
             limits: parts.limits,
             break_glass: parts.break_glass,
             signers: parts.signers,
+            profiles: Arc::new(profiles),
+            groups: parts.groups,
             kept: Arc::new(kept),
         })
     }
@@ -128,6 +139,11 @@ impl Rules {
                 }
             }
         }
+    }
+
+    /// Returns the OS groups of agents and reviewers.
+    pub const fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     /// Returns what it takes to sign other rules while these are in force.
@@ -210,6 +226,7 @@ impl Rules {
             signers: NonZeroU32::MIN,
             default_requirement: requirement,
             limits,
+            groups: Groups::default(),
         };
         Self::assemble(parts, BTreeMap::new(), SCHEMA.to_owned()).unwrap()
     }
@@ -224,6 +241,7 @@ impl Rules {
             signers: self.signers,
             default_requirement: self.policies.default_requirement().clone(),
             limits: self.limits.clone(),
+            groups: self.groups.clone(),
         };
         let mut texts = self.kept.files.clone();
         texts.remove(SCHEMA_FILE);

@@ -5,14 +5,15 @@
 
 #![expect(
     unsafe_code,
-    reason = "SO_PEERCRED and SO_PEERPIDFD, signal 0 through a pidfd, watching a pidfd, adjtimex \
-              and the account database have no safe wrapper in rustix, tokio or std"
+    reason = "SO_PEERCRED and SO_PEERPIDFD, signal 0 through a pidfd, watching a pidfd, inherited \
+              descriptors, adjtimex and the account database have no safe wrapper in rustix, tokio or \
+              std"
 )]
 
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::sync::Mutex;
 
 use tokio::io::Interest;
@@ -121,6 +122,19 @@ pub(crate) fn probe_pidfd(pidfd: impl AsFd) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Takes over a descriptor that this process was started with.
+///
+/// To be called once for each number, while the process has one thread and has opened nothing itself:
+/// then nobody else owns it.
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes a number and no pointer; for one that is not open it fails.
+    if number < 3 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: it is open, and by the rule above nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Watches a descriptor for the moment it becomes readable. Needs a running tokio.

@@ -1,4 +1,5 @@
-//! What policies are made of: `policy/*.cedar`, `targets.toml` and `kinds.toml`.
+//! The texts that decide beside people and configuration: what policies are made of
+//! (`policy/*.cedar`, `targets.toml` and `kinds.toml`), and `profiles.toml`.
 //!
 //! Files that are not there are empty: then every target is unknown, only the known kinds exist,
 //! and everything is held under the default requirement. What the texts mean is `policy`'s. Files
@@ -17,7 +18,7 @@ use countersign_policy::load::PolicyFile;
 use countersign_policy::place::FileError;
 use countersign_shared::home::Layout;
 
-use super::{ConfigError, FILE_LIMIT, read_text};
+use super::{ConfigError, FILE_LIMIT, Profile, profiles, read_text};
 use crate::home::HomeError;
 
 /// How many policy files are read at most.
@@ -30,6 +31,8 @@ const MOST_BYTES: usize = 4 << 20;
 const TARGETS: &str = "targets.toml";
 /// The name of the file that says what kinds there are.
 const KINDS: &str = "kinds.toml";
+/// The name of the file that says what the daemon runs itself.
+const PROFILES: &str = "profiles.toml";
 /// What the names of policy files begin with.
 const POLICY: &str = "policy/";
 
@@ -45,6 +48,8 @@ pub struct PolicySources {
     pub catalogue: Catalogue,
     /// What kinds there are.
     pub kinds: Kinds,
+    /// What the daemon runs itself.
+    pub profiles: Vec<Profile>,
 }
 
 impl PolicySources {
@@ -62,20 +67,21 @@ impl PolicySources {
     /// When one is not exactly as it must be, or all are too long.
     pub fn of_texts(texts: BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let one = |name: &str| texts.get(name).map(|text| (name.to_owned(), text.clone()));
-        let (targets, kinds) = (one(TARGETS), one(KINDS));
+        let (targets, kinds, profiles) = (one(TARGETS), one(KINDS), one(PROFILES));
         let files = texts
             .into_iter()
             .filter(|(name, _)| name.starts_with(POLICY))
             .map(|(name, text)| PolicyFile { name, text })
             .collect();
-        Self::made(files, targets, kinds)
+        Self::made(files, targets, kinds, profiles)
     }
 
-    /// Makes them of policies, targets and kinds, each with its name as errors give it.
+    /// Makes them of policies, targets, kinds and profiles, each with its name as errors give it.
     fn made(
         files: Vec<PolicyFile>,
         targets: Option<(String, String)>,
         kinds: Option<(String, String)>,
+        profiles: Option<(String, String)>,
     ) -> Result<Self, ConfigError> {
         let catalogue = match &targets {
             None => Catalogue::default(),
@@ -85,8 +91,12 @@ impl PolicySources {
             None => Kinds::known(),
             Some((name, text)) => Kinds::parse(name, text).map_err(|errors| wrong(&errors))?,
         };
+        let runs = match &profiles {
+            None => Vec::new(),
+            Some((name, text)) => profiles::parse(Path::new(name), text)?,
+        };
         let mut texts = BTreeMap::new();
-        for (name, text) in [(TARGETS, targets), (KINDS, kinds)] {
+        for (name, text) in [(TARGETS, targets), (KINDS, kinds), (PROFILES, profiles)] {
             texts.extend(text.map(|(_, text)| (name.to_owned(), text)));
         }
         for file in &files {
@@ -103,6 +113,7 @@ impl PolicySources {
             files,
             catalogue,
             kinds: parsed,
+            profiles: runs,
         })
     }
 }
@@ -133,7 +144,8 @@ impl Candidates {
             let text = format!("`{directory}` holds no policy: name the directory of `*.cedar`");
             return Err(ConfigError::Text(text));
         }
-        PolicySources::made(files, targets, kinds)
+        let profiles = one(None, &layout.profiles_file())?;
+        PolicySources::made(files, targets, kinds, profiles)
     }
 
     /// Reads the files of cases beside the policies, sorted by name: each name with its text.

@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_shared::digest::Digest;
-use countersign_shared::home::Layout;
 use countersign_shared::limits::read_span;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigError, Source, is_a_name, text_of};
-use crate::home::{HomeError, read_trusted};
+use super::{ConfigError, Source, is_a_name};
 
 /// The longest name of a profile, in bytes.
 const LONGEST_NAME: usize = 64;
@@ -245,21 +243,11 @@ struct RawLimits {
     max_run: Option<Spanned<String>>,
 }
 
-/// Reads and checks `profiles.toml`.
+/// Checks the text of `profiles.toml`; `file` is named in errors.
 ///
 /// # Errors
-/// When the file cannot be trusted or is not exactly as it must be.
-pub fn load_profiles(layout: &Layout) -> Result<Vec<Profile>, ConfigError> {
-    let file = layout.profiles_file();
-    match read_trusted(&file, super::FILE_LIMIT) {
-        Ok(bytes) => parse(&file, &text_of(&file, bytes)?),
-        Err(HomeError::Missing(_)) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Checks the text of `profiles.toml`; `file` is named in errors.
-fn parse(file: &Path, text: &str) -> Result<Vec<Profile>, ConfigError> {
+/// When it is not exactly as it must be.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Profile>, ConfigError> {
     let source = Source { file, text };
     let raw: RawFile = source.read()?;
     raw.profile

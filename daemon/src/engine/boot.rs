@@ -291,7 +291,8 @@ impl Start {
             Arc::clone(&of_files)
         } else {
             let kept = store.kept_rules(digest)?.ok_or_else(|| unusable(None))?;
-            let rules = Rules::restore(kept).map_err(|error| unusable(Some(error)))?;
+            let rules = Rules::restore(kept, of_files.groups().clone())
+                .map_err(|error| unusable(Some(error)))?;
             if rules.digest != digest {
                 return Err(unusable(None));
             }

@@ -11,10 +11,10 @@ use countersign_shared::wire::pb;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::wire::agent_service_server::AgentService;
-use super::{Desk, encode, status};
+use super::{Desk, encode, execute, status};
 use crate::engine::{Call, Draft, EngineError, Report, Reporter, Right, Standing, Use};
 use crate::identity::Peer;
 use crate::intake::{self, Asking, IntakeError};
@@ -271,6 +271,30 @@ impl AgentService for Agents {
             state: encode::state(state).into(),
         }))
     }
+
+    async fn describe(
+        &self,
+        request: Request<pb::DescribeRequest>,
+    ) -> Result<Response<pb::DescribeResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let rules = self.desk.rules();
+        let request = request.into_inner();
+        apart(move || execute::describe(&rules, &peer, &request))
+            .await?
+            .map(Response::new)
+    }
+
+    type ExecuteStream = execute::Told;
+
+    async fn execute(
+        &self,
+        request: Request<Streaming<pb::ExecuteRequest>>,
+    ) -> Result<Response<Self::ExecuteStream>, Status> {
+        let peer = super::peer(&request)?;
+        execute::execute(&self.desk, peer, request.into_inner())
+            .await
+            .map(Response::new)
+    }
 }
 
 /// Tells a waiting caller each standing until no decision can change it any more.
@@ -327,7 +351,7 @@ async fn follow(
     }
 }
 
-fn right(peer: &Peer, id: &str, ticket: &str) -> Result<(RequestId, Right), Status> {
+pub(super) fn right(peer: &Peer, id: &str, ticket: &str) -> Result<(RequestId, Right), Status> {
     let id: RequestId = id
         .parse()
         .map_err(|error: countersign_shared::id::IdError| {

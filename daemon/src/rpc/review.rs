@@ -12,7 +12,8 @@ use tonic::{Request, Response, Status};
 
 use super::outlook::Outlook;
 use super::wire::review_service_server::ReviewService;
-use super::{Desk, encode, explain, status, watching};
+use super::{Desk, encode, explain, output, status, watching};
+use crate::broker::Why;
 use crate::engine::{ActKind, Call, Emergency, View};
 use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
@@ -339,9 +340,23 @@ impl ReviewService for Reviewers {
                 kind,
             )
             .await?;
+        self.desk.runs().end(full_id(&request.id)?, Why::Killed);
         Ok(Response::new(pb::KillResponse {
             state: encode::state(state).into(),
         }))
+    }
+
+    type OutputStream = output::Told;
+
+    async fn output(
+        &self,
+        request: Request<pb::OutputRequest>,
+    ) -> Result<Response<Self::OutputStream>, Status> {
+        let peer = super::peer(&request)?;
+        // It may hold what the run was about, so looking is not enough.
+        Self::caller(&self.desk.rules(), &peer)?;
+        let view = self.view(&request.into_inner().id).await?;
+        output::follow(&self.desk, view.request.id()).map(Response::new)
     }
 
     async fn break_glass(

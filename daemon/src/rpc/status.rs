@@ -12,6 +12,7 @@ use countersign_shared::mask::MaskError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::broker::BrokerError;
 use crate::engine::EngineError;
 use crate::intake::IntakeError;
 use crate::judge::JudgeError;
@@ -117,6 +118,7 @@ pub(super) fn intake(error: &IntakeError) -> Status {
             error.to_string(),
             [("limit", limit.to_string()), ("found", found.to_string())],
         ),
+        IntakeError::Broker(error) => broker(error),
         IntakeError::PeerGone => status(
             Code::PermissionDenied,
             "caller-unknown",
@@ -128,6 +130,30 @@ pub(super) fn intake(error: &IntakeError) -> Status {
         }
         IntakeError::Random(_) => status(Code::Internal, "internal", error.to_string(), []),
     }
+}
+
+/// Returns the status of what the daemon does not run.
+pub(super) fn broker(error: &BrokerError) -> Status {
+    let code = match error {
+        BrokerError::NoProfile { .. } | BrokerError::Refuses { .. } => Code::PermissionDenied,
+        BrokerError::Differs { .. }
+        | BrokerError::Secret { .. }
+        | BrokerError::NotBrokered
+        | BrokerError::OtherAction
+        | BrokerError::Runs => Code::FailedPrecondition,
+        BrokerError::Busy { .. } => Code::ResourceExhausted,
+    };
+    let field = match error {
+        BrokerError::Differs { field, .. } => Some(("field", (*field).to_owned())),
+        BrokerError::NoProfile { .. }
+        | BrokerError::Refuses { .. }
+        | BrokerError::Secret { .. }
+        | BrokerError::NotBrokered
+        | BrokerError::OtherAction
+        | BrokerError::Busy { .. }
+        | BrokerError::Runs => None,
+    };
+    status(code, error.code(), error.to_string(), field)
 }
 
 fn action(error: &ActionError) -> Status {

@@ -21,7 +21,8 @@ use serde::Deserialize as _;
 
 use super::written::{WrittenError, member_of};
 use super::{Parts, Rules};
-use crate::config::{self, BreakGlass, Config, ConfigError, PolicySources};
+use crate::broker::profiles::{ProfileError, Profiles};
+use crate::config::{self, BreakGlass, Config, ConfigError, PolicySources, Profile};
 use crate::identity::{AccountError, Accounts};
 
 mod ground;
@@ -77,6 +78,9 @@ pub enum RulesError {
         /// What was written.
         name: String,
     },
+    /// A profile cannot be used on this machine.
+    #[error(transparent)]
+    Profiles(#[from] ProfileError),
     /// The policies do not load; each mistake with its place.
     #[error("{}", lines(.0))]
     Policies(Vec<LoadError>),
@@ -120,7 +124,7 @@ const MOST_IN_ENTRY: usize = countersign_shared::log::entry::MAX_ENTRY - 2048;
 
 /// What becomes of rules that lack somebody who could serve under them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lack {
+pub(super) enum Lack {
     /// They do not load.
     Refused,
     /// They load, and the log says what they lack.
@@ -164,9 +168,12 @@ impl Rules {
             signers: config.rules.signers,
             default_requirement,
             limits,
+            groups: config.groups.clone(),
         };
         let policies = policies(&parts, &sources, lack)?;
-        let rules = Self::of(parts, sources.texts, load::SCHEMA.to_owned(), policies)?;
+        let profiles = profiles(&parts, sources.profiles, lack)?;
+        let schema = load::SCHEMA.to_owned();
+        let rules = Self::of(parts, sources.texts, schema, policies, profiles)?;
         check_size(&rules)?;
         Ok(rules)
     }
@@ -214,6 +221,24 @@ fn check_signers(config: &Config, members: &[Member], lack: Lack) -> Result<(), 
             Ok(())
         }
     }
+}
+
+/// Finds out what the profiles mean here. One that cannot be used stops a start; elsewhere it is left
+/// out and logged, because people are taken out of the roster by a reload as well.
+pub(super) fn profiles(
+    parts: &Parts,
+    written: Vec<Profile>,
+    lack: Lack,
+) -> Result<Profiles, RulesError> {
+    let (profiles, left_out) =
+        Profiles::resolve(written, parts.mode, &parts.groups, &parts.members)?;
+    for error in left_out {
+        match lack {
+            Lack::Refused => return Err(error.into()),
+            Lack::Logged => tracing::error!("{error}; nobody can use this profile"),
+        }
+    }
+    Ok(profiles)
 }
 
 /// Names the people who may break the glass. A name or group that is nobody's is a mistake; in a

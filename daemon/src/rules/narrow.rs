@@ -56,6 +56,7 @@ impl Rules {
             signers: self.signers,
             default_requirement: self.policies.default_requirement().clone(),
             limits: self.limits.clone(),
+            groups: self.groups.clone(),
         };
         let mut texts = self.kept.files.clone();
         let schema = texts.remove(SCHEMA_FILE).unwrap_or_default();

@@ -18,6 +18,7 @@ use countersign_shared::roster::{EnrolledKey, Person, Roster, RosterError};
 use serde::{Deserialize, Serialize};
 
 use super::{Parts, Rules, RulesError};
+use crate::config::Groups;
 use crate::store::KeptRules;
 
 /// The name under which the schema of policies stands among the files: what policies mean rests on
@@ -208,11 +209,12 @@ pub(super) fn write(
 }
 
 impl Rules {
-    /// Puts rules together again that were written down.
+    /// Puts rules together again that were written down, where these are the OS groups of agents and
+    /// reviewers.
     ///
     /// # Errors
     /// When bytes and files are not what was written, or this program does not understand them.
-    pub fn restore(kept: KeptRules) -> Result<Self, RulesError> {
+    pub fn restore(kept: KeptRules, groups: Groups) -> Result<Self, RulesError> {
         let written = Written::read(&kept.bytes)?;
         let names: Vec<&String> = kept.files.keys().collect();
         if !names.iter().copied().eq(written.files.keys()) {
@@ -243,6 +245,7 @@ impl Rules {
             signers: written.signers,
             default_requirement: written.default_requirement,
             limits: Limits::from(&written.limits),
+            groups,
         };
         let rules = Self::assemble(parts, texts, schema)?;
         if rules.kept.bytes == bytes {

@@ -10,6 +10,9 @@ use super::*;
 const FREE: &str = "@id(\"free\") @review(\"nobody\") @tier(\"low\")\n\
                     permit (principal, action in [Action::\"file.read\"], resource);\n";
 
+const PROFILE: &str = "[profile.deploy]\nagents = [\"root\"]\nprograms = [\"/bin/true\"]\n\
+                       directories = [\"/srv\"]\n";
+
 fn key(seed: u8) -> String {
     let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
     let public = Ed25519PublicKey(secret.verifying_key().to_bytes());
@@ -69,8 +72,9 @@ fn rules() -> Rules {
 
 #[test]
 fn what_is_written_down_makes_the_same_rules_again() {
-    let rules = rules();
-    let again = Rules::restore((*rules.kept).clone()).unwrap();
+    let mut rules = rules();
+    rules.put_file("profiles.toml", PROFILE);
+    let again = Rules::restore((*rules.kept).clone(), Groups::default()).unwrap();
     assert_eq!(again.digest, rules.digest);
     assert_eq!(again.roster, rules.roster);
     assert_eq!(again.members, rules.members);
@@ -88,11 +92,13 @@ fn what_is_written_down_makes_the_same_rules_again() {
 #[test]
 fn everything_that_decides_is_in_the_digest() {
     let base = rules();
-    let changes: [fn(&mut Rules); 7] = [
+    let changes: [fn(&mut Rules); 9] = [
         |it| it.list_for_break_glass(&["ana"]),
         |it| it.ask_for_signers(1),
         |it| it.put_file("kinds.toml", ""),
         |it| it.put_file("targets.toml", ""),
+        |it| it.put_file("profiles.toml", PROFILE),
+        |it| it.put_file("profiles.toml", &PROFILE.replace("/bin/true", "/bin/false")),
         |it| it.put_file("policy/free.cedar", &format!("{FREE}// and a remark\n")),
         |it| it.change_default(|it| it.tier = Tier::Critical),
         |it| *it = it.with(|parts, _| parts.limits.pending += 1),
@@ -146,6 +152,6 @@ fn other_bytes_or_files_make_no_rules() {
     cases.push(("another version", edit("\"v\":1", "\"v\":2")));
     cases.push(("no signers", edit("\"signers\":2", "\"signers\":0")));
     for (what, kept) in cases {
-        assert!(Rules::restore(kept).is_err(), "{what}");
+        assert!(Rules::restore(kept, Groups::default()).is_err(), "{what}");
     }
 }

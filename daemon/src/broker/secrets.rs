@@ -1,0 +1,197 @@
+//! The secrets of a profile, read anew for each run, just before its one use is taken: a secret that
+//! cannot be had costs no use, and one that was changed is the changed one.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+use super::BrokerError;
+use super::profiles::Resolved;
+use crate::config::{Delivery, SecretSource};
+use crate::home::read_private;
+
+/// The longest secret, in bytes.
+const LONGEST: usize = 16 << 10;
+
+/// What is shorter cannot be told from what a program writes anyway.
+const SHORTEST: usize = 6;
+
+/// How long a command may take that prints a secret.
+const COMMAND: Duration = Duration::from_secs(10);
+
+/// One secret.
+pub(super) struct Secret {
+    /// The variable that leads to it.
+    pub(super) variable: String,
+    /// The secret.
+    pub(super) value: Zeroizing<Vec<u8>>,
+    /// How the program gets it.
+    pub(super) delivery: Delivery,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret")
+            .field("variable", &self.variable)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads all secrets of a profile.
+pub(super) async fn read_all(profile: &Resolved) -> Result<Vec<Secret>, BrokerError> {
+    let mut secrets = Vec::new();
+    for (variable, (source, delivery)) in &profile.written.secrets {
+        let failed = |problem: String| BrokerError::Secret {
+            name: variable.clone(),
+            problem,
+        };
+        let value = read(source).await.map_err(failed)?;
+        let value = judge(value, *delivery).map_err(|problem| failed(problem.to_owned()))?;
+        secrets.push(Secret {
+            variable: variable.clone(),
+            value,
+            delivery: *delivery,
+        });
+    }
+    Ok(secrets)
+}
+
+/// Says why not in words that name no part of it.
+async fn read(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, String> {
+    match source {
+        SecretSource::File(path) => of_file(path.clone()).await,
+        SecretSource::Credential(name) => {
+            let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
+                .ok_or("is a credential, and the daemon was given none")?;
+            of_file(Path::new(&directory).join(name)).await
+        }
+        SecretSource::Command(argv) => of_command(argv).await,
+    }
+}
+
+async fn of_file(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, String> {
+    let read = tokio::task::spawn_blocking(move || read_private(&path, LONGEST));
+    match read.await {
+        // Where the operator keeps it is nothing that an agent has to know.
+        Ok(Err(error)) => {
+            tracing::warn!("a secret cannot be read: {error}");
+            Err("cannot be read; the daemon's journal says why".to_owned())
+        }
+        Ok(Ok(value)) => Ok(value),
+        Err(_) => Err("cannot be read".to_owned()),
+    }
+}
+
+async fn of_command(argv: &[String]) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |problem: &str| {
+        let program = argv.first().map_or("", String::as_str);
+        tracing::warn!(program, "the command for a secret {problem}");
+        "cannot be had from its command; the daemon's journal says why".to_owned()
+    };
+    let (program, arguments) = argv.split_first().ok_or("has no command")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(&format!("does not start: {error}")))?;
+    let stdout = child.stdout.take().ok_or("cannot be read")?;
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let mut value = Zeroizing::new(Vec::with_capacity(LONGEST));
+    let ended = tokio::time::timeout(COMMAND, async {
+        stdout.take(most).read_to_end(&mut value).await?;
+        child.wait().await
+    })
+    .await;
+    match ended {
+        Ok(Ok(status)) if status.success() && value.len() <= LONGEST => Ok(value),
+        Ok(Ok(status)) if status.success() => Err(failed("prints too much")),
+        Ok(Ok(status)) => Err(failed(&format!("failed: {status}"))),
+        Ok(Err(error)) => Err(failed(&format!("cannot be read: {error}"))),
+        Err(_) => Err(failed("takes too long")),
+    }
+}
+
+/// Takes the end of the line away that files and commands have, and refuses what could not be masked
+/// or passed on.
+fn judge(
+    mut value: Zeroizing<Vec<u8>>,
+    delivery: Delivery,
+) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    if delivery == Delivery::Environment {
+        if value.ends_with(b"\n") {
+            value.pop();
+        }
+        if value.contains(&0) {
+            return Err("holds NUL, which no variable can");
+        }
+    }
+    if value.trim_ascii().len() < SHORTEST {
+        return Err("is too short to be masked out of what the program writes");
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn command(script: &str) -> SecretSource {
+        SecretSource::Command(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
+    }
+
+    #[tokio::test]
+    async fn a_secret_comes_from_a_file_of_its_own_or_from_what_a_command_prints() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(&path, "hunter2-hunter2\n").unwrap();
+        for (mode, readable) in [(0o600, true), (0o400, true), (0o640, false), (0o644, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let read = read(&SecretSource::File(path.clone())).await;
+            assert_eq!(read.is_ok(), readable, "{mode:o}");
+        }
+        let printed = read(&command("echo hunter2-hunter2")).await.unwrap();
+        let value = judge(printed, Delivery::Environment).unwrap();
+        assert_eq!(value.as_slice(), b"hunter2-hunter2");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_had_is_none() {
+        for source in [
+            command("echo hunter2-hunter2; exit 1"),
+            command("head -c 20000 /dev/zero"),
+            SecretSource::Command(vec!["/no/such/program".to_owned()]),
+            SecretSource::File("/no/such/file".into()),
+            SecretSource::Credential("no-such-credential".to_owned()),
+        ] {
+            let problem = read(&source).await.unwrap_err();
+            assert!(
+                !problem.contains("hunter2") && !problem.contains("/no/"),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_masked_or_passed_on_is_no_secret() {
+        let judge = |value: &[u8], delivery| judge(Zeroizing::new(value.to_vec()), delivery);
+        assert!(judge(b"short\n", Delivery::Environment).is_err());
+        assert!(judge(b"      \n\n", Delivery::File).is_err());
+        assert!(judge(b"with\0zero", Delivery::Environment).is_err());
+        assert!(judge(b"with\0zero\n", Delivery::File).is_ok());
+        assert_eq!(
+            judge(b"-----KEY\n", Delivery::File).unwrap().as_slice(),
+            b"-----KEY\n"
+        );
+    }
+}

@@ -26,6 +26,7 @@ mod policy;
 mod receipt;
 mod reviewer;
 mod rules;
+mod running;
 mod show;
 
 use exit::{Done, Trouble};
@@ -74,8 +75,10 @@ enum Command {
     Escalate(decide::ActArguments),
     /// Take back an approval that was not used yet.
     Revoke(decide::ActArguments),
-    /// Ask for the end of a run.
+    /// Ask for the end of a run; what the daemon runs itself is ended at once.
     Kill(decide::ActArguments),
+    /// Follow what a run of the daemon's own writes, from now until its end.
+    Output(running::Arguments),
     /// Say how a run went that nobody could follow to its end.
     Settle(decide::SettleArguments),
     /// Approve alone, in an emergency: everybody is told, and another person has to review it.
@@ -150,6 +153,7 @@ impl Command {
             | Self::Escalate(_)
             | Self::Revoke(_)
             | Self::Kill(_)
+            | Self::Output(_)
             | Self::Settle(_)
             | Self::BreakGlass(_)
             | Self::CloseDebt(_)
@@ -209,6 +213,9 @@ fn run(arguments: Arguments) -> Done {
         }),
         Some(Command::Kill(arguments)) => in_session(&find()?, async |session| {
             decide::act(session, decide::Kind::Kill, &arguments, key.as_deref()).await
+        }),
+        Some(Command::Output(arguments)) => in_session(&find()?, async |session| {
+            running::output(session, &arguments).await
         }),
         Some(Command::Settle(arguments)) => in_session(&find()?, async |session| {
             decide::settle(session, &arguments, key.as_deref()).await

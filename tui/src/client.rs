@@ -183,6 +183,15 @@ impl Client {
             .map(|answer| answer.state)
     }
 
+    /// Follows what a run of the daemon's own writes.
+    pub async fn output(
+        &mut self,
+        id: &str,
+    ) -> Result<tonic::Streaming<pb::OutputResponse>, ClientError> {
+        let id = id.to_owned();
+        soon(self.calls.output(pb::OutputRequest { id })).await
+    }
+
     /// Says how a run of unknown end went.
     pub async fn settle(&mut self, id: RequestId, signed: Signed) -> Result<i32, ClientError> {
         let Signed { statement, sshsig } = signed;

@@ -19,7 +19,7 @@ pub use values::{Argument, ChangedFile, DataUseArgument, SecretArgument, SecretS
 #[command(after_help = "\
 Exit codes: 0 ok or approved, 1 failure, 2 usage, 3 denied or refused, 4 not authorised,
 5 expired or lapsed, 6 conflict, 7 daemon unreachable, 8 still pending, 9 verification failed,
-130 interrupted. `run` gives the program's own code; when nothing ran: 120 denied, refused or
+130 interrupted. `run` and `exec` give the program's own code; when nothing ran: 120 denied, refused or
 conflict, 121 expired, 122 daemon unreachable, 125 internal, 126 and 127 as env(1).")]
 pub struct Arguments {
     /// The daemon's home directory, also `COUNTERSIGN_HOME`
@@ -45,6 +45,8 @@ pub enum Command {
     Report(ReportOptions),
     /// Ask for a command, and run exactly what was approved
     Run(Box<RunOptions>),
+    /// Have the daemon run a command as a profile says, with secrets that stay there
+    Exec(Box<ExecOptions>),
     /// Answer an agent's client that is about to use a tool
     Hook(HookOptions),
     /// Put the hook into a client's settings
@@ -65,6 +67,7 @@ impl Command {
             Self::Redeem(options) => options.json,
             Self::Report(options) => options.json,
             Self::Run(_)
+            | Self::Exec(_)
             | Self::Hook(_)
             | Self::Install(_)
             | Self::Mcp(_)
@@ -309,6 +312,35 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub status_fd: Option<i32>,
     /// The command and its arguments, after `--`
+    #[arg(value_name = "CMD", required = true, last = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Have the daemon run a command as a profile says.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The daemon's operator writes the profiles: whom the command runs as, which programs, where, and with
+which secrets. Reviewers are shown all of it but the secrets. The run ends with this process.")]
+pub struct ExecOptions {
+    /// The profile
+    #[arg(long = "as", value_name = "PROFILE")]
+    pub profile: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// What this agent calls itself
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// A variable to pass on, one that the profile takes from agents
+    #[arg(long = "env", value_name = "NAME", value_parser = values::variable)]
+    pub environment: Vec<String>,
+    /// The directory to run in; by default the profile's first one
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// Write what happened as JSON to this descriptor
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub status_fd: Option<i32>,
+    /// The command and its arguments, after `--`; the program by its path, or by its name alone
     #[arg(value_name = "CMD", required = true, last = true)]
     pub command: Vec<OsString>,
 }

@@ -6,6 +6,7 @@
 //! nothing else. Heads and proofs are checked by `Heads`.
 
 mod answer;
+mod execute;
 
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use answer::{Redeemed, Standing, Submitted};
 pub use countersign_client::peer::PeerError;
 pub use countersign_client::refusal::Refusal;
 pub use countersign_client::shown::{AnswerError, Inclusion, ShownHead};
+pub use execute::{Describe, FromRun, News, RunEnded, ToRun};
 
 /// How long a call may take that does not wait for people.
 const CALL: Duration = Duration::from_secs(30);

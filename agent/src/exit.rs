@@ -115,14 +115,20 @@ impl Exit {
             | "bad-ticket"
             | "not-the-executor"
             | "executor-not-allowed"
+            | "profile-not-allowed"
+            | "profile-refuses"
             | "caller-unknown" => Self::NotAuthorised,
             "deadline-passed" => Self::Expired,
             "already-redeemed" | "already-decided" | "stale-digest" | "too-late" | "unchanged"
-            | "rules-changed" | "submission-reused" => Self::Conflict,
+            | "rules-changed" | "submission-reused" | "profile-differs" | "other-action" => {
+                Self::Conflict
+            }
             "draining" | "busy" => Self::Unreachable,
-            "malformed-action" => Self::Usage,
+            "malformed-action" | "not-brokered" => Self::Usage,
             "not-approved" => Self::Pending,
-            "not-found" | "log-unavailable" | "clock-behind" => Self::Failure,
+            "not-found" | "log-unavailable" | "clock-behind" | "secret-unavailable" => {
+                Self::Failure
+            }
             code => State::from_word(code).map_or(otherwise, Self::of_standing),
         }
     }
@@ -168,6 +174,12 @@ mod tests {
             ("not-approved", 8, 125),
             ("pending", 8, 125),
             ("redeemed", 6, 120),
+            ("profile-not-allowed", 4, 120),
+            ("profile-refuses", 4, 120),
+            ("profile-differs", 6, 120),
+            ("other-action", 6, 120),
+            ("not-brokered", 2, 125),
+            ("secret-unavailable", 1, 125),
             ("running", 6, 120),
             ("a-code-of-next-year", 1, 125),
         ];

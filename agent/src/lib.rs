@@ -9,6 +9,7 @@
 //! | [`cli`] | the command line |
 //! | [`request`], [`ticketed`] | ask, then wait, withdraw, redeem and report from other processes |
 //! | [`run`] | ask for a command, and run exactly that |
+//! | [`exec`] | have the daemon run a command, with what this side never holds |
 //! | [`hook`], [`install`] | answer an agent's client that is about to use a tool; put that into its settings |
 //! | [`mcp`] | stand in front of an MCP server |
 //! | [`asked`], [`telling`] | one asking from the submit to the one use: the core of all that acts |
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod client;
 mod clock;
 pub mod compare;
+mod exec;
 pub mod exit;
 pub mod failure;
 mod hook;
@@ -83,6 +85,7 @@ fn run_command() -> ExitCode {
     };
     let status_fd = match &arguments.command {
         Command::Run(run) => run.status_fd,
+        Command::Exec(exec) => exec.status_fd,
         Command::Request(_)
         | Command::Wait(_)
         | Command::Withdraw(_)
@@ -94,7 +97,7 @@ fn run_command() -> ExitCode {
         | Command::PermissionTool(_) => None,
     };
     let code_of = match arguments.command {
-        Command::Run(_) => |exit: Exit| exit.for_run(),
+        Command::Run(_) | Command::Exec(_) => |exit: Exit| exit.for_run(),
         Command::Hook(_) => |_| hook::FAILED,
         Command::Request(_)
         | Command::Wait(_)
@@ -142,6 +145,7 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
         Command::Redeem(options) => Ok(ticketed::redeem(home, options).await?.number()),
         Command::Report(options) => Ok(ticketed::report(home, options).await?.number()),
         Command::Run(options) => run::perform(home, options, status).await,
+        Command::Exec(options) => exec::perform(home, options, status).await,
         Command::Hook(options) => hook::perform(home, options).await,
         Command::Install(options) => Ok(install::perform(home, options).await?.number()),
         Command::Mcp(options) => mcp::perform(home, options).await,
@@ -157,7 +161,8 @@ fn explain(error: &clap::Error) -> ExitCode {
         return ExitCode::from(hook::FAILED);
     }
     drop(error.print());
-    ExitCode::from(match (error.exit_code(), asks_for("run")) {
+    let runs = asks_for("run") || asks_for("exec");
+    ExitCode::from(match (error.exit_code(), runs) {
         (0, _) => Exit::Ok.number(),
         (_, true) => Exit::Usage.for_run(),
         (_, false) => Exit::Usage.number(),

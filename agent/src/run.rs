@@ -11,8 +11,8 @@
 
 mod capture;
 mod execute;
-mod input;
-mod outcome;
+pub(crate) mod input;
+pub(crate) mod outcome;
 mod see_through;
 mod tee;
 
@@ -106,7 +106,7 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
 }
 
 /// Reads standard input to its end, and says so when that takes long.
-async fn read_input(limits: &Limits) -> Result<Option<Contents>, NotRun> {
+pub(crate) async fn read_input(limits: &Limits) -> Result<Option<Contents>, NotRun> {
     let limit = limits.action_bytes;
     let mut reading = tokio::task::spawn_blocking(move || input::read(limit));
     let read = if let Ok(read) = tokio::time::timeout(INPUT_NOTICE, &mut reading).await {

@@ -11,7 +11,9 @@ use std::time::Duration;
 use countersign_shared::id::{RequestId, RunSecret};
 use countersign_shared::machine::State;
 
-use crate::client::{Asking, Claim, Client, ClientError, Redeemed, Refusal, Submitted};
+use crate::client::{
+    Asking, Claim, Client, ClientError, Describe, FromRun, Redeemed, Refusal, Submitted, ToRun,
+};
 use crate::clock;
 use crate::failure::Failure;
 use crate::tickets::{Stage, Ticket, Tickets};
@@ -307,6 +309,28 @@ impl Session {
             .client()
             .await?
             .report(claim, run.as_ref(), report)
+            .await;
+        self.note(answer)
+    }
+
+    /// Asks what a profile would run.
+    pub(crate) async fn describe(&mut self, asking: &Describe) -> Result<Vec<u8>, ClientError> {
+        let answer = self.client().await?.describe(asking).await;
+        self.note(answer)
+    }
+
+    /// Has the daemon run an approved request, on a connection of its own: it carries the output.
+    ///
+    /// A lost connection leaves open whether the use was taken.
+    pub(crate) async fn execute(
+        &mut self,
+        ticket: &Ticket,
+        action: &[u8],
+    ) -> Result<(ToRun, FromRun), ClientError> {
+        let known = self.heads.catch_up().unwrap_or(0);
+        let client = self.client().await?;
+        let answer = client
+            .execute(&ticket.claim, &ticket.digest, action, known)
             .await;
         self.note(answer)
     }

@@ -26,7 +26,7 @@ const PASSED_ON: [&str; 8] = [
 
 /// The run cannot be described, so nobody can be asked about it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CaptureError {
+pub(crate) enum CaptureError {
     /// The program.
     #[error(transparent)]
     Program(#[from] ProgramError),

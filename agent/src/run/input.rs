@@ -14,7 +14,7 @@ use rustix::fs::FileType;
 
 /// Standard input cannot be what a program is given.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InputError {
+pub(crate) enum InputError {
     /// It cannot be read.
     #[error("standard input cannot be read")]
     Read(#[source] io::Error),
@@ -38,7 +38,7 @@ pub(super) enum InputError {
 ///
 /// # Errors
 /// When it cannot be read to its end within the limit.
-pub(super) fn read(limit: usize) -> Result<Option<Contents>, InputError> {
+pub(crate) fn read(limit: usize) -> Result<Option<Contents>, InputError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         return Ok(None);
@@ -80,7 +80,7 @@ fn read_all(from: impl Read, limit: usize) -> Result<Contents, InputError> {
 ///
 /// # Errors
 /// When the copy cannot be made.
-pub(super) fn hand_on(contents: Option<&Contents>) -> Result<Stdio, InputError> {
+pub(crate) fn hand_on(contents: Option<&Contents>) -> Result<Stdio, InputError> {
     let Some(contents) = contents else {
         return Ok(Stdio::null());
     };

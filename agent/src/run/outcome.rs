@@ -18,7 +18,7 @@ use crate::tickets::Ticket;
 
 /// How `run` ended.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// The program ran.
     Ran {
         /// Our exit code: the program's own.
@@ -36,18 +36,18 @@ pub(super) enum Ending {
 
 /// Why nothing ran.
 #[derive(Debug)]
-pub(super) struct NotRun {
+pub(crate) struct NotRun {
     /// Our exit code.
-    pub(super) code: u8,
+    pub(crate) code: u8,
     /// What is said about it.
-    pub(super) failure: Failure,
+    pub(crate) failure: Failure,
     /// The request, when there was one.
-    pub(super) ticket: Option<Box<Ticket>>,
+    pub(crate) ticket: Option<Box<Ticket>>,
 }
 
 impl NotRun {
     /// Takes a failure with the exit code it has.
-    pub(super) const fn of(failure: Failure) -> Self {
+    pub(crate) const fn of(failure: Failure) -> Self {
         Self {
             code: failure.exit.for_run(),
             failure,
@@ -57,7 +57,7 @@ impl NotRun {
 
     /// Takes an error that came before anybody was asked: a program that is not there is told as
     /// env(1) tells it.
-    pub(super) fn before_asking(error: &CaptureError) -> Self {
+    pub(crate) fn before_asking(error: &CaptureError) -> Self {
         let (exit, code, number) = match error {
             CaptureError::Program(ProgramError::NotFound { .. }) => {
                 (Exit::Failure, "not-found", 127)
@@ -109,7 +109,7 @@ impl From<NotRun> for Ending {
 }
 
 /// Writes what happened as one line of JSON.
-pub(super) fn write_status(to: OwnedFd, ending: &Ending) {
+pub(crate) fn write_status(to: OwnedFd, ending: &Ending) {
     let line = output::ascii(&status(ending));
     // The exit code says the same, if less; a reader that has gone changes nothing.
     drop(writeln!(File::from(to), "{line}"));

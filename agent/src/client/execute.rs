@@ -1,0 +1,167 @@
+//! The calls about what the daemon runs itself: what a profile would run, and the run.
+
+use countersign_client::refusal;
+use countersign_client::shown::{AnswerError, Inclusion, state};
+use countersign_shared::digest::Digest;
+use countersign_shared::machine::State;
+use countersign_shared::text::Untrusted;
+use countersign_shared::wire::pb;
+use pb::execute_request::Message as Asked;
+use pb::execute_response::Message as Answered;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::{Claim, Client, ClientError, soon};
+
+/// How many messages wait to be sent.
+const WAITING: usize = 4;
+
+/// What is asked of a profile.
+#[derive(Debug, Clone)]
+pub struct Describe {
+    /// The profile.
+    pub profile: String,
+    /// The program, as it was named.
+    pub program: Vec<u8>,
+    /// The directory; empty for the profile's first one.
+    pub directory: String,
+    /// The variables that are passed on.
+    pub environment: Vec<(String, Vec<u8>)>,
+}
+
+/// The way to a run. The run ends when this and [`FromRun`] are gone.
+#[derive(Debug, Clone)]
+pub struct ToRun(mpsc::Sender<pb::ExecuteRequest>);
+
+/// What comes from a run.
+#[derive(Debug)]
+pub struct FromRun(Streaming<pb::ExecuteResponse>);
+
+/// One piece of it.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// The one use is taken: the entry that says so.
+    Redeemed(Box<Inclusion>),
+    /// The program runs.
+    Started,
+    /// Standard output.
+    Stdout(Vec<u8>),
+    /// Standard error.
+    Stderr(Vec<u8>),
+    /// It is over.
+    Ended(RunEnded),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct RunEnded {
+    /// Where the request stands.
+    pub state: State,
+    /// Why, when it did not end by itself.
+    pub because: Untrusted,
+    /// A stable word for why.
+    pub reason: String,
+    /// The exit code.
+    pub exit: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+}
+
+impl Client {
+    /// Asks what a profile would run; canonical JSON.
+    pub async fn describe(&mut self, asking: &Describe) -> Result<Vec<u8>, ClientError> {
+        let environment = asking.environment.iter();
+        let request = pb::DescribeRequest {
+            profile: asking.profile.clone(),
+            program: asking.program.clone(),
+            directory: asking.directory.clone(),
+            environment: environment
+                .map(|(name, value)| pb::Variable {
+                    name: name.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        };
+        Ok(soon(self.calls.describe(request)).await?.run)
+    }
+
+    /// Has the daemon run what was approved.
+    pub async fn execute(
+        &mut self,
+        claim: &Claim,
+        digest: &Digest,
+        action: &[u8],
+        known_size: u64,
+    ) -> Result<(ToRun, FromRun), ClientError> {
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let begin = Asked::Begin(pb::ExecuteBegin {
+            id: claim.id.to_string(),
+            ticket: claim.secret.reveal(),
+            digest: digest.to_string(),
+            action: action.to_vec(),
+            known_size,
+        });
+        let to = ToRun(requests);
+        // There is room for the first one.
+        to.send(begin).await;
+        let from = soon(self.calls.execute(ReceiverStream::new(waiting))).await?;
+        Ok((to, FromRun(from)))
+    }
+}
+
+impl ToRun {
+    /// Sends more of standard input; `false` when nobody takes it any more.
+    pub async fn input(&self, piece: Vec<u8>) -> bool {
+        self.send(Asked::Input(piece)).await
+    }
+
+    /// Says that standard input has ended.
+    pub async fn end_input(&self) {
+        self.send(Asked::InputEnd(true)).await;
+    }
+
+    /// Passes a signal on.
+    pub async fn signal(&self, number: i32) {
+        self.send(Asked::Signal(number)).await;
+    }
+
+    async fn send(&self, message: Asked) -> bool {
+        let request = pb::ExecuteRequest {
+            message: Some(message),
+        };
+        self.0.send(request).await.is_ok()
+    }
+}
+
+impl FromRun {
+    /// Waits for what comes next. An error is the end, and leaves open what ran.
+    pub async fn next(&mut self) -> Result<News, ClientError> {
+        let message = match self.0.message().await {
+            Ok(Some(response)) => response.message,
+            Ok(None) => {
+                return Err(ClientError::Lost {
+                    message: "the daemon stopped telling before the run ended".to_owned(),
+                });
+            }
+            Err(status) => return Err(refusal::classify(&status).into()),
+        };
+        let missing = |field| AnswerError { field };
+        Ok(match message.ok_or_else(|| missing("message"))? {
+            Answered::Redeemed(redeemed) => {
+                let by = redeemed.redeemed_by.ok_or_else(|| missing("redeemed_by"))?;
+                News::Redeemed(Box::new(by.try_into()?))
+            }
+            Answered::Started(_) => News::Started,
+            Answered::Stdout(bytes) => News::Stdout(bytes),
+            Answered::Stderr(bytes) => News::Stderr(bytes),
+            Answered::Ended(ended) => News::Ended(RunEnded {
+                state: state(ended.state)?,
+                because: Untrusted::new(ended.because),
+                reason: ended.reason,
+                exit: ended.exit,
+                signal: ended.signal,
+            }),
+        })
+    }
+}

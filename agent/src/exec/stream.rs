@@ -1,0 +1,242 @@
+//! The run, as this side sees it: output is passed on as it comes, and only as fast as it is taken.
+
+use std::time::Duration;
+
+use countersign_shared::machine::State;
+use countersign_shared::text::Printable;
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::asked::Asked;
+use crate::client::{ClientError, FromRun, News, RunEnded, ToRun};
+use crate::clock;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::report::Finished;
+use crate::run::outcome::{Ending, NotRun};
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::telling::{forget, warn};
+use crate::tickets::Ticket;
+
+/// How much of standard input is sent at once, in bytes.
+const PIECE: usize = 32 << 10;
+
+/// The exit code of a program whose reader went away, as a shell has it (SIGPIPE).
+const NO_READER: u8 = 141;
+
+/// Adds the request to a failure.
+pub(super) fn tell(asked: &Asked, failure: Failure) -> NotRun {
+    NotRun {
+        ticket: Some(Box::new(asked.ticket().clone())),
+        ..NotRun::of(failure)
+    }
+}
+
+/// How far it came without an end.
+enum Cut {
+    /// The connection is lost, or what came over it cannot be believed.
+    Failed(Failure),
+    /// Nobody reads our output any more.
+    NoReader,
+}
+
+/// Has the daemon run it, and stays until it has ended.
+pub(super) async fn run(
+    asked: Asked,
+    session: &mut Session,
+    action: &[u8],
+    streams: bool,
+    signals: &mut Signals,
+) -> Ending {
+    let (to, from) = match session.execute(asked.ticket(), action).await {
+        Ok(run) => run,
+        Err(error) => return not_taken(&asked, session, error).await,
+    };
+    let feeding = streams.then(|| tokio::spawn(feed(to.clone())));
+    let began = clock::boot();
+    let ended = follow(&asked, session, to, from, signals).await;
+    if let Some(feeding) = feeding {
+        feeding.abort();
+    }
+    let ticket = asked.into_ticket();
+    match ended {
+        Ok(ended) => over(session, ticket, ended, clock::boot().saturating_sub(began)),
+        Err(cut) => {
+            let code = match cut {
+                Cut::Failed(failure) => {
+                    output::failure(&failure, false);
+                    Exit::Failure.for_run()
+                }
+                Cut::NoReader => NO_READER,
+            };
+            // The daemon ends it, and says in the log how.
+            Ending::Ran {
+                code,
+                ticket: Box::new(ticket),
+                state: State::Indeterminate,
+                end: None,
+            }
+        }
+    }
+}
+
+/// Tells why the use was not taken, and wants no more of the request.
+async fn not_taken(asked: &Asked, session: &mut Session, error: ClientError) -> Ending {
+    if !error.is_taken() && !error.leaves_open() {
+        asked.let_go(session).await;
+    }
+    tell(asked, error.into()).into()
+}
+
+/// Passes on what comes, until the end.
+async fn follow(
+    asked: &Asked,
+    session: &mut Session,
+    to: ToRun,
+    mut from: FromRun,
+    signals: &mut Signals,
+) -> Result<RunEnded, Cut> {
+    let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
+    loop {
+        let news = tokio::select! {
+            biased;
+            signal = signals.next() => {
+                to.signal(number(signal)).await;
+                continue;
+            }
+            news = from.next() => news,
+        };
+        match news.map_err(|error| Cut::Failed(lost(asked, error)))? {
+            News::Redeemed(by) => {
+                let heads = session.heads();
+                heads
+                    .check(&by, &["request.redeemed"], asked.id())
+                    .map_err(|error| Cut::Failed(error.into()))?;
+            }
+            News::Started => {}
+            News::Stdout(bytes) => pass_on(&mut stdout, &bytes).await?,
+            News::Stderr(bytes) => pass_on(&mut stderr, &bytes).await?,
+            News::Ended(ended) => return Ok(ended),
+        }
+    }
+}
+
+/// Writes output. While nobody takes it, nothing more is read from the daemon.
+async fn pass_on(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Cut> {
+    let written = async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    };
+    written.await.map_err(|_| Cut::NoReader)
+}
+
+/// Sends standard input as it comes.
+async fn feed(to: ToRun) {
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let count = stdin.read(&mut buffer).await.unwrap_or(0);
+        match buffer.get(..count).filter(|read| !read.is_empty()) {
+            Some(read) if to.input(read.to_vec()).await => {}
+            Some(_) => return,
+            None => return to.end_input().await,
+        }
+    }
+}
+
+fn lost(asked: &Asked, error: ClientError) -> Failure {
+    let id = asked.id();
+    Failure::from(error).hint(format!(
+        "the run of {id} ended with the connection; a reviewer sees how: `countersign show {id}`"
+    ))
+}
+
+/// Turns the daemon's word into an ending.
+fn over(session: &Session, ticket: Ticket, ended: RunEnded, duration: Duration) -> Ending {
+    let RunEnded {
+        state,
+        because,
+        reason,
+        exit,
+        signal,
+    } = ended;
+    if state.has_ended() {
+        forget(session, &ticket);
+    }
+    let because = Printable::exact(&because);
+    let ticket = Box::new(ticket);
+    if state == State::NotRun {
+        let message = format!("nothing ran: {because}");
+        let exit = if reason == "not-started" {
+            Exit::Failure
+        } else {
+            Exit::Conflict
+        };
+        let failure = Failure::new(exit, &reason, message).hint("ask again");
+        let mut not_run = NotRun::of(failure);
+        if reason == "not-started" {
+            // As env(1): it was found, and could not be run.
+            not_run.code = 126;
+        }
+        not_run.ticket = Some(ticket);
+        return not_run.into();
+    }
+    if !because.as_str().is_empty() {
+        warn(because.as_str());
+    }
+    let end = Finished {
+        // As the log has it; what was ended is not what its exit code says.
+        outcome: if state == State::Killed {
+            "killed"
+        } else {
+            Finished::word(exit)
+        },
+        exit,
+        signal,
+        stdout: None,
+        stderr: None,
+        duration,
+    };
+    let is_known = exit.is_some() || signal.is_some();
+    Ending::Ran {
+        code: code(exit, signal),
+        ticket,
+        state,
+        end: is_known.then_some(end),
+    }
+}
+
+/// Returns the exit code that a shell would see.
+fn code(exit: Option<i32>, signal: Option<i32>) -> u8 {
+    let number = match (exit, signal) {
+        (Some(exit), _) => exit,
+        (None, Some(signal)) => signal.saturating_add(128),
+        (None, None) => 125,
+    };
+    u8::try_from(number & 0xff).unwrap_or(125)
+}
+
+/// Returns the number that the protocol has for a signal.
+fn number(signal: Signal) -> i32 {
+    signal.as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_the_one_a_shell_would_see() {
+        assert_eq!(code(Some(3), None), 3);
+        assert_eq!(code(None, Some(15)), 143);
+        assert_eq!(code(None, None), 125);
+    }
+
+    #[test]
+    fn the_signals_that_are_passed_on_have_these_numbers() {
+        let all = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+        assert_eq!(all.map(number), [1, 2, 3, 15]);
+    }
+}

@@ -267,6 +267,9 @@ pub struct McpOptions {
     /// A file with the token that the server wants to see, so that the agent need not have it
     #[arg(long, value_name = "FILE", requires = "upstream")]
     pub upstream_token_file: Option<PathBuf>,
+    /// Have the daemon run the server as this profile says, which streams its input
+    #[arg(long = "as", value_name = "PROFILE", conflicts_with = "upstream")]
+    pub profile: Option<String>,
     /// The server's command and its arguments, after `--`
     #[arg(
         value_name = "SERVER",

@@ -14,12 +14,14 @@
 //! | `gate`, `open` | one call from the asking to the report; those that have no answer yet |
 //! | `answer` | the few messages of our own |
 //! | `server` | a server that is a process of our own |
+//! | `brokered` | a server that the daemon runs |
 //! | `stdio` | the proxy on the standard streams |
 //! | `http` | the proxy over Streamable HTTP |
 //! | `permission` | the tool that a client asks when nothing else permits a call |
 
 pub(crate) mod action;
 mod answer;
+mod brokered;
 mod call;
 pub(crate) mod gate;
 mod http;
@@ -61,12 +63,16 @@ pub(crate) async fn perform(home: Option<&Path>, options: McpOptions) -> Result<
             })?,
     };
     let gate = Gate::open(home, server.clone())?;
+    let command = match &options.profile {
+        None => options.server,
+        Some(profile) => brokered::command(home, profile, options.server)?,
+    };
     let Some(listen) = options.http else {
-        return stdio::run(gate, &options.server).await;
+        return stdio::run(gate, &command).await;
     };
     let behind = match &options.upstream {
         Some(url) => http::Behind::Url(url),
-        None => http::Behind::Command(&options.server),
+        None => http::Behind::Command(&command),
     };
     let options = http::Options {
         listen,

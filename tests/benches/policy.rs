@@ -29,6 +29,9 @@ permit (principal, action == Action::"exec.run", resource)
 when { context.program_name == "true" && context.argument_count == 0 };
 "#;
 
+/// Lets the daemon run the same.
+const RUNS_TRUE: &str = "[profile.true]\nprograms = [\"/bin/true\"]\ndirectories = [\"/\"]\n";
+
 /// The number of `STATE_APPROVED` on the wire.
 const APPROVED: i32 = pb::State::Approved as i32;
 
@@ -124,7 +127,7 @@ fn asking(directory: &str, number: u64) -> Outcome<pb::SubmitRequest> {
     })
 }
 
-/// A command that needs nobody, from its start to its end.
+/// A command that needs nobody, from its start to its end: on the agent's side, and by the daemon.
 async fn run() -> Outcome<()> {
     let mut sudo = Command::new("sudo");
     sudo.args(["-n", "true"]);
@@ -134,13 +137,21 @@ async fn run() -> Outcome<()> {
     }
     let (mut installation, _signer) = Installation::make(SETTINGS)?;
     installation.home.write_policy(LETS_TRUE_RUN);
+    std::fs::write(installation.home.path().join("profiles.toml"), RUNS_TRUE)?;
     installation.start()?;
     drop(installation.ready().await?);
-    let mut product = installation.home.agent_command(&["run", "--", "true"]);
-    let (mut runs, mut sudos) = (Samples::default(), Samples::default());
+    let mut here = installation.home.agent_command(&["run", "--", "true"]);
+    let brokered = ["exec", "--as", "true", "--", "true"];
+    let mut there = installation.home.agent_command(&brokered);
+    let (mut runs, mut execs, mut sudos) =
+        (Samples::default(), Samples::default(), Samples::default());
     let (starts, turns) = STARTS;
     for _ in 0..turns {
-        for (command, samples) in [(&mut product, &mut runs), (&mut sudo, &mut sudos)] {
+        for (command, samples) in [
+            (&mut here, &mut runs),
+            (&mut there, &mut execs),
+            (&mut sudo, &mut sudos),
+        ] {
             for _ in 0..starts {
                 let begun = now();
                 if !ends(command)? {
@@ -150,14 +161,22 @@ async fn run() -> Outcome<()> {
             }
         }
     }
-    beside(
-        "countersign-agent run -- true",
-        &runs,
-        "sudo -n true",
-        &sudos,
-    );
-    let ratio = runs.percentile(50).as_secs_f64() / sudos.percentile(50).as_secs_f64();
-    bar("p50 of run over p50 of sudo", ratio, 1.5, "x");
+    for (name, samples, compared) in [
+        (
+            "countersign-agent run -- true",
+            &runs,
+            "p50 of run over p50 of sudo",
+        ),
+        (
+            "countersign-agent exec --as true -- true",
+            &execs,
+            "p50 of exec over p50 of sudo",
+        ),
+    ] {
+        beside(name, samples, "sudo -n true", &sudos);
+        let ratio = samples.percentile(50).as_secs_f64() / sudos.percentile(50).as_secs_f64();
+        bar(compared, ratio, 1.5, "x");
+    }
     Ok(())
 }
 

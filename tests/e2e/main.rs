@@ -9,6 +9,7 @@
 )]
 
 mod asking;
+mod exec;
 mod exporting;
 mod glass;
 mod hooks;

@@ -216,6 +216,15 @@ impl Home {
         daemon.wait()
     }
 
+    /// Returns the process of the running daemon.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.as_ref().expect("the daemon runs").pid()
+    }
+
     /// Returns the running daemon.
     ///
     /// # Panics

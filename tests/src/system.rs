@@ -52,15 +52,18 @@ pub enum Who {
     Mika,
     /// A member of the reviewers' group who is not in the roster, unless a test enrolls them.
     Noor,
+    /// Whom a profile runs as.
+    Runner,
 }
 
 impl Who {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Daemon,
         Self::Bot,
         Self::OtherBot,
         Self::Mika,
         Self::Noor,
+        Self::Runner,
     ];
 
     const fn word(self) -> &'static str {
@@ -70,6 +73,7 @@ impl Who {
             Self::OtherBot => "o",
             Self::Mika => "m",
             Self::Noor => "n",
+            Self::Runner => "r",
         }
     }
 }
@@ -115,7 +119,7 @@ impl System {
             let name = format!("{tag}{}", who.word());
             let mut arguments = vec!["--no-create-home", "--user-group"];
             let group = match who {
-                Who::Daemon => None,
+                Who::Daemon | Who::Runner => None,
                 Who::Bot | Who::OtherBot => Some(format!("{tag}ag")),
                 Who::Mika | Who::Noor => Some(format!("{tag}rv")),
             };
@@ -219,7 +223,7 @@ impl System {
     pub const fn reviewer(who: Who) -> &'static str {
         match who {
             Who::Noor => "noor@example.org",
-            Who::Mika | Who::Daemon | Who::Bot | Who::OtherBot => REVIEWER,
+            Who::Mika | Who::Daemon | Who::Bot | Who::OtherBot | Who::Runner => REVIEWER,
         }
     }
 
@@ -305,6 +309,21 @@ impl System {
 
     /// Returns a program that a user runs.
     pub fn command(&self, who: Who, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.as_user(who, &[]);
+        command
+            .arg(self.root().join("bin").join(name))
+            .args(arguments);
+        command
+    }
+
+    /// Runs lines of a shell as a user.
+    #[track_caller]
+    pub fn shell(&self, who: Who, script: &str) -> Ran {
+        run(self.as_user(who, &[]).args(["/bin/sh", "-c", script]))
+    }
+
+    /// Returns a command that becomes a user and runs what follows.
+    fn as_user(&self, who: Who, options: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         self.furnish(&mut command, who);
         let user = self.name(who);
@@ -315,12 +334,11 @@ impl System {
                 "--groups",
                 &format!("{},{}", self.agents(), self.reviewers()),
             ]),
-            Who::Bot | Who::OtherBot | Who::Mika | Who::Noor => command.arg("--init-groups"),
+            Who::Bot | Who::OtherBot | Who::Mika | Who::Noor | Who::Runner => {
+                command.arg("--init-groups")
+            }
         };
-        command
-            .arg("--")
-            .arg(self.root().join("bin").join(name))
-            .args(arguments);
+        command.args(options).arg("--");
         command
     }
 
@@ -345,7 +363,26 @@ impl System {
     /// When it does not start.
     #[track_caller]
     pub fn start(&mut self) {
-        let daemon = Running::start(&mut self.command(Who::Daemon, DAEMON, &[]), Stdio::null());
+        let command = self.command(Who::Daemon, DAEMON, &[]);
+        self.start_with(command);
+    }
+
+    /// As [`System::start`], with what it takes to run a profile as another user.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn start_able(&mut self) {
+        let rights = "+setuid,+setgid,+kill";
+        let options = ["--inh-caps", rights, "--ambient-caps", rights];
+        let mut command = self.as_user(Who::Daemon, &options);
+        command.arg(self.root().join("bin").join(DAEMON));
+        self.start_with(command);
+    }
+
+    #[track_caller]
+    fn start_with(&mut self, mut command: Command) {
+        let daemon = Running::start(&mut command, Stdio::null());
         let daemon = self.daemon.insert(daemon);
         let run_dir = self.directory.path().join("home").join("run");
         let ready = wait_for("the daemon starts", || {

@@ -31,14 +31,18 @@ pub(super) async fn output(mut session: Session, arguments: &Arguments) -> Done 
         .map_err(|status| Trouble::failure(&status))?
         .and_then(|it| it.message)
     {
-        match message {
+        let is_read = match message {
             Message::Stdout(bytes) if arguments.raw => output::bytes(&bytes),
             Message::Stdout(bytes) => stdout.take(&bytes),
-            Message::Stderr(_) if arguments.raw => {}
+            Message::Stderr(_) if arguments.raw => true,
             Message::Stderr(bytes) => stderr.take(&bytes),
             Message::Missed(pieces) => {
                 output::message(&format!("{pieces} pieces were missed here: too slow"));
+                true
             }
+        };
+        if !is_read {
+            return Ok(());
         }
     }
     stdout.end();
@@ -60,16 +64,19 @@ impl Lines {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    /// Takes a piece; tells whether somebody still reads.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        let mut is_read = true;
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.begun.extend_from_slice(part);
             if self.begun.ends_with(b"\n") {
                 self.begun.pop();
-                self.write();
+                is_read = self.write();
             } else if self.begun.len() > LONGEST {
-                self.write();
+                is_read = self.write();
             }
         }
+        is_read
     }
 
     fn end(&mut self) {
@@ -78,8 +85,8 @@ impl Lines {
         }
     }
 
-    fn write(&mut self) {
+    fn write(&mut self) -> bool {
         let line = Printable::exact(&Untrusted::from_bytes(std::mem::take(&mut self.begun)));
-        output::line(&Printable::concat([&self.label, &line]));
+        output::line(&Printable::concat([&self.label, &line]))
     }
 }

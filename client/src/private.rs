@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 /// Whether what was written has to be there after a power cut.
 ///
 /// Without that a write costs no wait for the disk. Nobody sees half of it either, but after a power
@@ -69,7 +71,7 @@ fn replace(
             Lasting::PowerCut => file.sync_all(),
             Lasting::Process => Ok(()),
         })
-        .and_then(|()| fs::rename(&draft, path));
+        .and_then(|()| put(&draft, path, lasting));
     if written.is_err() {
         drop(fs::remove_file(&draft));
         return written;
@@ -78,6 +80,23 @@ fn replace(
         (Lasting::PowerCut, Some(dir)) => fs::File::open(dir)?.sync_all(),
         (Lasting::PowerCut, None) | (Lasting::Process, _) => Ok(()),
     }
+}
+
+/// Gives the draft the name it is for, at once.
+fn put(draft: &Path, path: &Path, lasting: Lasting) -> io::Result<()> {
+    // A file that takes the name of another one is written out right away by some file systems (ext4
+    // does), for programs that forget to wait for the disk. Whoever waits next, such as the daemon, then
+    // waits for that as well. Names that are exchanged have no such effect.
+    let exchange = || renameat_with(CWD, draft, CWD, path, RenameFlags::EXCHANGE);
+    let is_exchanged = lasting == Lasting::Process && exchange().is_ok();
+    if !is_exchanged {
+        // Nothing has the name yet, or this file system does not know how to exchange.
+        return fs::rename(draft, path);
+    }
+    fs::remove_file(draft).inspect_err(|_| {
+        // What had the name is no file, and keeps it.
+        let _back = exchange();
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +118,34 @@ mod tests {
             assert_eq!(found, mode);
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_private_file_takes_the_place_of_another_whether_or_not_the_disk_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ticket.json");
+        for lasting in [Lasting::PowerCut, Lasting::Process] {
+            for contents in ["first", "second", "third"] {
+                write_private(&path, contents.as_bytes(), lasting).unwrap();
+                assert_eq!(fs::read_to_string(&path).unwrap(), contents);
+                let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+                assert_eq!(mode, 0o600);
+            }
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_keeps_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ticket.json");
+        fs::create_dir(&path).unwrap();
+        for lasting in [Lasting::PowerCut, Lasting::Process] {
+            assert!(write_private(&path, b"new", lasting).is_err());
+            assert!(path.is_dir());
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub enum BrokerError {
     #[error("what was sent is not what the request holds")]
     OtherAction,
     /// Too much runs.
-    #[error("the daemon runs {limit} commands already; try again when one has ended")]
+    #[error("{limit} commands run already, which is the limit; try again when one has ended")]
     Busy {
         /// How many may.
         limit: usize,

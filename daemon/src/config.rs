@@ -211,6 +211,7 @@ struct Raw {
     break_glass: BreakGlass,
     #[serde(default)]
     rules: RulesTable,
+    #[serde(default)]
     retention: Retention,
 }
 

@@ -12,6 +12,7 @@ use std::process::Stdio;
 use countersign_shared::digest::Digest;
 use countersign_tests::home::Asked;
 use countersign_tests::{Home, Ran, Running, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::asking::{held_as, show};
@@ -201,7 +202,7 @@ fn the_agents_side_cannot_redeem_what_the_daemon_is_to_run() {
     let exact = crate::asking::document(&place.home, &asked);
     let ran = crate::asking::redeem(&place.home, &asked, &exact).expect_code(4);
     assert!(ran.stderr.contains("execut"), "{ran:?}");
-    agent.signal(rustix::process::Signal::CONT);
+    agent.signal(Signal::CONT);
     agent.wait().expect_code(0);
     assert!(place.work().join("ran").exists());
 }
@@ -230,7 +231,7 @@ fn a_profile_that_changed_after_the_approval_is_not_run() {
     wait_until("the profile took force", || {
         place.log().matches("rules.changed").count() > before
     });
-    agent.signal(rustix::process::Signal::CONT);
+    agent.signal(Signal::CONT);
     agent.wait().expect_code(120);
     assert!(!place.work().join("ran").exists());
 }
@@ -364,7 +365,7 @@ impl Place {
     #[track_caller]
     fn stop(&self, agent: &Running, asked: &Asked) {
         wait_until("the ticket is kept", || self.ticket(asked).exists());
-        agent.signal(rustix::process::Signal::STOP);
+        agent.signal(Signal::STOP);
     }
 
     /// Returns the file of the ticket of a request.
@@ -377,7 +378,7 @@ impl Place {
     #[track_caller]
     fn reload(&self) {
         let pid = self.home.daemon_pid();
-        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), Signal::HUP).expect("it is there");
     }
 }

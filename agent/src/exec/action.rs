@@ -132,10 +132,10 @@ mod tests {
             "true",
             "x",
         ];
-        match Arguments::try_parse_from(line).unwrap().command {
-            Command::Exec(options) => options,
-            other => panic!("{other:?}"),
-        }
+        let Command::Exec(options) = Arguments::try_parse_from(line).unwrap().command else {
+            panic!("not `exec`");
+        };
+        options
     }
 
     #[test]

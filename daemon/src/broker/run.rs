@@ -124,7 +124,7 @@ impl Ready {
         runs: &Runs,
         id: RequestId,
     ) -> Result<Self, BrokerError> {
-        let seat = runs.sit(id)?;
+        let seat = runs.sit(id, peer.uid())?;
         let argv = arguments::argv(action.value()).ok_or(BrokerError::OtherAction)?;
         let input = ask::input_of(action.value())?;
         let prepared = apart(move || Prepared::of_action(&rules.profiles, &peer, action.value()));

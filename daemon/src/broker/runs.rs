@@ -13,6 +13,9 @@ use super::during::Watched;
 /// How many commands the daemon runs at once.
 const AT_ONCE: usize = 256;
 
+/// How many of them for one user, so that one agent leaves room for another.
+const OF_ONE: usize = 64;
+
 /// How many pieces of output somebody who watches may be behind.
 const BEHIND: usize = 64;
 
@@ -78,6 +81,7 @@ pub(crate) struct Piece {
 
 #[derive(Debug)]
 struct Run {
+    uid: u32,
     end: watch::Sender<Option<Why>>,
     pieces: broadcast::Sender<Piece>,
 }
@@ -129,16 +133,20 @@ impl Seat {
 }
 
 impl Runs {
-    /// Takes a place for a run.
-    pub(super) fn sit(&self, id: RequestId) -> Result<Seat, BrokerError> {
+    /// Takes a place for a run that a user asked for.
+    pub(super) fn sit(&self, id: RequestId, uid: u32) -> Result<Seat, BrokerError> {
         let mut runs = self.lock();
-        if runs.len() >= AT_ONCE {
-            return Err(BrokerError::Busy { limit: AT_ONCE });
+        let mine = runs.values().filter(|run| run.uid == uid).count();
+        for (found, limit) in [(mine, OF_ONE), (runs.len(), AT_ONCE)] {
+            if found >= limit {
+                return Err(BrokerError::Busy { limit });
+            }
         }
         if runs.contains_key(&id) {
             return Err(BrokerError::Runs);
         }
         let run = Run {
+            uid,
             end: watch::Sender::new(None),
             pieces: broadcast::Sender::new(BEHIND),
         };
@@ -203,8 +211,8 @@ mod tests {
     async fn the_first_reason_for_the_end_counts_and_a_seat_is_taken_once() {
         let runs = Runs::default();
         let id = RequestId::from_bytes([1; 16]);
-        let seat = runs.sit(id).unwrap();
-        assert_eq!(runs.sit(id).unwrap_err().code(), "already-redeemed");
+        let seat = runs.sit(id, 1).unwrap();
+        assert_eq!(runs.sit(id, 1).unwrap_err().code(), "already-redeemed");
         runs.end(id, Why::Killed);
         runs.end(id, Why::AgentGone);
         assert_eq!(seat.ended(), Some(Why::Killed));
@@ -212,7 +220,7 @@ mod tests {
         runs.end(id, Why::Killed);
         assert!(runs.follow(id).is_none());
         runs.stop().await;
-        let seat = runs.sit(id).unwrap();
+        let seat = runs.sit(id, 1).unwrap();
         assert_eq!(seat.ended(), None);
     }
 
@@ -224,9 +232,13 @@ mod tests {
             bytes[..8].copy_from_slice(&n.to_be_bytes());
             RequestId::from_bytes(bytes)
         };
-        let seats: Vec<Seat> = (0..AT_ONCE).map(|n| runs.sit(id(n)).unwrap()).collect();
-        assert_eq!(runs.sit(id(AT_ONCE)).unwrap_err().code(), "runs-at-once");
-        drop(seats);
-        runs.sit(id(AT_ONCE)).unwrap();
+        let sit = |n: usize| runs.sit(id(n), u32::try_from(n / OF_ONE).unwrap());
+        let mine: Vec<Seat> = (0..OF_ONE).map(|n| sit(n).unwrap()).collect();
+        assert_eq!(runs.sit(id(OF_ONE), 0).unwrap_err().code(), "runs-at-once");
+        let others: Vec<Seat> = (OF_ONE..AT_ONCE).map(|n| sit(n).unwrap()).collect();
+        assert_eq!(sit(AT_ONCE).unwrap_err().code(), "runs-at-once");
+        drop(mine);
+        runs.sit(id(AT_ONCE), 0).unwrap();
+        drop(others);
     }
 }

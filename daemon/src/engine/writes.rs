@@ -8,7 +8,7 @@ use countersign_shared::machine::{Event, Refused, Request, State, Withdrawal};
 use countersign_shared::time::Deadline;
 
 use super::batch::{Changed, Scene, Step};
-use super::call::{Report, Reporter, Right, Submitted, Use};
+use super::call::{Draft, Report, Reporter, Right, Submitted, Use};
 use super::{Answer, Call, Engine, EngineError, answer, daemon_actor, executing};
 use crate::store::Row;
 
@@ -16,26 +16,7 @@ impl Engine {
     /// Runs the step of one call and returns its answer, to be given once the batch is durable.
     pub(super) fn write(&mut self, batch: &mut Step, scene: &Scene, call: Call) -> Answer {
         match call {
-            Call::Submit(draft, reply) => {
-                let known = draft.known_size;
-                let done = self.step(batch, scene, |engine, step| {
-                    engine.submit(step, scene, *draft)
-                });
-                held(
-                    reply,
-                    done,
-                    move |engine, (id, document, standing, joined)| {
-                        let head = engine.head(known)?;
-                        Ok(Submitted {
-                            id,
-                            document,
-                            standing,
-                            joined,
-                            head,
-                        })
-                    },
-                )
-            }
+            Call::Submit(draft, reply) => self.write_submit(batch, scene, *draft, reply),
             Call::Detach(id, right, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     let actor = engine.holder(step, id, &right)?;
@@ -118,6 +99,34 @@ impl Engine {
             | Call::Count { .. }
             | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
         }
+    }
+
+    /// Runs the step of an asking.
+    fn write_submit(
+        &mut self,
+        batch: &mut Step,
+        scene: &Scene,
+        draft: Draft,
+        reply: super::Reply<Submitted>,
+    ) -> Answer {
+        let known = draft.known_size;
+        let done = self.step(batch, scene, |engine, step| {
+            engine.submit(step, scene, draft)
+        });
+        held(
+            reply,
+            done,
+            move |engine, (id, document, standing, joined)| {
+                let head = engine.head(known)?;
+                Ok(Submitted {
+                    id,
+                    document,
+                    standing,
+                    joined,
+                    head,
+                })
+            },
+        )
     }
 
     /// Runs the step of a call of a reviewer.

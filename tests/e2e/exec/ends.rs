@@ -26,19 +26,14 @@ impl Place {
     #[track_caller]
     fn family(&self) -> Vec<u32> {
         wait_until("the program runs", || self.work().join("up").exists());
-        let pids = fs::read_to_string(self.work().join("pids")).unwrap();
-        let pids: Vec<u32> = pids.lines().map(|pid| pid.parse().unwrap()).collect();
+        let pids = fs::read_to_string(self.work().join("pids")).expect("the numbers");
+        let pids: Vec<u32> = pids
+            .lines()
+            .map(|pid| pid.parse().expect("a number"))
+            .collect();
         assert_eq!(pids.len(), 4);
         assert!(pids.iter().all(|pid| lives(*pid)));
         pids
-    }
-
-    /// Waits until nobody of a family is left.
-    #[track_caller]
-    fn gone(&self, family: &[u32]) {
-        wait_until("all of it is gone", || {
-            !family.iter().any(|pid| lives(*pid))
-        });
     }
 
     #[track_caller]
@@ -47,6 +42,14 @@ impl Place {
         self.home.approve(&asked).expect_code(0);
         (agent, asked)
     }
+}
+
+/// Waits until nobody of a family is left.
+#[track_caller]
+fn gone(family: &[u32]) {
+    wait_until("all of it is gone", || {
+        !family.iter().any(|pid| lives(*pid))
+    });
 }
 
 /// Tells whether a process is there and not only waiting to be taken in.
@@ -63,7 +66,9 @@ fn lives(pid: u32) -> bool {
 
 /// Returns the temporary directories of runs that are there.
 fn temporaries() -> Vec<String> {
-    let entries = fs::read_dir("/tmp").unwrap().filter_map(Result::ok);
+    let entries = fs::read_dir("/tmp")
+        .expect("a directory")
+        .filter_map(Result::ok);
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names
         .filter(|name| name.len() == "countersign-".len() + 32 && name.starts_with("countersign-"))
@@ -85,7 +90,7 @@ fn a_reviewer_ends_a_run_with_everything_that_came_of_it() {
     assert!(ran.stderr.contains("a reviewer ended it"), "{ran:?}");
     // It was asked before it was killed.
     assert!(place.work().join("asked").exists());
-    place.gone(&family);
+    gone(&family);
     place.home.wait_until_state(&asked.id, "killed");
     place.home.person(&["verify"]).expect_code(0);
 }
@@ -97,7 +102,7 @@ fn a_run_ends_with_its_asker() {
     let family = place.family();
     agent.signal(Signal::KILL);
     drop(agent.wait());
-    place.gone(&family);
+    gone(&family);
     place.home.wait_until_state(&asked.id, "killed");
 }
 
@@ -108,7 +113,7 @@ fn a_daemon_that_is_killed_takes_its_runs_along_and_says_that_nobody_knows() {
     let family = place.family();
     place.home.wait_until_state(&asked.id, "running");
     drop(place.home.kill());
-    place.gone(&family);
+    gone(&family);
     let ran = agent.wait().expect_code(125);
     assert!(ran.stderr.contains(&asked.id), "{ran:?}");
     place.home.start();

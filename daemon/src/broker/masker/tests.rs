@@ -92,9 +92,9 @@ fn the_forms_that_programs_write_are_masked_as_well() {
 fn a_flood_of_what_overlaps_itself_is_neither_shown_nor_held() {
     let patterns = patterns(&[("A", "aaaaaaaa")]);
     let mut masker = Masker::new(patterns);
-    let mut passed = Vec::new();
+    let (piece, mut passed) = (vec![b'a'; 32 << 10], Vec::new());
     for _ in 0..64 {
-        passed.extend(masker.push(&[b'a'; 32 << 10]));
+        passed.extend(masker.push(&piece));
         assert!(
             masker.held.len() <= MOST_HELD + (64 << 10),
             "{}",

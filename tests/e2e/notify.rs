@@ -17,7 +17,15 @@ fn command(home: &Home, bus: &Path) -> Command {
     let mut command = home.person_command(&["notify", "--config"]);
     command.arg(home.root().join("notify.toml"));
     command.env("DBUS_SESSION_BUS_ADDRESS", desktop::address(bus));
+    // Quiet hours are of the local day.
+    command.env("TZ", "UTC");
     command
+}
+
+/// The hour of the day that is so many hours from now.
+fn hour_from_now(hours: i64) -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    (now.tv_sec / 3600 + hours) % 24
 }
 
 /// Where a program started by [`start`] writes what it has to say.
@@ -113,6 +121,47 @@ fn a_burst_is_one_more_bubble_with_counts_and_an_escalation_is_told() {
     notify.signal(Signal::INT);
     notify.wait().expect_code(0);
     desktop.wait_until_closed(bubble.id);
+}
+
+#[test]
+fn in_quiet_hours_only_what_is_high_is_told() {
+    let home = Home::new();
+    let desktop = Desktop::start(&home.make_dir("bus"));
+    let quiet = format!(
+        "quiet_hours = \"{:02}:00-{:02}:00\"\n",
+        hour_from_now(23),
+        hour_from_now(2)
+    );
+    fs::write(home.root().join("notify.toml"), quiet).expect("settings");
+    let notify = start(&home, &home.root().join("bus"));
+    request(&home, "orders");
+    // A target that hides characters raises the tier.
+    request(&home, "orders\u{202e}");
+    let bubble = desktop.wait_for(1);
+    assert_eq!(bubble.summary, "HIGH: data.export waits for a decision");
+    assert!(bubble.body.ends_with("1 more waits."), "{}", bubble.body);
+    notify.signal(Signal::TERM);
+    notify.wait().expect_code(0);
+    assert_eq!(desktop.bubbles().len(), 1);
+}
+
+#[test]
+fn what_is_about_to_expire_is_told_once_more() {
+    let home = Home::with("ttl = \"20s\"\n");
+    let desktop = Desktop::start(&home.make_dir("bus"));
+    let notify = start(&home, &home.root().join("bus"));
+    request(&home, "orders");
+    let new = desktop.wait_for(1);
+    assert_eq!(new.summary, "MED: data.export waits for a decision");
+    let last = desktop.wait_for(2);
+    assert_eq!(last.summary, "MED: data.export is about to expire");
+    // A quarter of its time is left; that more eyes were called for at half of it goes with that.
+    let after = last.at.duration_since(new.at).as_millis();
+    assert!((14_900..20_000).contains(&after), "{after}");
+    // When its time is over there is nothing left to look at.
+    desktop.wait_until_closed(last.id);
+    notify.signal(Signal::TERM);
+    notify.wait().expect_code(0);
 }
 
 #[test]

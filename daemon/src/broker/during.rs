@@ -182,10 +182,7 @@ impl During<'_> {
             Some(_) => Instant::now() + AFTER_END,
         };
         let [stdout, stderr] = rest(outputs, last).await;
-        // The program ended while it wrote what it may not: the end is ours.
-        if ending.why.is_none() && [stdout, stderr].contains(&Passed::TooMuch) {
-            ending.why = Some(Why::TooMuch);
-        }
+        let why = ending.why.or_else(|| self.cut_short([stdout, stderr]));
         // Nothing may be left of it when this is told.
         drop(orders);
         news.gone().await;
@@ -194,14 +191,24 @@ impl During<'_> {
             Passed::TooMuch | Passed::Broken => None,
         };
         let end = RunEnd {
-            outcome: outcome(exit, ending.why.is_some()),
+            outcome: outcome(exit, why.is_some()),
             exit,
             signal,
             stdout: digest(stdout),
             stderr: digest(stderr),
             duration_ms: u64::try_from(duration.as_millis()).ok(),
         };
-        Ended::Over(Box::new(end), ending.why)
+        Ended::Over(Box::new(end), why)
+    }
+
+    /// Tells why a program ended before it could be asked to, when that was ours.
+    fn cut_short(&self, passed: [Passed; 2]) -> Option<Why> {
+        if passed.contains(&Passed::TooMuch) {
+            return Some(Why::TooMuch);
+        }
+        // What nobody takes any more ends whoever writes it.
+        let is_cut_off = passed.contains(&Passed::Broken) && self.events.is_closed();
+        is_cut_off.then_some(Why::AgentGone)
     }
 }
 

@@ -346,7 +346,8 @@ impl Asker {
             reason: "measured".to_owned(),
             reviewer: REVIEWER.to_owned(),
             assurance: signer.assurance(),
-            self_attested: false,
+            // One person asks and decides here: the home is one of user mode.
+            self_attested: true,
             requester: Requester {
                 uid: u32::try_from(uid.ok_or("no uid")?)?,
                 user: text("user").unwrap_or_default(),

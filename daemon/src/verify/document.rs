@@ -2,7 +2,7 @@
 //! of those who decided about it: what only the document holds.
 
 use countersign_shared::digest::Digest;
-use countersign_shared::display::{self, Rendering};
+use countersign_shared::display::{self, Shown};
 use countersign_shared::document::Document;
 use countersign_shared::log::accessed::DataAccessed;
 use countersign_shared::log::replay::Life;
@@ -56,14 +56,14 @@ pub(super) fn check(life: &Life, bytes: &[u8], origin: &str, report: &mut Report
     differs("action.data", told || life.broken);
     let card = Card::of(&document);
     differs("requester", card.uid == received.side.uid);
-    match display::render(bytes) {
+    match display::shown(&document) {
         Err(error) => report.found(place, format!("its document cannot be shown: {error}")),
-        Ok(rendering) => {
-            if rendering.digest() != received.display {
-                let (found, expected) = (rendering.digest(), received.display);
+        Ok(shown) => {
+            if shown.digest != received.display {
+                let (found, expected) = (shown.digest, received.display);
                 let problem = format!("its document is shown as {found}, received was {expected}");
                 report.found(place, problem);
-            } else if rendering.complete != received.displayable {
+            } else if shown.complete != received.displayable {
                 report.found(
                     place,
                     "whether it can be shown completely is not as received",
@@ -71,7 +71,7 @@ pub(super) fn check(life: &Life, bytes: &[u8], origin: &str, report: &mut Report
             }
             if !life.broken {
                 for decision in life.request.decisions() {
-                    statement(place, decision, &rendering, &card, report);
+                    statement(place, decision, &shown, &card, report);
                 }
             }
         }
@@ -79,13 +79,7 @@ pub(super) fn check(life: &Life, bytes: &[u8], origin: &str, report: &mut Report
 }
 
 /// Compares what a statement says about masked values and the requester with the document.
-fn statement(
-    place: Place,
-    decision: &Decision,
-    rendering: &Rendering,
-    card: &Card,
-    report: &mut Report,
-) {
+fn statement(place: Place, decision: &Decision, shown: &Shown, card: &Card, report: &mut Report) {
     // That it can be read was seen when its signature was judged.
     let Ok(bytes) = BASE64.decode(decision.statement_base64.as_bytes()) else {
         return;
@@ -94,7 +88,7 @@ fn statement(
         return;
     };
     let name = &decision.member.name;
-    let masked = rendering
+    let masked = shown
         .masked
         .iter()
         .map(countersign_shared::text::Printable::as_str);

@@ -91,7 +91,7 @@ fn a_document_goes_when_its_time_is_over_and_its_digest_stays() {
 #[test]
 fn what_is_not_over_is_kept_however_old_it_is() {
     let mut rules = everyone("1 of anyone");
-    rules.list_for_break_glass(&[&ana().name]);
+    rules.list_for_break_glass(&[ana().name]);
     let mut world = World::with(rules);
     world.engine.retention = Retention::of(Some(DAY));
     let lost = world.submit("SELECT 1");

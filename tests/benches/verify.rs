@@ -1,4 +1,4 @@
-//! `verify` over a long log, beside the least that it could be: reading every entry, hashing it,
+//! `countersignd verify` of a long log, beside the least that it could be: reading every entry, hashing it,
 //! and checking every signature.
 //!
 //! The log is made by the real daemon: each request is asked for, and denied with a signature, which
@@ -6,6 +6,7 @@
 //! and `--full` is 1,200,000 with 300,000 decisions; making that many takes longer than checking them.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use countersign_shared::log::entry::{Body, Entry};
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::tree::leaf_hash;
 use countersign_shared::machine::Event;
-use countersign_shared::sshsig::Checked;
+use countersign_shared::sshsig;
 use countersign_shared::statement::{
     Decision, Display, LogHead, Nonce, Requester, Statement, Verdict,
 };
@@ -30,8 +31,8 @@ use countersign_tests::calls::{Agent, action};
 use countersign_tests::home::REVIEWER;
 use countersign_tests::installation::{Installation, Outcome};
 use countersign_tests::measure::{bar, millis, now, say};
+use countersign_tests::programs::{DAEMON, program};
 use countersign_tests::reviewer::wall_time;
-use countersignd::verify::{Report, Trust, verify};
 use data_encoding::BASE64;
 
 const SETTINGS: &str = "
@@ -50,6 +51,9 @@ const CROWD: u64 = 24;
 /// How many signatures are checked to know what one takes.
 const SIGNATURES: usize = 4_000;
 
+/// How often the program is asked how much memory it holds.
+const LOOKING: Duration = Duration::from_millis(2);
+
 /// How often each side is measured; the best counts.
 const TURNS: usize = 3;
 
@@ -60,31 +64,23 @@ fn main() -> Outcome<()> {
     let database = installation.home.path().join("state.db");
     let vkey = std::fs::read_to_string(installation.home.path().join("log.vkey"))?;
     let vkey: VerifierKey = vkey.trim().parse()?;
-    let trust = Trust {
-        origin: vkey.name().to_owned(),
-        vkey,
-        heads: Vec::new(),
-        mark: None,
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let mut first = 0;
     for decisions in [entries / EACH / 2, entries / EACH] {
-        runtime.block_on(lengthen(&mut installation, &trust.vkey, first..decisions))?;
+        runtime.block_on(lengthen(&mut installation, &vkey, first..decisions))?;
         first = decisions;
-        let before = memory()?;
-        let (report, took) = checked(&database, &trust)?;
-        let grown = memory()?.saturating_sub(before);
+        let checked = checked(&installation)?;
         say(&format!(
-            "verify of {} entries, {} decisions: {:.0} ms, {} KiB more memory at its peak",
-            report.entries,
-            report.decisions,
-            millis(took),
-            grown
+            "verify of {} entries, {} decisions: {:.0} ms, {} KiB of memory at its peak",
+            checked.entries,
+            checked.decisions,
+            millis(checked.took),
+            checked.peak
         ));
     }
-    compare(&database, &trust)
+    compare(&installation, &database)
 }
 
 /// Reads the command line; cargo adds words of its own.
@@ -103,7 +99,7 @@ fn entries() -> Outcome<u64> {
 }
 
 /// Measures `verify` and its floor in turns.
-fn compare(database: &Path, trust: &Trust) -> Outcome<()> {
+fn compare(installation: &Installation, database: &Path) -> Outcome<()> {
     let (mut whole, mut floor) = (Duration::MAX, Duration::MAX);
     let mut decisions = 0;
     for _ in 0..TURNS {
@@ -112,17 +108,17 @@ fn compare(database: &Path, trust: &Trust) -> Outcome<()> {
         let reading = begun.elapsed();
         let (sample, took) = signatures(database)?;
         let each = took.as_secs_f64() / f64::from(u32::try_from(sample)?);
-        let (report, took) = checked(database, trust)?;
-        if read != report.entries {
-            return Err(format!("read {read} entries, checked {}", report.entries).into());
+        let checked = checked(installation)?;
+        if read != checked.entries {
+            return Err(format!("read {read} entries, checked {}", checked.entries).into());
         }
-        decisions = report.decisions;
+        decisions = checked.decisions;
         let signing = each * f64::from(u32::try_from(decisions)?);
         floor = floor.min(reading + Duration::from_secs_f64(signing));
-        whole = whole.min(took);
+        whole = whole.min(checked.took);
         say(&format!(
             "verify {:>9.0} ms   read and hash {:>9.0} ms   signatures {:>9.0} ms",
-            millis(took),
+            millis(checked.took),
             millis(reading),
             signing * 1e3
         ));
@@ -137,26 +133,55 @@ fn compare(database: &Path, trust: &Trust) -> Outcome<()> {
     Ok(())
 }
 
-fn checked(database: &Path, trust: &Trust) -> Outcome<(Report, Duration)> {
-    let begun = now();
-    let report = verify(database, trust, &mut |_, _| {})?;
-    let took = begun.elapsed();
-    if !report.is_good() {
-        return Err(format!("the log is not good: {report}").into());
-    }
-    Ok((report, took))
+/// What one run of the program said, and took.
+struct Checked {
+    entries: u64,
+    decisions: u64,
+    took: Duration,
+    /// The most memory it held at once, in KiB.
+    peak: u64,
 }
 
-/// Returns the peak of this process's memory in KiB since it was asked for last.
-fn memory() -> Outcome<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+/// Runs the real program.
+fn checked(installation: &Installation) -> Outcome<Checked> {
+    let begun = now();
+    let mut verify = Command::new(program(DAEMON))
+        .arg("--home")
+        .arg(installation.home.path())
+        .args(["verify", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut peak = 0;
+    while verify.try_wait()?.is_none() {
+        // One that has just ended tells nothing any more.
+        peak = memory(verify.id()).unwrap_or(0).max(peak);
+        std::thread::sleep(LOOKING);
+    }
+    let took = begun.elapsed();
+    let said = verify.wait_with_output()?.stdout;
+    let report: serde_json::Value = serde_json::from_slice(&said)?;
+    if report.get("ok") != Some(&true.into()) {
+        return Err(format!("the log is not good: {report}").into());
+    }
+    let number = |name: &str| report.get(name).and_then(serde_json::Value::as_u64);
+    Ok(Checked {
+        entries: number("entries").ok_or("no number of entries")?,
+        decisions: number("decisions").ok_or("no number of decisions")?,
+        took,
+        peak,
+    })
+}
+
+/// Returns the peak of a process's memory in KiB so far.
+fn memory(process: u32) -> Outcome<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let peak = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .and_then(|line| line.split_whitespace().next())
         .ok_or("the kernel tells no peak of memory")?
         .parse()?;
-    std::fs::write("/proc/self/clear_refs", "5")?;
     Ok(peak)
 }
 
@@ -221,7 +246,7 @@ fn signatures(database: &Path) -> Outcome<(usize, Duration)> {
             .map(|part| {
                 scope.spawn(move || {
                     let is_good = |(armored, message): &&(String, Vec<u8>)| {
-                        Checked::of(armored, Decision::NAMESPACE, message)
+                        sshsig::Checked::of(armored, Decision::NAMESPACE, message)
                             .is_ok_and(|checked| checked.by_its_own_key().is_ok())
                     };
                     part.iter().filter(is_good).count()

@@ -3,7 +3,7 @@
 //! Names in a submitted document are chosen by the agent, so the text of a pointer is escaped
 //! before it reaches a message: see [`Pointer`]'s `Display`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
@@ -52,6 +52,10 @@ impl Pointer {
     /// Goes down to a member.
     pub(crate) fn push_name(&mut self, name: &str) {
         self.0.push('/');
+        if !name.contains(['~', '/']) {
+            self.0.push_str(name);
+            return;
+        }
         for c in name.chars() {
             match c {
                 '~' => self.0.push_str("~0"),
@@ -63,8 +67,8 @@ impl Pointer {
 
     /// Goes down to an element.
     pub(crate) fn push_index(&mut self, index: usize) {
-        self.0.push('/');
-        self.0.push_str(&index.to_string());
+        // Writing into a string cannot fail.
+        let _ = write!(self.0, "/{index}");
     }
 
     /// Returns the length of the text, for [`Pointer::cut`].

@@ -92,6 +92,9 @@ impl Reader {
             };
             return Err(self.refuse(fault));
         }
+        if text.len() <= self.bounds.line_bytes && !text.contains('\n') {
+            return Ok(());
+        }
         let mut lines = 0_usize;
         let mut longest = 0_usize;
         for line in text.split('\n') {
@@ -226,14 +229,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 };
                 return Err(reader.refuse(fault));
             }
-            if members.contains_key(&name) {
+            let member = access.next_value_seed(Seed(reader))?;
+            if members.insert(name, member).is_some() {
                 let fault = JsonError::Duplicate {
                     at: reader.at.clone(),
                 };
                 return Err(reader.refuse(fault));
             }
-            let member = access.next_value_seed(Seed(reader))?;
-            members.insert(name, member);
             reader.at.cut(mark);
         }
         reader.leave();

@@ -321,7 +321,8 @@ impl Entry {
                 found: bytes.len(),
             });
         }
-        let value = json::read_canonical(bytes, &Limits::default()).map_err(EntryError::Json)?;
+        let limits = Limits::default();
+        let value = json::read(bytes, &limits).map_err(EntryError::Json)?;
         let Value::Object(mut fields) = value else {
             return Err(problem("body", "an entry is an object"));
         };
@@ -357,11 +358,12 @@ impl Entry {
             separation: take(&mut fields, "separation")?,
             body,
         };
+        // What was written is in RFC 8785 form: bytes that are alike are as well.
         if entry.to_bytes()? == bytes {
-            Ok(entry)
-        } else {
-            Err(problem("body", "the entry would be written differently"))
+            return Ok(entry);
         }
+        json::read_canonical(bytes, &limits).map_err(EntryError::Json)?;
+        Err(problem("body", "the entry would be written differently"))
     }
 
     /// Returns the people of the roster that the entry puts in force, if it does.

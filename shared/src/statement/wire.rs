@@ -9,6 +9,7 @@ use super::{
     Nonce, Outcome, Requester, Statement, StatementError, Subject, Verdict,
 };
 use crate::digest::Digest;
+use crate::json;
 use crate::time::Timestamp;
 
 /// in-toto's Statement v1.
@@ -242,7 +243,9 @@ fn write<P: Serialize>(
 }
 
 fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, StatementError> {
-    serde_json_canonicalizer::to_vec(value).map_err(|error| shape(&error))
+    json::canonical(value).map_err(|error| StatementError::Shape {
+        message: error.to_string(),
+    })
 }
 
 fn shape(error: &serde_json::Error) -> StatementError {

@@ -113,6 +113,8 @@ pub struct Heads {
     path: PathBuf,
     lasting: Lasting,
     keeper: HeadKeeper,
+    /// What the file held when it was read or written last; its signature is not checked twice.
+    stored: Option<HeadKeeper>,
     /// Heads that this process has seen to follow each other.
     seen: Vec<(u64, Hash)>,
 }
@@ -143,6 +145,7 @@ impl Heads {
             path,
             lasting,
             keeper: fresh,
+            stored: None,
             seen: Vec::new(),
         };
         heads.catch_up()?;
@@ -255,7 +258,7 @@ impl Heads {
     }
 
     /// Reads the file; `None` when nothing was kept yet.
-    fn stored(&self) -> Result<Option<HeadKeeper>, HeadsError> {
+    fn stored(&mut self) -> Result<Option<HeadKeeper>, HeadsError> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -266,6 +269,11 @@ impl Heads {
                 });
             }
         };
+        if let Some(stored) = &self.stored
+            && stored.to_text() == text
+        {
+            return Ok(Some(stored.clone()));
+        }
         if self.lasting == Lasting::Process && text.bytes().all(|byte| byte == 0) {
             // What a power cut leaves of a file that no disk was waited for.
             return Ok(None);
@@ -279,6 +287,7 @@ impl Heads {
                 path: self.path.clone(),
             });
         }
+        self.stored = Some(stored.clone());
         Ok(Some(stored))
     }
 
@@ -293,9 +302,10 @@ impl Heads {
     }
 
     /// Writes the kept head, unless another process has got elsewhere.
-    fn store(&self) -> Result<(), HeadsError> {
+    fn store(&mut self) -> Result<(), HeadsError> {
+        let path = self.path.clone();
         let failed = |source| HeadsError::Write {
-            path: self.path.clone(),
+            path: path.clone(),
             source,
         };
         let lock = OpenOptions::new()
@@ -315,7 +325,10 @@ impl Heads {
                 return Ok(());
             }
         }
-        write_private(&self.path, self.keeper.to_text().as_bytes(), self.lasting).map_err(failed)
+        write_private(&self.path, self.keeper.to_text().as_bytes(), self.lasting)
+            .map_err(failed)?;
+        self.stored = Some(self.keeper.clone());
+        Ok(())
     }
 }
 

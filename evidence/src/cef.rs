@@ -11,6 +11,7 @@ use countersign_shared::log::tree::leaf_hash;
 
 use crate::csv::word;
 use crate::export::Format;
+use crate::line::Told;
 use crate::meaning::{self, Meaning};
 use crate::record::{Record, shown};
 
@@ -40,24 +41,42 @@ impl<W: Write> Format for Cef<W> {
     }
 }
 
-fn line(record: &Record<'_>) -> io::Result<String> {
+/// Returns the line that an entry is.
+pub(crate) fn line(record: &Record<'_>) -> io::Result<String> {
     let meaning = meaning::of(record);
-    let mut line = String::from("CEF:0");
-    let header = [
-        "Countersign",
-        "countersignd",
-        VERSION,
-        &shown(&record.entry_type),
-        meaning.name,
-        severity(meaning),
+    Ok(event(
+        [&shown(&record.entry_type), meaning.name, severity(meaning)],
+        extension(record, meaning)?,
+    ))
+}
+
+/// Returns the line that a head is.
+pub(crate) fn head(told: &Told<'_>) -> String {
+    let text = |caption: &str| caption.to_owned();
+    let fields = vec![
+        ("rt", told.at.as_millis().to_string()),
+        ("cs2Label", text("log")),
+        ("cs2", shown(told.origin)),
+        ("cn1Label", text("size")),
+        ("cn1", told.head.size.to_string()),
+        ("cs6Label", text("root")),
+        ("cs6", told.head.root.to_string()),
+        ("msg", text(told.note)),
     ];
-    for field in header {
+    event(["head", "head of the log", "2"], fields)
+}
+
+/// Puts a line together: what happened, in words, how grave it is, and the fields that are not empty.
+fn event(header: [&str; 3], extension: Vec<(&'static str, String)>) -> String {
+    let mut line = String::from("CEF:0");
+    let source = ["Countersign", "countersignd", VERSION];
+    for field in source.into_iter().chain(header) {
         line.push('|');
         line.push_str(&escaped(field, '|'));
     }
     line.push('|');
     let mut first = true;
-    for (key, value) in extension(record, meaning)? {
+    for (key, value) in extension {
         if value.is_empty() {
             continue;
         }
@@ -69,7 +88,7 @@ fn line(record: &Record<'_>) -> io::Result<String> {
         line.push('=');
         line.push_str(&escaped(&value, '='));
     }
-    Ok(line)
+    line
 }
 
 /// The severities of the Common Event Format, 0 to 10.

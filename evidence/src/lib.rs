@@ -10,6 +10,7 @@
 //! | [`source`], [`sink`] | where the log comes from, and where files go |
 //! | [`record`] | one entry, as exports read it |
 //! | [`export`] | one file of entries: [`jsonl`], [`csv`], [`ocsf`], [`cef`] |
+//! | [`line`] | one entry or head at a time, for streams |
 //! | [`life`] | what became of each request |
 //! | [`usage`] | who used which data |
 //! | [`population`], [`controls`] | tables for auditors |
@@ -28,6 +29,7 @@ pub mod csv;
 pub mod export;
 pub mod jsonl;
 pub mod life;
+pub mod line;
 mod meaning;
 pub mod ocsf;
 pub mod pack;

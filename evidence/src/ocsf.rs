@@ -15,6 +15,7 @@ use countersign_shared::log::tree::leaf_hash;
 use serde_json::{Map, Value, json};
 
 use crate::export::Format;
+use crate::line::Told;
 use crate::meaning::{self, Class, Meaning, Word};
 use crate::record::{Record, shown};
 
@@ -56,6 +57,38 @@ pub fn event(record: &Record<'_>) -> Value {
         Class::Daemon => drop(event.insert("app".to_owned(), product(record.text("/software")))),
     }
     Value::Object(event)
+}
+
+/// Returns the event that a head of the log is: of the class that has the daemon's own.
+pub(crate) fn head(told: &Told<'_>) -> Value {
+    json!({
+        "class_uid": 6002,
+        "class_name": "Application Lifecycle",
+        "category_uid": 6,
+        "category_name": "Application Activity",
+        "activity_id": 99,
+        "activity_name": "head",
+        "type_uid": 600_299,
+        "type_name": "Application Lifecycle: Other",
+        "time": told.at.as_millis(),
+        "severity_id": 1,
+        "severity": "Informational",
+        "status_id": 1,
+        "status": "Success",
+        "message": "head of the log",
+        "app": product(None),
+        "metadata": {
+            "version": VERSION,
+            "product": product(None),
+            "uid": told.head.root.to_string(),
+            "sequence": told.head.size,
+            "log_name": shown(told.origin),
+            "log_provider": "countersignd",
+            "event_code": "head",
+        },
+        "raw_data": told.note,
+        "raw_data_size": told.note.len(),
+    })
 }
 
 fn common(record: &Record<'_>, meaning: Meaning, event: &mut Map<String, Value>) {

@@ -209,6 +209,12 @@ for line in sys.stdin:
     };
     let log = everything();
     let mut events = events(&log);
+    events.push(head(&Told {
+        origin: fixture::ORIGIN,
+        head: countersign_shared::log::tree::TreeHead::empty(),
+        note: &log.note(),
+        at: countersign_shared::time::Timestamp::from_millis(1),
+    }));
     let (good, said) = accepts(&events);
     assert!(good, "{said}");
     events[5]["disposition_id"] = json!(1000);

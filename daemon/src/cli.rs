@@ -25,6 +25,7 @@ use crate::rpc::{self, Desk};
 use crate::rules::Rules;
 use crate::secrets::Secrets;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
+use crate::stream::{Origin, Streams};
 
 mod backup;
 mod export;
@@ -264,7 +265,15 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let vkey = settings.key.verifier().to_string();
     let clock = settings.clock.clone();
     let engine = Engine::start(&home.layout().database(), settings)?;
-    let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey);
+    let origin = Origin {
+        log: config.origin.clone(),
+        database: home.layout().database(),
+        released: engine.released(),
+        clock: clock.clone(),
+    };
+    let streams = Streams::start(config.stream.as_ref(), &origin)
+        .context("cannot start what streams the log")?;
+    let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey, streams);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -351,6 +360,7 @@ async fn serve(home: &Home, config: &Config, lock: &Lock, desk: Arc<Desk>) -> an
         .ask(Call::Stop)
         .await
         .context("cannot write that the daemon stopped")?;
+    desk.streams().stop().await;
     stop.send_replace(true);
     // Streams of waiting callers end with the engine; whoever still sends is not waited for.
     tokio::time::timeout(std::time::Duration::from_secs(2), server)

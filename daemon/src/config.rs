@@ -18,10 +18,12 @@ use crate::home::{HomeError, read_trusted, shown};
 mod policies;
 mod profiles;
 mod reviewers;
+mod stream;
 
 pub use policies::{Candidates, PolicySources};
 pub use profiles::{AllowedProgram, Delivery, Input, Profile, ProfileLimits, SecretSource};
 pub use reviewers::{load_roster, parse_roster};
+pub use stream::{Receiver, Stream};
 
 /// The longest file that is read, in bytes.
 const FILE_LIMIT: usize = 4 << 20;
@@ -108,6 +110,8 @@ pub struct Config {
     pub rules: RulesTable,
     /// How long what is stored is kept.
     pub retention: Retention,
+    /// To whom the log goes as it grows; to nobody when the table is absent.
+    pub stream: Option<Stream>,
 }
 
 /// The table `[rules]`: how new rules take force in system mode.
@@ -213,6 +217,7 @@ struct Raw {
     rules: RulesTable,
     #[serde(default)]
     retention: Retention,
+    stream: Option<Spanned<stream::Raw>>,
 }
 
 impl Config {
@@ -263,6 +268,11 @@ impl Config {
         {
             return Err(source.wrong(user, "`daemon_user` must name an account"));
         }
+        let stream = raw
+            .stream
+            .as_ref()
+            .map(|table| Stream::judge(&source, table))
+            .transpose()?;
         Ok(Self {
             mode: raw.mode,
             origin: origin.clone(),
@@ -275,6 +285,7 @@ impl Config {
             break_glass: raw.break_glass,
             rules: raw.rules,
             retention: raw.retention,
+            stream,
         })
     }
 }

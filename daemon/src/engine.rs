@@ -21,6 +21,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::clock::Clock;
 use crate::rules::Rules;
 use crate::store::{LogTail, Store};
+use crate::stream::Released;
 
 mod accessing;
 mod batch;
@@ -90,6 +91,7 @@ pub struct Handle {
     lane: Lane,
     history: History,
     force: watch::Receiver<Force>,
+    released: watch::Receiver<Released>,
     /// Closed when the engine's thread is gone.
     alive: watch::Receiver<()>,
 }
@@ -103,6 +105,11 @@ impl Handle {
     /// Returns the rules in force and what stands beside them, as far as it is committed.
     pub fn force(&self) -> Force {
         self.force.borrow().clone()
+    }
+
+    /// Returns the newest head that is durable, and a way to wait for the next one.
+    pub fn released(&self) -> watch::Receiver<Released> {
+        self.released.clone()
     }
 
     /// Returns the agents' way: however full it is, people's calls find their place.
@@ -160,6 +167,8 @@ pub struct Engine {
     rules: Arc<Rules>,
     /// The same, and what stands beside them, for whoever asks.
     published: watch::Sender<Force>,
+    /// The newest head, for whoever streams the log.
+    released: watch::Sender<Released>,
     key: SignerKey,
     tail: LogTail,
     note: String,
@@ -211,6 +220,7 @@ impl Engine {
         let engine = boot::open(path, settings, exit)?;
         let history = engine.history.clone();
         let force = engine.published.subscribe();
+        let released = engine.released.subscribe();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -223,6 +233,7 @@ impl Engine {
             lane: Lane::People,
             history,
             force,
+            released,
             alive,
         })
     }
@@ -451,6 +462,15 @@ impl Engine {
             self.announce(Change::Request(view));
         }
         self.announce(Change::Head);
+        self.released.send_replace(self.release());
+    }
+
+    /// Returns the head as it is told to receivers of the log.
+    fn release(&self) -> Released {
+        Released {
+            head: self.tail.frontier().head(),
+            note: self.note.as_str().into(),
+        }
     }
 
     fn announce(&self, change: Change) {
@@ -530,7 +550,7 @@ fn daemon_actor() -> Actor {
 }
 
 /// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

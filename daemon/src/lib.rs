@@ -11,6 +11,7 @@
 //! | [`store`] | the database |
 //! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
 //! | [`export`] | what is stored as exports read it |
+//! | [`stream`] | what is stored told to journals and syslog daemons as it grows |
 //! | `rpc` | the two services; wire messages end there |
 //! | [`clock`], [`secrets`] | time, and what is derived from the one secret |
 //!
@@ -34,6 +35,7 @@ pub mod secrets;
 pub mod separation;
 pub mod socket;
 pub mod store;
+pub mod stream;
 mod sys;
 pub mod verify;
 

@@ -90,6 +90,7 @@ fn fixed_key(started: &Config, now: &Config) -> Option<&'static str> {
         ("groups", started.groups == now.groups),
         ("daemon_user", started.daemon_user == now.daemon_user),
         ("retention", started.retention == now.retention),
+        ("stream", started.stream == now.stream),
     ]
     .into_iter()
     .find_map(|(key, same)| (!same).then_some(key))
@@ -136,6 +137,7 @@ mod tests {
                 "retention",
                 format!("{base}[retention]\ndocuments_days = 9\n"),
             ),
+            ("stream", format!("{base}[stream]\njournald = true\n")),
         ] {
             assert_eq!(fixed_key(&started, &parse(&text).unwrap()), Some(key));
         }

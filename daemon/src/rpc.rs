@@ -14,6 +14,7 @@ use crate::identity::Peer;
 use crate::rules::Rules;
 use crate::secrets::Secrets;
 use crate::socket::{CallLimits, ConnectionCap, Refusals, Sockets, incoming, server};
+use crate::stream::Streams;
 
 mod agent;
 mod encode;
@@ -73,6 +74,8 @@ pub(crate) struct Desk {
     held_by_agents: AtomicU64,
     /// What the daemon runs.
     runs: Runs,
+    /// To whom the log goes as it grows.
+    streams: Streams,
     /// Why the operator's files of now are not in force, if they are not.
     refused_rules: RwLock<Option<String>>,
 }
@@ -85,6 +88,7 @@ impl Desk {
         clock: Clock,
         origin: String,
         vkey: String,
+        streams: Streams,
     ) -> Self {
         Self {
             agents: engine.for_agents(),
@@ -97,6 +101,7 @@ impl Desk {
             held_by_reviewers: AtomicU64::new(0),
             held_by_agents: AtomicU64::new(0),
             runs: Runs::default(),
+            streams,
             refused_rules: RwLock::default(),
         }
     }
@@ -130,6 +135,11 @@ impl Desk {
     /// Returns what the daemon runs.
     pub(crate) fn runs(&self) -> &Runs {
         &self.runs
+    }
+
+    /// Returns to whom the log goes as it grows.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Returns the way to the engine.

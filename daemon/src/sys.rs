@@ -6,8 +6,8 @@
 #![expect(
     unsafe_code,
     reason = "SO_PEERCRED and SO_PEERPIDFD, signal 0 through a pidfd, watching a pidfd, inherited \
-              descriptors, adjtimex and the account database have no safe wrapper in rustix, tokio or \
-              std"
+              descriptors, adjtimex, SIOCOUTQ and the account database have no safe wrapper in \
+              rustix, tokio or std"
 )]
 
 use std::ffi::{CStr, CString};
@@ -283,6 +283,18 @@ unsafe fn owned_group(record: &libc::group) -> io::Result<Group> {
         gid: record.gr_gid,
         members,
     })
+}
+
+/// Returns how many bytes a TCP connection has taken that the other side has not acknowledged
+/// (`SIOCOUTQ`, tcp(7)).
+pub(crate) fn unacknowledged(socket: impl AsFd) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the request writes one `int`, which `bytes` is. `TIOCOUTQ` is the same number.
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    u64::try_from(bytes).map_err(io::Error::other)
 }
 
 /// Returns every group of an account, the primary one included.

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::rules::RulesError;
 use crate::store::StoreError;
+use crate::stream::Released;
 
 /// What the engine is started with.
 #[derive(Debug)]
@@ -201,6 +202,10 @@ fn prepare(
         proposed: None,
         adopted,
     };
+    let released = Released {
+        head: frontier.head(),
+        note: note.as_str().into(),
+    };
     let mut engine = Engine {
         store,
         clock,
@@ -210,6 +215,7 @@ fn prepare(
         separation: rules.separation(),
         rules,
         published: watch::Sender::new(force),
+        released: watch::Sender::new(released),
         live: HashMap::new(),
         index: Index::default(),
         history: History::default(),

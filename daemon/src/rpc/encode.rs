@@ -11,6 +11,7 @@ use data_encoding::BASE64;
 use serde_json::json;
 
 use crate::engine::{Head, Inclusion, Standing, View};
+use crate::stream;
 
 pub(super) fn state(state: State) -> pb::State {
     match state {
@@ -33,6 +34,16 @@ pub(super) fn state(state: State) -> pb::State {
         State::Failed => pb::State::Failed,
         State::Killed => pb::State::Killed,
         State::Settled => pb::State::Settled,
+    }
+}
+
+/// How a stream of the log stands.
+pub(super) fn stream(standing: stream::Standing) -> pb::StreamStanding {
+    pb::StreamStanding {
+        to: standing.to,
+        entries: standing.entries,
+        head: standing.head,
+        problem: standing.problem.unwrap_or_default(),
     }
 }
 

@@ -487,6 +487,13 @@ impl ReviewService for Reviewers {
             vkey,
             held_by_reviewers: said(&self.desk.held_by_reviewers),
             held_by_agents: said(&self.desk.held_by_agents),
+            streams: self
+                .desk
+                .streams
+                .standings()
+                .into_iter()
+                .map(encode::stream)
+                .collect(),
         }))
     }
 

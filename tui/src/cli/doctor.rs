@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 mod hooks;
 mod log;
 mod people;
+mod streams;
 
 use super::exit::{Done, Trouble, chain};
 use super::{output, runtime, wall_time};

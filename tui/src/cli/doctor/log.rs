@@ -22,7 +22,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::super::exit::chain;
-use super::{Finding, bad, good};
+use super::{Finding, bad, good, streams};
 use crate::client::Client;
 use crate::signing::enrolled;
 
@@ -119,6 +119,7 @@ async fn look(
             said.held_by_reviewers, said.held_by_agents
         ),
     ));
+    let streams = streams::check(&said.streams, size, findings);
     Ok(json!({
         "size": size,
         "held_by_reviewers": said.held_by_reviewers,
@@ -126,6 +127,7 @@ async fn look(
         "separation": separation,
         "held_elsewhere": covered,
         "tail": tail,
+        "streams": streams,
     }))
 }
 

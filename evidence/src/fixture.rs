@@ -341,6 +341,47 @@ impl Fixture {
         change.via = Some(RulesVia::Adoption {
             reason: "nobody else is left to sign".to_owned(),
         });
+        self.put_in_force(change);
+    }
+
+    /// Has other people proposed, signed for by those in force who are named, and put in force.
+    pub(crate) fn sign_rules(&mut self, people: &[(&str, u8, u32, &[&str])], signers: &[&str]) {
+        self.later(60_000);
+        let before = (self.members.clone(), self.keys.clone(), self.in_force);
+        let mut change = self.change(people);
+        change.previous = before.2;
+        change.via = Some(RulesVia::Signatures {});
+        let after = (self.members.clone(), self.keys.clone(), self.in_force);
+        (self.members, self.keys, self.in_force) = before;
+        self.push_log(LogEvent::RulesProposed {
+            rules: change.rules,
+            previous: change.previous,
+        });
+        for name in signers {
+            self.sign_for(name, change.rules);
+        }
+        self.later(50);
+        change.at = self.now().wall;
+        (self.members, self.keys, self.in_force) = after;
+        self.put_in_force(change);
+    }
+
+    /// Puts people in force with the word that this only takes away.
+    pub(crate) fn remove_people(&mut self, people: &[(&str, u8, u32, &[&str])]) {
+        self.later(60_000);
+        let previous = self.in_force;
+        let mut change = self.change(people);
+        change.previous = previous;
+        change.via = Some(RulesVia::Removal {});
+        self.put_in_force(change);
+    }
+
+    /// Has a person sign with a key that is not theirs from now on.
+    pub(crate) fn hand_out_key(&mut self, name: &str, seed: u8) {
+        self.keys.insert(name.to_owned(), private_key(seed));
+    }
+
+    fn put_in_force(&mut self, change: RulesChanged) {
         let event = Event::RulesChanged(Box::new(change));
         let now = self.now();
         for machine in self.machines.values_mut() {

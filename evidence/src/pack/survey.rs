@@ -82,11 +82,17 @@ impl Survey {
     }
 }
 
-/// Tells whether an entry says who may sign, or with which key the log does.
+/// Tells whether an entry says who may sign, or by what right, or with which key the log does.
 pub(super) fn is_roster(record: &Record<'_>) -> bool {
     matches!(
         record.entry_type.as_str(),
-        "log.genesis" | "rules.changed" | "key.rotated"
+        "log.genesis"
+            | "rules.changed"
+            | "rules.proposed"
+            | "rules.withdrawn"
+            | "rules.signed"
+            | "rules.acknowledged"
+            | "key.rotated"
     )
 }
 

@@ -140,6 +140,13 @@ fn python() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
+/// The people that the story ends with, one more, and fewer groups.
+const WIDER: &[(&str, u8, u32, &[&str])] = &[
+    (MIKA, 1, 1001, &["sre", "data-stewards"]),
+    ("ana@example.org", 3, 1003, &["sre"]),
+];
+const NARROWER: &[(&str, u8, u32, &[&str])] = &[(MIKA, 1, 1001, &["sre"])];
+
 fn whole() -> Scope {
     Scope::Period(Period::default())
 }

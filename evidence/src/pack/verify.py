@@ -5,9 +5,11 @@ What is checked, in this order:
  1  no file is there that the manifest does not name
  2  the head is signed by the log's key (Ed25519, RFC 8032)
  3  the hashes in tile/ have the head's root (RFC 6962), and every head given with --head
- 4  each entry is the leaf at its position; its fields; who could sign, as an unbroken chain
+ 4  each entry is the leaf at its position; its fields; who could sign, as an unbroken chain; in
+    system mode by what right each change of rules took force
  5  no entry of the period is missing
- 6  each decision: file, signature (ssh-keygen), and every word against the entries and the tree
+ 6  each decision, and each word on rules: file, signature (ssh-keygen), and every word against the
+    entries and the tree
  7  each request: enough of the right people, before its use, used once, run only then
  8  each document, and the rules, have the digests that the entries name
  9  population.csv, roster.csv, controls.csv and pack.json say what the entries say
@@ -219,7 +221,46 @@ ACTS = {
     "request.escalated": "escalate",
     "execution.settled": "settle",
     "debt.closed": "close-debt",
+    "rules.signed": "rules",
+    "rules.acknowledged": "rules",
 }
+ASSURANCE = ("file", "ssh-agent", "unlocked", "passphrase", "touch", "pin")
+SIGNING = {"signers": 1, "assurance": "file"}
+
+
+def keys_of(roster, name):
+    """Returns the lines of a person's keys, by key, each with the time from which it no longer signs."""
+    lines = [line for line in roster["allowed_signers"].split("\n") if line.split(" ")[0] == name]
+    options = [line.split(" ", 2)[1] for line in lines]
+    ends = [re.search(r'valid-before="([0-9]+Z?)"', option) for option in options]
+    return {line.split(" ", 2)[2]: end and end.group(1) for line, end in zip(lines, ends)}
+
+
+def gained(old, new):
+    """Returns whom a change of rules adds, or whose account or keys it changes."""
+    before = {member["name"]: member["uid"] for member in old["members"]}
+    return {m["name"] for m in new["members"] if before.get(m["name"]) != m["uid"]
+            or list(keys_of(old, m["name"]).items()) != list(keys_of(new, m["name"]).items())}
+
+
+def only_takes(old, new):
+    """Tells whether a change of rules only takes people, groups, keys or listed names away."""
+    before = {member["name"]: member for member in old["members"]}
+    for member in new["members"]:
+        known = before.get(member["name"])
+        if known is None or member["uid"] != known["uid"] or not set(member["groups"]) <= set(known["groups"]):
+            return False
+        keys = keys_of(old, member["name"])
+        for key, end in keys_of(new, member["name"]).items():
+            if key not in keys or keys[key] and not (end and instant(end) <= instant(keys[key])):
+                return False
+    return (set(new.get("break_glass", [])) <= set(old.get("break_glass", []))
+            and new.get("signing", SIGNING) == old.get("signing", SIGNING))
+
+
+def instant(text):
+    """Makes times of allowed_signers comparable: YYYYMMDD[HHMM[SS]], with or without Z."""
+    return text.rstrip("Z").ljust(14, "0")
 
 
 def string(data, at):
@@ -258,6 +299,7 @@ class Log:
         self.pack, self.leaves = pack, leaves
         self.begin, self.end = pack["range"]["begin"], pack["range"]["end"]
         self.entries, self.rosters, self.requests = {}, [], {}
+        self.signable = {}  # what a word on rules is about: the rules, those before them, and where they stand
 
     def load(self):
         last = -1
@@ -304,6 +346,61 @@ class Log:
         names = set(os.listdir(os.path.join(root_directory, "allowed_signers")))
         expect(names == {str(seq) for seq in self.rosters}, "allowed_signers", "has other files")
 
+    def rightful(self):
+        """By what right rules took force: signatures of enough people, not only of those who gain by
+        it; or they only take away; or the operator adopted them, for all to see."""
+        system = self.entries[0]["body"]["mode"] == "system"
+        force, proposal, signed, adopted = self.entries[0]["body"]["rules"], None, set(), None
+        for seq in sorted(self.entries):
+            entry, place = self.entries[seq], f"entry {seq}"
+            kind, body = entry["type"], entry["body"]
+            if kind in ("rules.proposed", "rules.withdrawn", "rules.changed"):
+                expect(entry["actor"]["kind"] == "daemon", place, "is not the daemon's")
+            if kind == "rules.proposed":
+                expect(system and body["previous"] == force["rules"] != body["rules"], place, "proposes rules in the place of others than those in force")
+                proposal, signed = (body["rules"], body["previous"], seq), set()
+            elif kind == "rules.withdrawn":
+                expect(proposal and proposal[0] == body["rules"], place, "withdraws rules that were not proposed")
+                proposal = None
+            elif kind == "rules.signed":
+                name = body["act"]["member"]["name"]
+                if expect(proposal and proposal[0] == body["rules"], place, "signs rules that are not proposed"):
+                    expect(name not in signed, place, f"{name} signs the same rules again")
+                    self.signable[seq] = proposal
+                    signed.add(name)
+            elif kind == "rules.acknowledged":
+                if expect(adopted and adopted[0] == body["rules"], place, "acknowledges rules that nobody adopted"):
+                    self.signable[seq], adopted = adopted, None
+            elif kind == "rules.changed":
+                via = (body.get("via") or {}).get("kind")
+                if not system or via is None:
+                    expect(not system and via is None, place, "does not say by what right its rules took force")
+                elif via == "signatures":
+                    enough = len(signed) >= force.get("signing", SIGNING)["signers"] and signed - gained(force, body)
+                    expect(proposal and proposal[0] == body["rules"] and enough, place, "took force without the signatures that it takes")
+                elif via == "removal":
+                    expect(only_takes(force, body), place, "does more than to take people, groups or keys away")
+                else:
+                    expect(via == "adoption" and body["via"]["reason"], place, "took force by no right that there is")
+                    adopted = (body["rules"], body["previous"], seq)
+                force, proposal, signed = body, None, set()
+
+    def rules_word(self, entry, act, said, subject, place):
+        """Compares a person's word on rules with the change that it is about."""
+        body, change = entry["body"], self.signable.get(entry["seq"])
+        if not expect(change is not None, place, "is about no change of rules in the log"):
+            return
+        rules, previous, told = change
+        expect(entry["actor"]["id"] == act["member"]["name"] and entry["actor"]["kind"] == "reviewer", place, "is not brought by the person who signed")
+        expect(subject["name"] == "rules" and "sha256:" + subject["digest"]["sha256"] == body["rules"] == rules, place, "is about other rules")
+        expect(said["rules"] == previous, place, "replaces other rules than it says")
+        expect(told < said["log"]["size"] <= entry["seq"], place, "names a head that cannot have been seen")
+        force = roster_of(self.entries[self.roster_before(entry["seq"])])
+        needed, found = force.get("signing", SIGNING)["assurance"], said["assurance"]
+        expect(ASSURANCE.index(found) >= ASSURANCE.index(needed), place, f"is less sure than {needed}")
+        wanted = {"pin": 5, "touch": 1}.get(found, 0)
+        expect(presence(act["sshsig"]) & wanted == wanted, place + ".sig", f"proves no {found}")
+
     def roster_before(self, seq, back=0):
         """Returns the position of the roster in force before an entry, or of the one before that."""
         earlier = [at for at in self.rosters if at < seq]
@@ -345,7 +442,10 @@ class Log:
         expect(kind == ACTS.get(entry["type"]) or glass, place, f"is a statement of another kind, `{kind}`")
         expect(said["reviewer"] == act["member"]["name"], place, "is in another person's name")
         expect(said["reason"] == act["reason"], place, "gives another reason")
-        expect(subject["name"] == "request/" + entry["request"], place, "is about another request")
+        if kind == "rules":
+            self.rules_word(entry, act, said, subject, place)
+        else:
+            expect(subject["name"] == f"request/{entry['request']}", place, "is about another request")
         received = self.requests.get(entry["request"], [None])[0]
         if received and expect(received["type"] == "request.received", place, "nothing was received before it"):
             what, side = received["body"], received["body"]["side"]
@@ -392,7 +492,7 @@ class Log:
 
         def judge(one):
             seq, entry, act, kind, member, at = one
-            may_be_older = kind != "decision" or entry["body"]["verdict"] == "deny"
+            may_be_older = entry["body"]["verdict"] == "deny" if kind == "decision" else kind != "rules"
             said = "no roster is in force"
             for back in range(2 if may_be_older else 1):
                 roster = self.roster_before(seq, back)
@@ -750,6 +850,7 @@ def main():
     log = Log(pack, head(pack))
     log.load()
     log.people()
+    log.rightful()
     log.complete()
     statements = log.decisions()
     lives = log.lives()

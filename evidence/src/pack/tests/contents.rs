@@ -271,3 +271,23 @@ fn broken_glass_is_checked_like_a_decision_and_by_who_may_break_it() {
     );
     glass(NOOR, MIKA).is_refused("is by somebody who may not break the glass");
 }
+
+#[test]
+fn rules_that_reviewers_signed_are_judged_also_where_the_period_begins_later() {
+    let mut log = Fixture::story();
+    log.sign_rules(WIDER, &[MIKA]);
+    // Who is gone takes no signature.
+    log.change_rules(NARROWER);
+    let made = Made::of(&log, whole());
+    made.is_good();
+    let statements = made.packed.statements;
+    let until = Period {
+        from: Some("2026-12-01T00:00:00.000Z".parse().unwrap()),
+        until: None,
+    };
+    let later = Made::of(&log, Scope::Period(until));
+    later.is_good();
+    assert!(statements > later.packed.statements);
+    assert_eq!(later.packed.statements, 1, "the word on the rules is there");
+    assert!(later.text("entries.jsonl").contains("rules.proposed"));
+}

@@ -337,3 +337,61 @@ fn data_that_a_run_touched_and_the_log_does_not_tell() {
     });
     late.is_refused("right behind the entry that says the action ran");
 }
+
+/// Returns the position of the last entry of a type.
+fn last(log: &Fixture, kind: &str) -> usize {
+    let is =
+        |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(&format!("\"type\":\"{kind}\""));
+    log.entries.iter().rposition(is).unwrap()
+}
+
+#[test]
+fn a_signature_on_rules_by_another_key_and_over_another_statement() {
+    let mut log = Fixture::story();
+    log.sign_rules(WIDER, &[MIKA]);
+    let made = Made::of(&log, whole());
+    made.is_good();
+    let seq = last(&log, "rules.signed");
+    let (statement, signature) = (
+        format!("decisions/{seq}.json"),
+        format!("decisions/{seq}.json.sig"),
+    );
+    made.change(&statement, |text| text.replace("\"file\"", "\"touch\""));
+    made.is_refused(&format!("{statement}: is not the statement in the entry"));
+
+    // The same by whoever has the log's key: the entry is another one as well.
+    let mut forged = Fixture::story();
+    forged.hand_out_key(MIKA, 9);
+    forged.sign_rules(WIDER, &[MIKA]);
+    Made::of(&forged, whole()).is_refused(&format!("{signature}: entry {seq} of {MIKA}"));
+}
+
+#[test]
+fn rules_that_took_force_without_the_signatures_that_it_takes() {
+    let without = "took force without the signatures that it takes";
+    let mut nobody = Fixture::story();
+    nobody.sign_rules(WIDER, &[]);
+    Made::of(&nobody, whole()).is_refused(&format!(
+        "entry {}: {without}",
+        last(&nobody, "rules.changed")
+    ));
+
+    // Who gets another key by it does not put it in force alone.
+    let mut own = Fixture::story();
+    own.sign_rules(&[(MIKA, 8, 1001, &["sre"])], &[MIKA]);
+    Made::of(&own, whole()).is_refused(without);
+
+    let mut twice = Fixture::story();
+    twice.sign_rules(WIDER, &[MIKA, MIKA]);
+    Made::of(&twice, whole()).is_refused("signs the same rules again");
+}
+
+#[test]
+fn rules_that_are_said_to_take_only_away_and_give() {
+    let mut log = Fixture::story();
+    log.remove_people(NARROWER);
+    Made::of(&log, whole()).is_good();
+    let mut log = Fixture::story();
+    log.remove_people(WIDER);
+    Made::of(&log, whole()).is_refused("does more than to take people, groups or keys away");
+}

@@ -28,6 +28,7 @@ use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 use crate::stream::{Origin, Streams};
 
 mod backup;
+mod erase;
 mod export;
 mod policy;
 mod progress;
@@ -70,6 +71,8 @@ enum Task {
         #[arg(long, value_name = "WHY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
     },
+    /// Erase the document of one request before its time; recorded in the log.
+    Erase(erase::Arguments),
     /// Hand the log out: an evidence pack, tiles, or a file for other programs.
     Export(export::Arguments),
     /// Say who used which data.
@@ -135,6 +138,9 @@ pub fn main() -> ExitCode {
         }
         Some(Task::AdoptRollback { reason }) => {
             adopt_rollback(arguments.home.as_deref(), reason).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Task::Erase(options)) => {
+            erase::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
         Some(Task::Verify(options)) => verify::run(arguments.home.as_deref(), options),
         Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
-use countersign_shared::log::entry::{Actor, ActorKind, LogEvent, Separation};
+use countersign_shared::log::entry::{Actor, ActorKind, ErasedEarly, LogEvent, Separation};
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::State;
 use countersign_shared::time::{Moment, Timestamp};
@@ -251,6 +251,22 @@ impl Engine {
     ) -> Result<String, BootError> {
         let (_, exit) = queue(QUEUE);
         boot::adopt(path, settings, reason, exit)
+    }
+
+    /// Erases the document of a request that is over before its time, which stands in the log. Tells
+    /// whether its bytes are gone from the database's journal as well; not while somebody reads.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not over, or the database cannot be used at all.
+    pub fn erase_early(
+        path: &Path,
+        settings: Settings,
+        id: RequestId,
+        by: ErasedEarly,
+    ) -> Result<bool, BootError> {
+        let (_, exit) = queue(QUEUE);
+        erasing::early(path, settings, id, by, exit)
     }
 
     fn run(mut self) {

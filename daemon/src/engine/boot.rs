@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
+use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint;
 use countersign_shared::log::entry::{Body, Entry, LogEvent};
 use countersign_shared::log::note::{SignerKey, VerifierKey};
@@ -110,8 +111,16 @@ pub enum BootError {
     /// There is nothing that could be gone on from.
     #[error("the database is empty, so there is no log to go on from: put a copy of it back")]
     NothingLeft,
-    /// The first entries cannot be written.
-    #[error("cannot write the first entries")]
+    /// The document of a request cannot be erased.
+    #[error("the document of {id} is not erased: {why}")]
+    Kept {
+        /// The request.
+        id: RequestId,
+        /// Why not.
+        why: String,
+    },
+    /// What has to stand in the log cannot be written.
+    #[error("cannot write to the log")]
     First(#[source] EngineError),
     /// The thread cannot be started.
     #[error("cannot start the engine's thread")]
@@ -121,6 +130,19 @@ pub enum BootError {
 /// Opens everything and writes the entries of a start.
 pub(super) fn open(path: &Path, mut settings: Settings, calls: Exit) -> Result<Engine, BootError> {
     let accept_clock = settings.accept_clock.take();
+    let (mut engine, start) = resume(path, settings, calls)?;
+    engine
+        .first_entries(start, accept_clock)
+        .map_err(BootError::First)?;
+    Ok(engine)
+}
+
+/// Opens everything, checked, and goes on with the mark; writes no entries.
+pub(super) fn resume(
+    path: &Path,
+    settings: Settings,
+    calls: Exit,
+) -> Result<(Engine, Start), BootError> {
     let (mut engine, start, lost) = prepare(path, settings, calls)?;
     if let Some(lost) = lost {
         return Err(BootError::WentBack(lost));
@@ -131,10 +153,7 @@ pub(super) fn open(path: &Path, mut settings: Settings, calls: Exit) -> Result<E
         Mark::resume(path, &engine.note)
     };
     engine.mark = Some(mark.map_err(BootError::Mark)?);
-    engine
-        .first_entries(start, accept_clock)
-        .map_err(BootError::First)?;
-    Ok(engine)
+    Ok((engine, start))
 }
 
 /// Goes on from a database that is older than the log had been: writes down that it does, and why.
@@ -254,7 +273,7 @@ fn check_mark(path: &Path, store: &Store, key: &VerifierKey, size: u64) -> Resul
 }
 
 /// With which rules an engine starts.
-enum Start {
+pub(super) enum Start {
     /// The log is new: the files' rules are its first.
     Blank(Arc<Rules>),
     /// Those are in force, and the files may make others.

@@ -1,15 +1,19 @@
-//! Erasing documents whose time is over, as the operator wrote it down in `[retention]`.
+//! Erasing documents whose time is over, as the operator wrote it down in `[retention]`, and one before
+//! that, for a reason.
 //!
 //! Each goes with an entry, in one step. What it was stays bound: its digest is in the log, and the
 //! document had 256 random bits in it, so nobody finds out its contents by guessing. Of the action,
 //! entries hold the names of data that a run touched, and what people said of it.
 
+use std::path::Path;
 use std::time::Duration;
 
-use countersign_shared::log::entry::{Body, LogEvent};
+use countersign_shared::id::RequestId;
+use countersign_shared::log::entry::{Body, ErasedEarly, LogEvent};
 
+use super::boot::{self, BootError, Settings};
 use super::submitting::before;
-use super::{Engine, daemon_actor};
+use super::{Engine, EngineError, Exit, daemon_actor};
 use crate::store::Erasable;
 
 /// How often the engine looks for documents whose time is over, in milliseconds of boot time.
@@ -45,7 +49,70 @@ impl Retention {
     }
 }
 
+/// Erases the document of one request before its time. The daemon does not serve meanwhile.
+pub(super) fn early(
+    path: &Path,
+    settings: Settings,
+    id: RequestId,
+    by: ErasedEarly,
+    calls: Exit,
+) -> Result<bool, BootError> {
+    let mut engine = boot::resume(path, settings, calls)?.0;
+    let place = engine.erasable(id)?;
+    engine.erase_one(id, place, by).map_err(BootError::First)
+}
+
 impl Engine {
+    /// Returns where the document is of a request that is over, as `[retention]` has it.
+    fn erasable(&self, id: RequestId) -> Result<u64, BootError> {
+        let kept = |why: String| Err(BootError::Kept { id, why });
+        let Some(row) = self.store.request(id)? else {
+            return kept("there is no such request in this log".to_owned());
+        };
+        let state = row.request.state();
+        if row.document.is_none() {
+            return kept("it was erased before".to_owned());
+        }
+        if !state.has_ended() {
+            return kept(format!("the request is {state}; it has to be over"));
+        }
+        if row.request.debt().is_some() {
+            return kept("a review of it is owed; `countersign close-debt` ends that".to_owned());
+        }
+        Ok(row.intake.received_index)
+    }
+
+    /// Erases one document. Tells whether it is gone from the journal as well.
+    fn erase_one(
+        &mut self,
+        id: RequestId,
+        place: u64,
+        by: ErasedEarly,
+    ) -> Result<bool, EngineError> {
+        self.store.overwrite_deleted(true)?;
+        let mut outcome = Ok(());
+        let durable = self.commit(|engine, batch, scene| {
+            let event = LogEvent::DocumentErased {
+                retained_until: None,
+                early: Some(Box::new(by)),
+            };
+            outcome = engine.step(batch, scene, |engine, step| {
+                let body = Body::Log(event);
+                step.append(&mut engine.store, scene, daemon_actor(), Some(id), body)?;
+                Ok(engine.store.erase(place)?)
+            });
+            Vec::new()
+        });
+        outcome?;
+        if !durable {
+            return Err(EngineError::LogUnavailable(None));
+        }
+        if let Some(mark) = &self.mark {
+            mark.sync();
+        }
+        Ok(self.store.empty_journal()?)
+    }
+
     /// Erases documents whose time is over, some at once, if it is time to look.
     pub(super) fn erase(&mut self) {
         let Some(kept) = self.retention.documents else {
@@ -84,7 +151,8 @@ impl Engine {
         let durable = self.commit(|engine, batch, scene| {
             for document in due {
                 let event = LogEvent::DocumentErased {
-                    retained_until: document.received_at.plus(kept),
+                    retained_until: Some(document.received_at.plus(kept)),
+                    early: None,
                 };
                 let done = engine.step(batch, scene, |engine, step| {
                     let (actor, id) = (daemon_actor(), Some(document.id));

@@ -30,7 +30,7 @@ pub enum EngineError {
     },
     /// The document of a request that is over was erased.
     #[error(
-        "the document of {id} was erased when its time was over; `countersign log --request {id}` \
+        "the document of {id} was erased; `countersign log --request {id}` \
          tells what happened to it"
     )]
     Erased {

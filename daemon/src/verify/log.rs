@@ -131,6 +131,7 @@ pub(super) fn replay(
     report.people.clone_from(&replayed.people);
     report.head = Some(replayed.head);
     report.witnessed = replayed.witnessed;
+    report.erased_early = replayed.erased_early;
     progress(all, all);
     Ok(replayed)
 }

@@ -87,6 +87,8 @@ pub struct Report {
     /// The size of the largest head that is known to be held elsewhere: given to be compared with,
     /// or named in a person's good statement.
     pub witnessed: u64,
+    /// How many documents were erased before their time, for a reason that stands in the log.
+    pub erased_early: u64,
 }
 
 impl Report {
@@ -151,6 +153,7 @@ impl Report {
             "head": self.head.map(|head| json!({"size": head.size, "root": head.root.to_string()})),
             "witnessed": self.witnessed,
             "unwitnessed": self.tail(),
+            "erased_early": self.erased_early,
             "findings": findings,
             "more_findings": self.more,
         })
@@ -189,6 +192,11 @@ impl fmt::Display for Report {
         )?;
         if let Some(head) = self.head {
             write!(f, ", head {} {}", head.size, head.root)?;
+        }
+        match self.erased_early {
+            0 => {}
+            1 => f.write_str("; 1 document was erased before its time")?,
+            several => write!(f, "; {several} documents were erased before their time")?,
         }
         match (self.entries, self.tail()) {
             (0, _) => Ok(()),

@@ -592,8 +592,10 @@ class Life:
             self.told.append(body)
             self.ran = (entry["seq"], entry["time"])
         elif kind == "document.erased":
-            expect(entry["actor"]["kind"] == "daemon" and body["retained_until"] <= entry["time"], place,
-                   "erases a document before its time, or is not the daemon's")
+            early = body.get("early")
+            due = "retained_until" not in body and early["reason"].strip() if early else body["retained_until"] <= entry["time"]
+            expect(entry["actor"]["kind"] == "daemon" and due, place,
+                   "erases a document before its time and does not say why, or is not the daemon's")
             expect(self.state in OVER, place, f"erases the document of what is {self.state}")
             self.erased = True
         elif kind == "policy.evaluated":

@@ -42,6 +42,8 @@ pub(super) struct Lists {
     /// Rules and people.
     rules: List,
     revealed: List,
+    /// Documents that went before their time.
+    erased: List,
     clock: List,
     /// The log went on from an older copy of itself.
     went_back: List,
@@ -156,6 +158,13 @@ impl Lists {
                 let who = record.person().unwrap_or(&record.actor.id);
                 self.revealed
                     .push(place().into_iter().chain([id, shown(who)]));
+            }
+            "document.erased" if record.value("/early").is_some() => {
+                let id = record.request.map(|id| id.to_string()).unwrap_or_default();
+                let login = record.value("/early/login_uid").map(ToString::to_string);
+                let by = [id, record.shown("/early/user"), login.unwrap_or_default()];
+                let why = record.shown("/early/reason");
+                self.erased.push(place().into_iter().chain(by).chain([why]));
             }
             "clock.jumped" => {
                 let reason = record.reason().map(shown).unwrap_or_default();

@@ -187,13 +187,34 @@ pub enum LogEvent {
     /// The document of a request that ended was erased; its digest stays in `request.received`.
     #[serde(rename = "document.erased")]
     DocumentErased {
-        /// Until when it had to be kept.
-        retained_until: Timestamp,
+        /// Until when it had to be kept, when its time was over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retained_until: Option<Timestamp>,
+        /// By whom and why, when it was erased before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        early: Option<Box<ErasedEarly>>,
     },
     /// The action of a request ran and touched data; right after the entry that says it ran, by
     /// the requester.
     #[serde(rename = "data.accessed")]
     DataAccessed(Box<DataAccessed>),
+}
+
+/// By whom a document was erased before its time, and why. The person had access to the home, as the
+/// kernel says; nobody signs it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasedEarly {
+    /// The OS user that the command ran as.
+    pub uid: u32,
+    /// Its account's name; empty when it has none.
+    pub user: String,
+    /// The OS user that had logged in for it (`loginuid`), where the kernel knows.
+    // Without this a missing field would pass for `null`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub login_uid: Option<u32>,
+    /// Why.
+    pub reason: String,
 }
 
 impl LogEvent {

@@ -83,6 +83,8 @@ pub struct Replayed {
     pub adopted: Option<u64>,
     /// The requests whose documents were erased.
     pub erased: BTreeSet<RequestId>,
+    /// How many of them were erased before their time.
+    pub erased_early: u64,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -124,6 +126,7 @@ pub struct Replay {
     /// Where the requests were received that are no longer held.
     gone: BTreeMap<RequestId, u64>,
     erased: BTreeSet<RequestId>,
+    erased_early: u64,
     owing: BTreeMap<RequestId, Owing>,
     /// The request whose run the last entry told of, and when: of its data the next may tell.
     ran: Option<(RequestId, Moment)>,
@@ -151,6 +154,7 @@ impl Replay {
             lives: BTreeMap::new(),
             gone: BTreeMap::new(),
             erased: BTreeSet::new(),
+            erased_early: 0,
             owing: BTreeMap::new(),
             ran: None,
             decisions: 0,
@@ -246,6 +250,7 @@ impl Replay {
             changes: self.changes,
             adopted: self.adopted.map(|adopted| adopted.index),
             erased: self.erased,
+            erased_early: self.erased_early,
             owed,
             roots: self.roots,
         }
@@ -271,9 +276,10 @@ impl Replay {
         let ran = self.ran.take();
         match &entry.body {
             Body::Log(LogEvent::DataAccessed(data)) => self.data_accessed(entry, data, ran),
-            Body::Log(LogEvent::DocumentErased { retained_until }) => {
-                self.document_erased(entry, *retained_until)
-            }
+            Body::Log(LogEvent::DocumentErased {
+                retained_until,
+                early,
+            }) => self.document_erased(entry, *retained_until, early.as_deref()),
             Body::Log(event) => self.log_event(entry, event, signature),
             Body::Request(Event::RulesChanged(change)) => self.rules_changed(entry, change),
             Body::Request(event) => {

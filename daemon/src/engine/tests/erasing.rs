@@ -148,3 +148,125 @@ fn without_a_period_everything_is_kept() {
     assert_eq!(erased(&world), []);
     assert!(!world.view(id).document.is_empty());
 }
+
+fn by(reason: &str) -> ErasedEarly {
+    ErasedEarly {
+        uid: 0,
+        user: "root".to_owned(),
+        login_uid: Some(1001),
+        reason: reason.to_owned(),
+    }
+}
+
+/// Stops the daemon, runs the command, and starts the daemon again.
+fn erase_early(world: World, rules: &Rules, id: RequestId) -> (World, Result<bool, BootError>) {
+    let (path, clock) = (world.database(), world.engine.clock.clone());
+    let now = clock.now();
+    let directory = world.close();
+    let settings = settings(rules.clone(), clock);
+    let done = Engine::erase_early(&path, settings, id, by("a password in a comment"));
+    let world = World::open(directory, rules.clone(), now, 500).unwrap();
+    (world, done)
+}
+
+#[test]
+fn a_document_goes_before_its_time_with_who_and_why_in_the_log() {
+    let rules = everyone("1 of anyone");
+    let mut world = World::with(rules.clone());
+    let id = world.submit(&format!("DELETE FROM {MARK}"));
+    let kept = world.submit("SELECT 1");
+    world.decide(id, &ana(), Said::Deny).unwrap();
+    world.decide(kept, &ana(), Said::Deny).unwrap();
+    let (mut world, done) = erase_early(world, &rules, id);
+    assert!(done.unwrap(), "the journal holds nothing of it");
+    assert_eq!(erased(&world), [id]);
+    let body = entries(&world.engine.store)
+        .into_iter()
+        .find_map(|entry| match entry.body {
+            Body::Log(LogEvent::DocumentErased {
+                retained_until,
+                early,
+            }) => Some((retained_until, early)),
+            Body::Log(_) | Body::Request(_) => None,
+        });
+    let said = Some(Box::new(by("a password in a comment")));
+    assert_eq!(body, Some((None, said)));
+    let gone = world
+        .ask(|reply| Call::Get(id.to_string(), reply))
+        .unwrap_err();
+    assert_eq!(gone.code(), "erased");
+    assert!(!world.view(kept).document.is_empty());
+    for name in ["state.db", "state.db-wal"] {
+        let path = world.database().with_file_name(name);
+        assert!(!path.exists() || !holds(&path, MARK), "{name} holds it");
+    }
+    let report = checked(&world);
+    assert!(report.is_good(), "{report}");
+    assert_eq!(report.erased_early, 1);
+    assert!(report.to_string().contains("1 document was erased before"));
+    world.check();
+    let (_, again) = erase_early(world, &rules, id);
+    let error = again.unwrap_err().to_string();
+    assert!(error.ends_with("it was erased before"), "{error}");
+}
+
+#[test]
+fn what_is_not_over_is_not_erased_before_its_time() {
+    let mut rules = everyone("1 of anyone");
+    rules.list_for_break_glass(&[ana().name]);
+    let mut world = World::with(rules.clone());
+    let pending = world.submit("SELECT 1");
+    let owing = world.submit("SELECT 2");
+    world.break_glass(owing, &ana()).unwrap();
+    world.redeem(owing).unwrap();
+    world.report(owing, super::world::ended_well()).unwrap();
+    let lost = world.submit("SELECT 3");
+    world.approve(lost, &ana());
+    world.redeem(lost).unwrap();
+    let nobody = RequestId::from_bytes([9; 16]);
+    for (id, why) in [
+        (pending, "the request is pending; it has to be over"),
+        (owing, "a review of it is owed"),
+        (lost, "the request is redeemed"),
+        (nobody, "there is no such request"),
+    ] {
+        let done;
+        (world, done) = erase_early(world, &rules, id);
+        let error = done.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    assert_eq!(erased(&world), []);
+    assert!(!world.view(pending).document.is_empty());
+    assert!(checked(&world).is_good());
+}
+
+#[test]
+fn an_erasure_without_a_reason_or_of_both_kinds_is_found() {
+    for (retained_until, early) in [
+        (None, None),
+        (None, Some(by(" "))),
+        (Some(Timestamp::from_millis(0)), Some(by("both"))),
+    ] {
+        // Of a request of which something is wrong nothing later is said.
+        let mut world = World::new();
+        let id = world.submit("SELECT 1");
+        world.decide(id, &ana(), Said::Deny).unwrap();
+        world.engine.commit(|engine, batch, scene| {
+            let event = LogEvent::DocumentErased {
+                retained_until,
+                early: early.map(Box::new),
+            };
+            engine
+                .step(batch, scene, |engine, step| {
+                    let (actor, body) = (daemon_actor(), Body::Log(event));
+                    step.append(&mut engine.store, scene, actor, Some(id), body)?;
+                    Ok(())
+                })
+                .unwrap();
+            Vec::new()
+        });
+        let found = checked(&world).to_string();
+        let last = world.engine.tail.size() - 1;
+        assert!(found.contains(&format!("entry {last}: ")), "{found}");
+    }
+}

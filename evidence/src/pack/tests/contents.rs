@@ -291,3 +291,23 @@ fn rules_that_reviewers_signed_are_judged_also_where_the_period_begins_later() {
     assert_eq!(later.packed.statements, 1, "the word on the rules is there");
     assert!(later.text("entries.jsonl").contains("rules.proposed"));
 }
+
+#[test]
+fn a_document_that_was_erased_before_its_time_is_told_with_who_and_why() {
+    let mut log = Fixture::story();
+    let id = *log.documents.keys().next().unwrap();
+    log.documents.remove(&id);
+    let early =
+        json!({"early": {"uid": 0, "user": "root", "login_uid": 1001, "reason": "a <password>"}});
+    log.raw(&daemon(), Some(id), "document.erased", &early);
+    let made = Made::of(&log, whole());
+    made.is_good();
+    assert_eq!(made.packed.erased, [id]);
+    let page = made.text("report.html");
+    assert!(page.contains("a &lt;password&gt;"), "{page}");
+    let mut silent = Fixture::story();
+    silent.documents.remove(&id);
+    let early = json!({"early": {"uid": 0, "user": "root", "login_uid": null, "reason": " "}});
+    silent.raw(&daemon(), Some(id), "document.erased", &early);
+    Made::of(&silent, whole()).is_refused("does not say why");
+}

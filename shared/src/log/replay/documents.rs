@@ -4,7 +4,7 @@
 use super::{Problem, Replay, check_daemon, not_by};
 use crate::id::RequestId;
 use crate::log::accessed::DataAccessed;
-use crate::log::entry::Entry;
+use crate::log::entry::{Entry, ErasedEarly};
 use crate::time::{Moment, Timestamp};
 
 impl Replay {
@@ -33,11 +33,13 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes that a document was erased: of a request that is over, when its time was, and once.
+    /// Takes that a document was erased: of a request that is over, once, and when its time was, or by
+    /// somebody who said why.
     pub(super) fn document_erased(
         &mut self,
         entry: &Entry,
-        until: Timestamp,
+        until: Option<Timestamp>,
+        early: Option<&ErasedEarly>,
     ) -> Result<(), Problem> {
         let entry_type = entry.body.entry_type();
         let wrong = |problem| Problem::Subject {
@@ -52,10 +54,17 @@ impl Replay {
             None if self.gone.contains_key(&id) => {}
             None => return Err(Problem::Unknown),
         }
-        if until > entry.now.wall {
-            return Err(Problem::Field {
-                field: "retained_until",
-            });
+        match (until, early) {
+            (Some(until), None) if until <= entry.now.wall => {}
+            (Some(_) | None, None) => {
+                return Err(Problem::Field {
+                    field: "retained_until",
+                });
+            }
+            (None, Some(early)) if !early.reason.trim().is_empty() => {
+                self.erased_early = self.erased_early.saturating_add(1);
+            }
+            (None | Some(_), Some(_)) => return Err(Problem::Field { field: "early" }),
         }
         if self.erased.insert(id) {
             Ok(())

@@ -47,7 +47,13 @@ pub(super) fn of(entry_type: &str, body: &Value) -> String {
             said(&outcome, text("/act/reason"))
         }
         "data.accessed" => data(body),
-        "document.erased" => format!("kept until {}", text("/retained_until")),
+        "document.erased" => match text("/early/reason") {
+            "" => format!("kept until {}", text("/retained_until")),
+            reason => said(
+                &format!("by {}, before its time", text("/early/user")),
+                reason,
+            ),
+        },
         "rules.changed" | "rules.proposed" | "rules.withdrawn" => text("/rules").to_owned(),
         "rules.signed" | "rules.acknowledged" => said(text("/rules"), text("/act/reason")),
         "rules.refused" => text("/problem").to_owned(),

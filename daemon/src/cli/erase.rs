@@ -1,0 +1,75 @@
+//! `countersignd erase`: the document of one request goes before its time, such as one that holds what
+//! nobody should have written into it.
+//!
+//! It runs instead of the daemon, as the daemon's user. The entry says who ran it and why; the entries
+//! about the request and the document's digest stay.
+
+use std::path::Path;
+
+use anyhow::bail;
+use countersign_shared::id::RequestId;
+use countersign_shared::log::entry::ErasedEarly;
+
+use super::{Opened, say};
+use crate::engine::Engine;
+use crate::identity::Accounts;
+
+/// The longest reason, in bytes.
+const LONGEST: usize = 500;
+
+/// Where the kernel says who logged in for a process (`audit_getloginuid(3)`).
+const LOGIN: &str = "/proc/self/loginuid";
+
+/// Which document is erased, and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The request, by its full id; it has to be over.
+    id: RequestId,
+    /// Why; recorded in the log.
+    #[arg(long, value_name = "WHY")]
+    reason: String,
+}
+
+/// Runs the command.
+pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<()> {
+    let reason = arguments.reason.trim();
+    if reason.is_empty() || reason.len() > LONGEST || reason.chars().any(char::is_control) {
+        bail!(
+            "`--reason` is one line of 1 to {LONGEST} bytes, this one has {}",
+            reason.len()
+        );
+    }
+    let by = by(reason)?;
+    let opened = Opened::open(home)?;
+    let database = opened.home.layout().database();
+    let id = arguments.id;
+    let is_clean = Engine::erase_early(&database, opened.settings, id, by)?;
+    say(&format!(
+        "the document of {id} is erased and that is recorded; copies and exports made before still \
+         have it"
+    ))?;
+    if !is_clean {
+        say(
+            "somebody reads the database now, so its journal still holds the document: end that and \
+             start the daemon",
+        )?;
+    }
+    Ok(())
+}
+
+/// Says who runs this, as the kernel does.
+fn by(reason: &str) -> anyhow::Result<ErasedEarly> {
+    let uid = rustix::process::getuid().as_raw();
+    let account = Accounts.by_uid(uid)?;
+    // A kernel without auditing knows nobody, and says so with the largest number.
+    let login_uid = std::fs::read_to_string(LOGIN)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .filter(|login| *login != u32::MAX);
+    Ok(ErasedEarly {
+        uid,
+        user: account.map_or_else(String::new, |account| account.name),
+        login_uid,
+        reason: reason.to_owned(),
+    })
+}

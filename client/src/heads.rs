@@ -114,7 +114,7 @@ pub struct Heads {
     lasting: Lasting,
     keeper: HeadKeeper,
     /// What the file held when it was read or written last; its signature is not checked twice.
-    stored: Option<HeadKeeper>,
+    stored: Option<Box<HeadKeeper>>,
     /// Heads that this process has seen to follow each other.
     seen: Vec<(u64, Hash)>,
 }
@@ -272,7 +272,7 @@ impl Heads {
         if let Some(stored) = &self.stored
             && stored.to_text() == text
         {
-            return Ok(Some(stored.clone()));
+            return Ok(Some(HeadKeeper::clone(stored)));
         }
         if self.lasting == Lasting::Process && text.bytes().all(|byte| byte == 0) {
             // What a power cut leaves of a file that no disk was waited for.
@@ -287,7 +287,7 @@ impl Heads {
                 path: self.path.clone(),
             });
         }
-        self.stored = Some(stored.clone());
+        self.stored = Some(Box::new(stored.clone()));
         Ok(Some(stored))
     }
 
@@ -327,7 +327,7 @@ impl Heads {
         }
         write_private(&self.path, self.keeper.to_text().as_bytes(), self.lasting)
             .map_err(failed)?;
-        self.stored = Some(self.keeper.clone());
+        self.stored = Some(Box::new(self.keeper.clone()));
         Ok(())
     }
 }

@@ -47,11 +47,17 @@ const LAUNCHER: &str = "_launcher";
 /// Runs the program as a part of a brokered run, if it was started as one.
 pub(crate) fn part() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    match arguments.next()?.to_str()? {
-        WARDEN => Some(warden::main()),
-        LAUNCHER => Some(launcher::main(arguments)),
-        _ => None,
+    let part = arguments.next()?;
+    let run = match part.to_str()? {
+        WARDEN => warden::main,
+        LAUNCHER => launcher::main,
+        _ => return None,
+    };
+    // Then anybody could start a launcher and be whom they like.
+    if crate::sys::has_rights_of_its_file() {
+        return Some(ExitCode::FAILURE);
     }
+    Some(run(arguments))
 }
 
 /// What was asked of a profile cannot be done.

@@ -26,6 +26,7 @@ use crate::rules::Rules;
 use crate::secrets::Secrets;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 use crate::stream::{Origin, Streams};
+use crate::sys;
 
 mod backup;
 mod erase;
@@ -258,6 +259,7 @@ fn adopt_rollback(home: Option<&Path>, reason: &str) -> anyhow::Result<()> {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
+    sys::keep_descriptors().context("cannot keep inherited descriptors from what is started")?;
     raise_descriptor_limit().context("cannot raise the limit of open files")?;
     let Opened {
         home,

@@ -4,6 +4,8 @@
 //! and private, files that nobody else can write, parents that nobody else can rearrange. Nothing
 //! is repaired: what is wrong is named and refused. Creating is left to `init`.
 
+pub(crate) mod way;
+
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -192,19 +194,6 @@ pub fn read_trusted(path: &Path, limit: usize) -> Result<Vec<u8>, HomeError> {
     let (file, metadata) = open_regular(path)?;
     check_owner_and_mode(path, &metadata, &[us(), 0], 0o755)?;
     read_at_most(path, file, limit)
-}
-
-/// Refuses a file that anybody but us or root could change or replace.
-///
-/// # Errors
-/// The first check that failed, by name.
-pub(crate) fn check_unchangeable(path: &Path) -> Result<(), HomeError> {
-    check_parents(path, &[])?;
-    let metadata = look(path)?;
-    if !metadata.is_file() {
-        return Err(HomeError::NotAFile(path.to_path_buf()));
-    }
-    check_owner_and_mode(path, &metadata, &[us(), 0], 0o755)
 }
 
 /// Reads a secret from a file that is ours or root's, and that nobody else may even read.

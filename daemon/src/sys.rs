@@ -6,7 +6,7 @@
 #![expect(
     unsafe_code,
     reason = "SO_PEERCRED and SO_PEERPIDFD, signal 0 through a pidfd, watching a pidfd, inherited \
-              descriptors, adjtimex, SIOCOUTQ and the account database have no safe wrapper in \
+              descriptors, close_range, getauxval, adjtimex, SIOCOUTQ and the account database have no safe wrapper in \
               rustix, tokio or std"
 )]
 
@@ -135,6 +135,32 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: it is open, and by the rule above nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Lets no descriptor but the standard three go on to a program that this process starts, also those
+/// that it was started with itself.
+pub(crate) fn keep_descriptors() -> io::Result<()> {
+    // SAFETY: the call takes numbers and no pointer, and closes nothing.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Tells whether the program file gave this process rights that whoever started it has not: by
+/// file capabilities, or a set-id bit (`AT_SECURE`, getauxval(3)).
+pub(crate) fn has_rights_of_its_file() -> bool {
+    // SAFETY: the call takes a number and reads what the kernel put beside the arguments.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// Watches a descriptor for the moment it becomes readable. Needs a running tokio.
@@ -363,6 +389,19 @@ mod tests {
         assert_eq!(account_by_name("no-such-account").unwrap(), None);
         assert_eq!(group_by_name("no-such-group").unwrap(), None);
         assert!(account_by_name("nul\0inside").is_err());
+    }
+
+    #[test]
+    fn what_this_process_was_started_with_goes_no_further() {
+        let (read, _write) = rustix::pipe::pipe().unwrap();
+        let goes_on = || {
+            let flags = rustix::io::fcntl_getfd(&read).unwrap();
+            !flags.contains(rustix::io::FdFlags::CLOEXEC)
+        };
+        assert!(goes_on());
+        keep_descriptors().unwrap();
+        assert!(!goes_on());
+        assert!(!has_rights_of_its_file());
     }
 
     #[test]

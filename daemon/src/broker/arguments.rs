@@ -48,8 +48,15 @@ pub(super) fn environment(action: &Value) -> Option<BTreeMap<String, Zeroizing<V
         .collect()
 }
 
+/// The only kind that a profile can run. In the arguments of others, which nobody checks, what looks
+/// like a profile is none.
+pub(super) const KIND: &str = "exec.run";
+
 /// Returns the name of the profile that an action is to be run as, if it is.
 pub(crate) fn profile_of(action: &Action) -> Option<&str> {
+    if action.kind() != KIND {
+        return None;
+    }
     let profile = action.value().pointer("/arguments/profile")?;
     profile.get("name")?.as_str()
 }

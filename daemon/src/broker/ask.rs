@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::profiles::{Profiles, Resolved};
 use super::{BrokerError, arguments};
-use crate::home::check_unchangeable;
+use crate::home::way::check_unchangeable;
 use crate::identity::Peer;
 
 pub(crate) use super::arguments::profile_of;
@@ -81,6 +81,10 @@ impl Prepared {
         action: &Value,
     ) -> Result<Self, BrokerError> {
         let text = |pointer: &str| action.pointer(pointer).and_then(Value::as_str);
+        // Policy has judged the kind: under another one it has not judged a program.
+        if text("/kind") != Some(arguments::KIND) {
+            return Err(BrokerError::NotBrokered);
+        }
         let name = text("/arguments/profile/name").ok_or(BrokerError::NotBrokered)?;
         let other = |field: &'static str| BrokerError::Differs {
             profile: name.escape_debug().to_string(),
@@ -119,6 +123,11 @@ impl Prepared {
             action.pointer(pointer).is_none() || action.pointer(pointer) != expected.get(*part)
         };
         if let Some((pointer, _)) = parts.iter().find(|part| differs(part)) {
+            return Some(pointer);
+        }
+        // Neither describes what the daemon would do.
+        let beside = ["/arguments/tool", "/changes"];
+        if let Some(pointer) = beside.iter().find(|part| action.pointer(part).is_some()) {
             return Some(pointer);
         }
         if arguments::environment(action).as_ref() != Some(&self.environment) {
@@ -195,13 +204,18 @@ fn program(profile: &Resolved, wanted: &[u8]) -> Result<Program, BrokerError> {
     };
     let opened = Program::open(allowed.path.as_os_str(), None, Path::new("/"))
         .map_err(|error| refuses(profile, format!("cannot run it: {error}")))?;
-    // What an agent could change, it would have run as somebody else before anybody looked.
-    check_unchangeable(opened.path()).map_err(|error| {
+    // What an agent could change, or lead elsewhere, it would have run as somebody else before
+    // anybody looked.
+    let led = check_unchangeable(&allowed.path).map_err(|error| {
         refuses(
             profile,
             format!("does not run what others can change: {error}"),
         )
     })?;
+    if led != opened.path() {
+        let problem = "does not run a program whose path changes meanwhile".to_owned();
+        return Err(refuses(profile, problem));
+    }
     if opened.path().to_str().is_none() {
         return Err(refuses(
             profile,
@@ -229,10 +243,8 @@ fn directory(profile: &Resolved, wanted: Option<&str>) -> Result<Directory, Brok
     }
     let opened = Directory::open(&wanted)
         .map_err(|error| refuses(profile, format!("cannot run there: {error}")))?;
-    let is_inside = listed
-        .iter()
-        .filter_map(|path| path.canonicalize().ok())
-        .any(|path| opened.path().starts_with(path));
+    // As it is written: whoever owns what is above could make a link of it, to anywhere.
+    let is_inside = listed.iter().any(|path| opened.path().starts_with(path));
     if !is_inside || opened.path().to_str().is_none() {
         let shown = wanted.as_os_str().as_bytes().escape_ascii();
         return Err(refuses(profile, format!("does not run in `{shown}`")));
@@ -289,3 +301,6 @@ pub(super) fn input_of(action: &Value) -> Result<Option<Contents>, BrokerError> 
         None => Err(BrokerError::OtherAction),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The time between the exec and the end: outputs are passed on, signals as well, and whatever ends a
 //! run ends it, first by asking, then not.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
@@ -133,6 +134,8 @@ impl During<'_> {
         } = from_agent;
         let feeding = input.map(|input| tokio::spawn(feed(input, pieces)));
         let mut ending = Ending::default();
+        // Until it is written nothing else waits for it: whoever wants the end is heard meanwhile.
+        let mut telling = pin!(self.tell_of_start(began));
         let mut is_told = false;
         let told = loop {
             let [out, err] = &mut outputs;
@@ -163,11 +166,7 @@ impl During<'_> {
                         orders.signal(signal).await;
                     }
                 }
-                () = tokio::time::sleep_until(began + SHORT), if !is_told => {
-                    is_told = true;
-                    let started = Report::Started { pid: Some(self.pid) };
-                    report(self.bench, self.id, self.until, Brokered::Told(started)).await;
-                }
+                () = &mut telling, if !is_told => is_told = true,
             }
         };
         let duration = began.elapsed();
@@ -199,6 +198,15 @@ impl During<'_> {
             duration_ms: u64::try_from(duration.as_millis()).ok(),
         };
         Ended::Over(Box::new(end), why)
+    }
+
+    /// Writes that it started, once it is clear that it will not end at once.
+    async fn tell_of_start(&self, began: Instant) {
+        tokio::time::sleep_until(began + SHORT).await;
+        let started = Report::Started {
+            pid: Some(self.pid),
+        };
+        report(self.bench, self.id, self.until, Brokered::Told(started)).await;
     }
 
     /// Tells why a program ended before it could be asked to, when that was ours.

@@ -45,6 +45,9 @@ pub enum ProfileError {
     },
 }
 
+/// How many processes a profile's account may have where the profile says nothing.
+const MOST_PROCESSES: u64 = 1_024;
+
 /// A profile, and what its names mean here.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolved {
@@ -105,7 +108,10 @@ impl Profiles {
         let (mut usable, mut left_out) = (Self::default(), Vec::new());
         for profile in written {
             let name = profile.name.clone();
-            match others.resolve(profile) {
+            let resolved = others
+                .resolve(profile)
+                .and_then(|resolved| usable.check_beside(resolved));
+            match resolved {
                 Ok(resolved) => {
                     usable.0.insert(name, Arc::new(resolved));
                 }
@@ -113,6 +119,29 @@ impl Profiles {
             }
         }
         Ok((usable, left_out))
+    }
+
+    /// Refuses a profile that runs as the user of another one and has other secrets: what runs as one
+    /// user can read what else runs so.
+    fn check_beside(&self, resolved: Resolved) -> Result<Resolved, ProfileError> {
+        let secrets = |profile: &Resolved| profile.written.secrets.clone();
+        let uid = |profile: &Resolved| profile.identity.as_ref().map(|identity| identity.uid);
+        let other = self.0.values().find(|other| {
+            uid(other).is_some()
+                && uid(other) == uid(&resolved)
+                && secrets(other) != secrets(&resolved)
+        });
+        match other {
+            None => Ok(resolved),
+            Some(other) => Err(ProfileError::Wrong {
+                problem: format!(
+                    "runs as `{}`, as `profile.{}` does, which has other secrets that it could \
+                     read; make an account for each",
+                    resolved.user, other.written.name
+                ),
+                profile: resolved.written.name,
+            }),
+        }
     }
 
     /// Tells whether there is none.
@@ -144,11 +173,26 @@ impl Profiles {
 }
 
 impl Others<'_> {
-    fn resolve(&self, written: Profile) -> Result<Resolved, ProfileError> {
+    fn resolve(&self, mut written: Profile) -> Result<Resolved, ProfileError> {
+        if self.mode == Mode::System {
+            // Of one account, which has nothing else to do: one run may not take the machine's all.
+            written.limits.processes.get_or_insert(MOST_PROCESSES);
+        }
         let wrong = |problem: String| ProfileError::Wrong {
             profile: written.name.clone(),
             problem,
         };
+        // What does not exist yet is looked at when something is to run there.
+        let through_a_link = written.directories.iter().find_map(|path| {
+            let real = path.canonicalize().ok().filter(|real| real != path)?;
+            Some((path, real))
+        });
+        if let Some((path, real)) = through_a_link {
+            let (path, real) = (path.display(), real.display());
+            return Err(wrong(format!(
+                "the directory `{path}` is `{real}`: name it without links"
+            )));
+        }
         let mut agents = BTreeSet::new();
         for name in &written.agents {
             let account = Accounts.by_name(name)?;

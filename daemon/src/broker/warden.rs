@@ -5,6 +5,7 @@
 //! child. It does so too when the daemon goes away in any manner, which closes the socket between them.
 //! It keeps the daemon's user, so that a program that runs as another cannot end it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
@@ -13,7 +14,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
@@ -35,11 +36,17 @@ pub(super) const SIGNALS: [(u8, Signal); 4] = [
     (15, Signal::TERM),
 ];
 
+/// How often what lost its parent and ended is taken in while the program runs.
+const TAKING_IN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
 /// The longest pause between two looks at what is still there.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs as the warden of one run; standard input is the socket to the daemon.
-pub(super) fn main() -> ExitCode {
+pub(super) fn main(_arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let control = rustix::stdio::stdin();
     match stay(control) {
         Ok(()) => ExitCode::SUCCESS,
@@ -147,7 +154,11 @@ fn watch(control: BorrowedFd<'_>, child: &mut Child, pid: Pid) -> io::Result<Opt
             PollFd::new(&ended, PollFlags::IN),
             PollFd::from_borrowed_fd(control, PollFlags::IN),
         ];
-        match poll(&mut watched, None) {
+        match poll(&mut watched, Some(&TAKING_IN)) {
+            Ok(0) => {
+                take_in(pid);
+                continue;
+            }
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
@@ -174,6 +185,14 @@ fn watch(control: BorrowedFd<'_>, child: &mut Child, pid: Pid) -> io::Result<Opt
                 None => {}
             }
         }
+    }
+}
+
+/// Takes in what lost its parent and has ended, so that it does not keep its number; the program itself
+/// is waited for by its handle.
+fn take_in(program: Pid) {
+    for child in children().into_iter().filter(|child| *child != program) {
+        let _ = rustix::process::waitpid(Some(child), WaitOptions::NOHANG);
     }
 }
 

@@ -96,6 +96,35 @@ fn a_reviewer_ends_a_run_with_everything_that_came_of_it() {
 }
 
 #[test]
+fn what_lost_its_parent_and_ended_is_taken_in_while_the_program_runs() {
+    let script = "for number in 1 2 3 4 5 6 7 8 9; do (true &); done; sleep 0.6; \
+                  cat /proc/[0-9]*/stat 2>/dev/null | awk -v warden=$PPID \
+                  '$3 == \"Z\" && $4 == warden { left++ } END { print left + 0 }'";
+    let place = Place::with_policy(script, "", NOBODY);
+    let ran = place.run(&["--", "tool"]).expect_code(0);
+    assert_eq!(ran.stdout, "0\n");
+}
+
+#[test]
+fn a_run_ends_with_its_asker_while_the_log_cannot_be_written() {
+    let place = Place::new(FAMILY, "");
+    let (agent, _) = place.approved(&["--", "tool"]);
+    // Held before its start is written, or soon after.
+    let first = place.work().join("pids");
+    while !first.exists() {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    let database = rusqlite::Connection::open(place.home.path().join("state.db")).expect("opens");
+    database.busy_timeout(Duration::from_secs(5)).expect("set");
+    database.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let family = place.family();
+    agent.signal(Signal::KILL);
+    drop(agent.wait());
+    gone(&family);
+    database.execute_batch("ROLLBACK").expect("unlocked");
+}
+
+#[test]
 fn a_run_ends_with_its_asker() {
     let place = Place::new(FAMILY, "");
     let (agent, asked) = place.approved(&["--", "tool"]);

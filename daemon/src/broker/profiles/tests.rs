@@ -96,3 +96,43 @@ fn what_agents_and_reviewers_are_told_of_a_profile_says_nothing_of_where_secrets
     assert_eq!(described["limits"]["max_run_s"], 3600);
     assert!(described["limits"].get("memory").is_none());
 }
+
+#[test]
+fn profiles_of_one_user_have_the_same_secrets() {
+    let account = Accounts.by_name("nobody").unwrap().unwrap();
+    let of = |name: &str, secrets: BTreeMap<_, _>| Profile {
+        name: name.to_owned(),
+        user: Some(account.name.clone()),
+        agents: vec!["root".to_owned()],
+        secrets,
+        ..profile()
+    };
+    let resolve =
+        |written| Profiles::resolve(written, Mode::System, &Groups::default(), &[]).unwrap();
+    let secrets = profile().secrets;
+    let (both, left_out) = resolve(vec![of("one", secrets.clone()), of("two", secrets.clone())]);
+    assert!(left_out.is_empty() && both.0.len() == 2, "{left_out:?}");
+    let (one, left_out) = resolve(vec![of("one", secrets), of("two", BTreeMap::new())]);
+    assert_eq!(one.0.len(), 1);
+    let error = left_out[0].to_string();
+    assert!(
+        error.contains("`profile.two`") && error.contains("`profile.one`"),
+        "{error}"
+    );
+    // And what one of them runs cannot take all processes there are.
+    let limits = &one.0["one"].written.limits;
+    assert_eq!(limits.processes, Some(MOST_PROCESSES));
+}
+
+#[test]
+fn a_directory_is_named_without_links() {
+    let place = tempfile::tempdir().unwrap();
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink("/", &link).unwrap();
+    let linked = Profile {
+        directories: vec![link],
+        ..profile()
+    };
+    let error = resolve(linked, Mode::User).unwrap_err().to_string();
+    assert!(error.contains("without links"), "{error}");
+}

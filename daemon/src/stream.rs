@@ -84,8 +84,8 @@ impl Streams {
     pub fn start(wanted: Option<&Stream>, origin: &Origin) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut running = Vec::new();
-        for receiver in wanted.into_iter().flat_map(|stream| &stream.receivers) {
-            let Some(stream) = wanted else { break };
+        let receivers = wanted.map(|stream| stream.receivers.iter().map(move |to| (stream, to)));
+        for (stream, receiver) in receivers.into_iter().flatten() {
             let (pump, standing) = Pump::new(receiver, stream, origin.clone(), stopped.clone());
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -9,6 +9,7 @@
 )]
 
 mod asking;
+mod erasing;
 mod exec;
 mod exporting;
 mod glass;
@@ -26,6 +27,7 @@ mod restoring;
 mod run;
 mod shared;
 mod story;
+mod streaming;
 mod system;
 mod tidy;
 mod wire;

@@ -287,6 +287,15 @@ fn proposed(system: &System) -> String {
     digest.trim_start_matches("sha256:").to_owned()
 }
 
+/// Has a pack of the whole log judged by its own script, which knows nothing but `ssh-keygen`.
+fn check_pack(system: &System) {
+    let pack = system.own(Who::Daemon).join("pack");
+    let output = pack.to_str().expect("a path in UTF-8");
+    let export = ["export", "evidence", "--output", output];
+    run(&mut system.command(Who::Daemon, PERSON, &export)).expect_code(0);
+    run(Command::new("sh").arg(pack.join("verify.sh"))).expect_code(0);
+}
+
 #[test]
 fn new_rules_judge_nothing_until_a_reviewer_signed_them_and_outlive_a_restart() {
     let Some(mut system) =
@@ -359,6 +368,7 @@ fn new_rules_judge_nothing_until_a_reviewer_signed_them_and_outlive_a_restart() 
     assert_eq!(count("rules.changed"), 1);
     let verify = run(&mut system.command(Who::Daemon, PERSON, &["verify"]));
     verify.expect_code(0);
+    check_pack(&system);
     system.stop();
 }
 
@@ -401,5 +411,6 @@ fn adopted_rules_are_in_force_at_once_and_stand_out_until_they_are_acknowledged(
     system.person(Who::Mika, &acknowledge).expect_code(6);
     let verify = run(&mut system.command(Who::Daemon, PERSON, &["verify"]));
     verify.expect_code(0);
+    check_pack(&system);
     system.stop();
 }

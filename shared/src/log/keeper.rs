@@ -161,7 +161,8 @@ impl HeadKeeper {
     /// Accepts the head in `note` when it continues the kept one, as `proof` from the size `from`
     /// on shows; keeps it then, and changes nothing otherwise.
     ///
-    /// The first head, and one of the kept size, come with an empty proof.
+    /// The first head comes with an empty proof. One of the kept size needs none: it is the kept head, or
+    /// a fork.
     pub fn advance(&mut self, note: &str, proof: &[Hash], from: u64) -> Result<Advance, Fork> {
         let keys = std::slice::from_ref(&self.key);
         let shown =
@@ -206,6 +207,8 @@ impl HeadKeeper {
                 found: from,
             });
         }
+        // A head that another call brought already may come with the way from where this call began.
+        let proof = if new.size == old.size { &[] } else { proof };
         verify_consistency(old, new, proof).map_err(|source| Fork::Forked {
             origin: self.origin.clone(),
             evidence: Box::new(Evidence {

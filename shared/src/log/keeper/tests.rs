@@ -104,6 +104,21 @@ fn two_roots_of_one_size_convict_the_log_whatever_the_proof() {
 }
 
 #[test]
+fn a_head_that_another_call_brought_already_is_no_fork_whatever_its_proof() {
+    let log = Log::new(&[0; 8]);
+    let mut keeper = keeper();
+    assert_eq!(keeper.advance(&log.note(3), &[], 0), Ok(Advance::First));
+    let grew = Advance::Grew { from: 3, to: 8 };
+    assert_eq!(keeper.advance(&log.note(8), &log.proof(3, 8), 3), Ok(grew));
+    // Two calls began at 3, and both were answered at 8.
+    for (proof, from) in [(log.proof(3, 8), 3), (Vec::new(), 0), (Vec::new(), 8)] {
+        let same = keeper.advance(&log.note(8), &proof, from);
+        assert_eq!(same, Ok(Advance::Same));
+    }
+    assert_eq!(keeper.size(), 8);
+}
+
+#[test]
 fn a_rewritten_tail_is_a_fork_with_either_histories_proof() {
     let (log, other) = (Log::new(&[0; 8]), Log::new(&[0, 0, 0, 0, 1, 0, 0, 0]));
     let mut keeper = keeper();

@@ -15,9 +15,10 @@
 //! `records` and `destination` may be null. A list that is too long for one entry goes on in the
 //! next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Write};
 
+use countersign_shared::id::RequestId;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::machine::State;
 use countersign_shared::time::Timestamp;
@@ -32,6 +33,9 @@ use crate::source::{Period, Source};
 #[cfg(test)]
 mod tests;
 mod text;
+
+/// How many requests are named for each count.
+const NAMED: usize = 100;
 
 /// What uses are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +92,8 @@ pub struct Uses {
     pub reviewers: BTreeSet<String>,
     /// How many were only stated by the agent.
     pub stated: u64,
+    /// The last requests, the newest first; at most 100.
+    pub requests: VecDeque<RequestId>,
     /// The first.
     pub first: Option<Timestamp>,
     /// The last.
@@ -183,6 +189,7 @@ impl Usage {
                 via: life
                     .and_then(|life| life.via.as_deref())
                     .map_or_else(unknown, shown),
+                request: record.request,
                 at: record.time,
                 stated,
                 name,
@@ -223,6 +230,7 @@ impl Usage {
                     "data": uses.data,
                     "agents": uses.agents,
                     "reviewers": uses.reviewers,
+                    "requests": uses.requests,
                     "first": uses.first,
                     "last": uses.last,
                 })
@@ -323,6 +331,7 @@ struct Use {
     reviewers: Vec<String>,
     outcome: String,
     via: String,
+    request: Option<RequestId>,
     at: Timestamp,
     stated: bool,
 }
@@ -368,6 +377,13 @@ impl Uses {
         self.agents.insert(one.agent.clone());
         self.reviewers.extend(one.reviewers.iter().cloned());
         self.stated = self.stated.saturating_add(u64::from(one.stated));
+        if let Some(id) = one.request
+            && self.requests.front() != Some(&id)
+        {
+            self.requests.retain(|named| *named != id);
+            self.requests.push_front(id);
+            self.requests.truncate(NAMED);
+        }
         self.first.get_or_insert(one.at);
         self.last = Some(one.at);
     }

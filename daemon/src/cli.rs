@@ -281,7 +281,9 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let streams = Streams::start(config.stream.as_ref(), &origin)
         .context("cannot start what streams the log")?;
-    let desk = Desk::new(engine, secrets, clock, config.origin.clone(), vkey, streams);
+    let database = home.layout().database();
+    let origin = config.origin.clone();
+    let desk = Desk::new(engine, secrets, clock, origin, vkey, streams, database);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

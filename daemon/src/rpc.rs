@@ -1,5 +1,6 @@
 //! The two services over the two sockets. Wire messages end here.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -27,6 +28,7 @@ mod review;
 mod rules;
 mod runs;
 mod status;
+mod usage;
 mod watching;
 
 /// The generated service stubs.
@@ -76,6 +78,8 @@ pub(crate) struct Desk {
     runs: Runs,
     /// To whom the log goes as it grows.
     streams: Streams,
+    /// What counts uses of data.
+    counting: usage::Counting,
     /// Why the operator's files of now are not in force, if they are not.
     refused_rules: RwLock<Option<String>>,
 }
@@ -89,6 +93,7 @@ impl Desk {
         origin: String,
         vkey: String,
         streams: Streams,
+        database: PathBuf,
     ) -> Self {
         Self {
             agents: engine.for_agents(),
@@ -102,6 +107,7 @@ impl Desk {
             held_by_agents: AtomicU64::new(0),
             runs: Runs::default(),
             streams,
+            counting: usage::Counting::new(database),
             refused_rules: RwLock::default(),
         }
     }

@@ -497,6 +497,16 @@ impl ReviewService for Reviewers {
         }))
     }
 
+    async fn usage(
+        &self,
+        request: Request<pb::UsageRequest>,
+    ) -> Result<Response<pb::UsageResponse>, Status> {
+        super::peer(&request)?;
+        let desk = &self.desk;
+        let counted = desk.counting.count(&desk.vkey, request.into_inner());
+        counted.await.map(Response::new)
+    }
+
     async fn explain(
         &self,
         request: Request<pb::ExplainRequest>,

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`profiles`] | what the operator lets the daemon run, checked against the machine |
+//! | [`presence`] | whether what a profile names is there |
 //! | [`ask`] | what a profile makes of an asking: program, directory, variables, opened and compared |
 //! | [`arguments`] | the bytes that stand in an action |
 //! | [`secrets`] | the secrets of a profile, read anew for each run |
@@ -28,6 +29,7 @@ mod job;
 mod launcher;
 mod masker;
 mod output;
+pub(crate) mod presence;
 pub mod profiles;
 pub(crate) mod run;
 mod runs;

@@ -32,6 +32,7 @@ mod backup;
 mod erase;
 mod export;
 mod policy;
+mod profiles;
 mod progress;
 mod rules;
 mod usage;
@@ -81,6 +82,8 @@ enum Task {
     /// Look at policies before they take force.
     #[command(subcommand)]
     Policy(policy::Task),
+    /// Say whether what the profiles name is there: accounts, programs, directories, secrets.
+    Profiles(profiles::Arguments),
     /// Put the rules of the files in force without the reviewers, when none of them can sign.
     AdoptRules(rules::AdoptArguments),
 }
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Some(Task::Verify(options)) => verify::run(arguments.home.as_deref(), options),
         Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),
         Some(Task::Usage(options)) => usage::run(arguments.home.as_deref(), options),
+        Some(Task::Profiles(options)) => profiles::run(arguments.home.as_deref(), options),
         Some(Task::Policy(task)) => policy::run(arguments.home.as_deref(), task),
         Some(Task::AdoptRules(options)) => {
             rules::adopt(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)

@@ -48,6 +48,16 @@ pub enum ProfileError {
 /// How many processes a profile's account may have where the profile says nothing.
 const MOST_PROCESSES: u64 = 1_024;
 
+impl ProfileError {
+    /// Returns the profile that it is about.
+    pub fn profile(&self) -> Option<&str> {
+        match self {
+            Self::Accounts(_) => None,
+            Self::Wrong { profile, .. } | Self::Capabilities { profile, .. } => Some(profile),
+        }
+    }
+}
+
 /// A profile, and what its names mean here.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolved {

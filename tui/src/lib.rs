@@ -11,6 +11,7 @@
 //! | [`review`] | one request, checked against the log before anybody looks at it |
 //! | [`demands`] | what a request demands of whoever approves it |
 //! | [`signing`] | statements: put together, signed, handed in, kept |
+//! | [`entries`] | what the command line and the console tell in the same words |
 //! | [`keys`] | the person's keys |
 //! | [`demo`] | daemon, agents and console, with nothing to set up |
 //!
@@ -23,6 +24,7 @@ pub mod client;
 pub mod console;
 pub mod demands;
 pub mod demo;
+pub mod entries;
 pub mod keys;
 pub mod link;
 pub mod notify;

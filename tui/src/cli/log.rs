@@ -9,11 +9,8 @@ use serde_json::Value;
 
 use super::exit::{Done, Trouble};
 use super::{Session, output};
-
-mod filter;
-mod words;
-
-use filter::{Filter, Picked};
+use crate::entries::filter::{Filter, Picked};
+use crate::entries::words;
 
 /// How many entries are asked for at once.
 const PAGE: u32 = 500;

@@ -8,40 +8,47 @@ use countersign_shared::time::Timestamp;
 use serde_json::Value;
 
 /// What was picked; nothing picks all.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Picked {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Picked {
     /// The beginning of a request's id.
-    pub(super) request: Option<String>,
+    pub request: Option<String>,
     /// A requester's principal, or a name that an agent gave itself.
-    pub(super) agent: Option<String>,
+    pub agent: Option<String>,
     /// A person's name.
-    pub(super) reviewer: Option<String>,
+    pub reviewer: Option<String>,
     /// A type, or the beginning of one up to its dot.
-    pub(super) entry_type: Option<String>,
+    pub entry_type: Option<String>,
     /// The first moment.
-    pub(super) since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// The first moment that is too late.
-    pub(super) until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
-/// Tells entries that were picked from the others; it is shown all, in order.
+/// Tells entries that were picked from the others. It is shown all, in order, or told with
+/// [`Filter::asked_for`] what it was not shown.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub struct Filter {
     picked: Picked,
     /// The requests of the agent that was picked.
     asked: BTreeSet<RequestId>,
 }
 
 impl Filter {
-    pub(super) const fn new(picked: Picked) -> Self {
+    /// Makes one that was shown nothing yet.
+    pub const fn new(picked: Picked) -> Self {
         Self {
             picked,
             asked: BTreeSet::new(),
         }
     }
 
+    /// Learns that the agent that was picked asked for a request.
+    pub fn asked_for(&mut self, id: RequestId) {
+        self.asked.insert(id);
+    }
+
     /// Tells whether an entry with this body was picked.
-    pub(super) fn holds(&mut self, entry: &Entry, body: &Value) -> bool {
+    pub fn holds(&mut self, entry: &Entry, body: &Value) -> bool {
         let is_agents = self.is_agents(entry, body);
         let Picked {
             request,

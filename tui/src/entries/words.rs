@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Returns what there is to say beside type, request and actor; nothing where those say it all.
-pub(super) fn of(entry_type: &str, body: &Value) -> String {
+pub fn of(entry_type: &str, body: &Value) -> String {
     let text = |pointer: &str| {
         let found = body.pointer(pointer);
         found.and_then(Value::as_str).unwrap_or_default()

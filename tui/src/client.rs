@@ -13,6 +13,7 @@ use countersign_client::shown::{AnswerError, Inclusion};
 use countersign_shared::digest::Digest;
 use countersign_shared::explanation::Explanation;
 use countersign_shared::id::RequestId;
+use countersign_shared::time::Timestamp;
 use countersign_shared::wire::pb;
 use tonic::transport::Channel;
 
@@ -272,6 +273,19 @@ impl Client {
             field: "explanation",
         })?;
         Ok((answer.id, explanation))
+    }
+
+    /// Counts who used which data, since a moment or the beginning of the log.
+    pub async fn usage(
+        &mut self,
+        by: &str,
+        since: Option<Timestamp>,
+    ) -> Result<pb::UsageResponse, ClientError> {
+        let request = pb::UsageRequest {
+            by: by.to_owned(),
+            since: since.map_or_else(String::new, |since| since.to_string()),
+        };
+        soon(self.calls.usage(request)).await
     }
 
     /// Returns rules whole, unchecked.

@@ -8,6 +8,7 @@
 //! | [`link`] | the console's way to the daemon |
 //! | [`notify`] | telling of requests on the desktop |
 //! | [`client`] | one connection to the reviewers' socket |
+//! | [`proof`] | the proof that one entry is in the log, step by step |
 //! | [`review`] | one request, checked against the log before anybody looks at it |
 //! | [`demands`] | what a request demands of whoever approves it |
 //! | [`signing`] | statements: put together, signed, handed in, kept |
@@ -28,6 +29,7 @@ pub mod entries;
 pub mod keys;
 pub mod link;
 pub mod notify;
+pub mod proof;
 pub mod review;
 pub mod rules;
 pub mod siblings;

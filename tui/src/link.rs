@@ -10,6 +10,9 @@
 //! | `perform` | what the console asks for |
 //! | `key` | the reviewer's key |
 //! | `rules` | rules that wait for people |
+//! | `logbook` | the log, and the proof of an entry |
+//! | `uses` | who used which data |
+//! | `following` | what a run writes |
 //! | `decide` | one decision, from the screen to the log |
 
 use std::path::PathBuf;
@@ -30,10 +33,13 @@ use crate::keys::Signer;
 use crate::signing::Pen;
 
 mod decide;
+mod following;
 mod key;
+mod logbook;
 mod news;
 mod perform;
 mod rules;
+mod uses;
 
 /// The longest wait before trying again, in milliseconds.
 const LONGEST_PAUSE: u64 = 5_000;
@@ -121,6 +127,8 @@ pub async fn run_with(
         is_forked: false,
         open: extras.open,
         told: None,
+        agents: logbook::Agents::new(),
+        follower: None,
     };
     let task = tokio::spawn(clerk.serve(asked));
     let ended = runner::run(
@@ -165,6 +173,10 @@ struct Clerk {
     open: Option<RequestId>,
     /// The reason without a connection that was told last.
     told: Option<String>,
+    /// Who asked for which request, as far as it was needed.
+    agents: logbook::Agents,
+    /// The task that follows a run.
+    follower: Option<following::Follower>,
 }
 
 impl Clerk {

@@ -5,6 +5,7 @@
 //! client.
 
 use countersign_shared::id::RequestId;
+use countersign_shared::log::tree::Hash;
 use countersign_shared::text::Untrusted;
 use countersign_shared::time::Timestamp;
 use crossterm::event::KeyEvent;
@@ -12,7 +13,9 @@ use crossterm::event::KeyEvent;
 use super::model::{Detail, Row, Standing};
 use super::prepare::Prepared;
 use super::safety::{Decision, Frame, Passphrase, Signing};
-use super::state::ruling;
+use super::state::logbook::{self, Wanted};
+use super::state::{ruling, uses};
+use crate::entries::lines::Written;
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -88,6 +91,61 @@ pub enum News {
         /// Why, in one line.
         why: String,
     },
+    /// A stretch of the log.
+    Log(Box<logbook::Batch>),
+    /// A stretch of the log cannot be read.
+    NoLog {
+        /// The question's.
+        serial: u32,
+        /// Why, in one line.
+        why: String,
+    },
+    /// An entry of the log, whole.
+    LogEntry(Box<logbook::Entry>),
+    /// An entry of the log cannot be read.
+    NoLogEntry {
+        /// Its position.
+        seq: u64,
+        /// Why, in one line.
+        why: String,
+    },
+    /// Who used which data.
+    Uses(Box<uses::Table>),
+    /// The uses cannot be counted.
+    NoUses {
+        /// The question's.
+        serial: u32,
+        /// Why, in one line.
+        why: String,
+    },
+    /// The requests behind a count.
+    UsedBy {
+        /// Those that could be read.
+        rows: Vec<Row>,
+        /// How many could not.
+        unread: usize,
+    },
+    /// What a run that is followed wrote.
+    Output {
+        /// Which request.
+        id: RequestId,
+        /// The lines.
+        lines: Vec<Written>,
+    },
+    /// Some of what it wrote was missed here.
+    OutputMissed {
+        /// Which request.
+        id: RequestId,
+        /// How many pieces.
+        pieces: u64,
+    },
+    /// Nothing more comes of it.
+    OutputOver {
+        /// Which request.
+        id: RequestId,
+        /// Why, in one line.
+        why: String,
+    },
     /// A head was verified to extend every head seen before.
     HeadAdvanced {
         /// How many entries it covers.
@@ -159,10 +217,64 @@ pub enum Request {
     Release(RequestId),
     /// Tell what the rules that wait for people change.
     CompareRules,
+    /// Read a stretch of the log.
+    ReadLog(Wanted),
+    /// Read one entry of the log.
+    ReadEntry {
+        /// Its position.
+        seq: u64,
+        /// The leaf hash that it was listed with.
+        leaf: Hash,
+    },
+    /// Check that the log holds an entry.
+    ProveEntry {
+        /// Its position.
+        seq: u64,
+        /// The leaf hash that it was listed with.
+        leaf: Hash,
+    },
+    /// Count who used which data.
+    CountUses(uses::Question),
+    /// Read these requests, as lists show them.
+    ReadRequests(Vec<RequestId>),
+    /// Follow what a run writes.
+    Follow(RequestId),
+    /// Leave the run that is followed.
+    Unfollow,
     /// Unlock the key.
     Unlock(Passphrase),
     /// Sign the statement and send it.
     Decide(Decision),
+}
+
+impl Request {
+    /// What the console is told when this was not done: whoever waits for an answer gets a "no".
+    pub fn refused(self, why: String) -> Option<News> {
+        Some(match self {
+            Self::Load(id) => News::NotLoaded { id, why },
+            Self::Decide(decision) => News::NotDecided {
+                id: decision.id,
+                why,
+            },
+            Self::Unlock(_) => News::NotUnlocked { why },
+            Self::CompareRules => News::NoRulesChange { why },
+            Self::ReadLog(Wanted { serial, .. }) => News::NoLog { serial, why },
+            Self::ReadEntry { seq, .. } => News::NoLogEntry { seq, why },
+            Self::ProveEntry { seq, leaf } => {
+                News::LogEntry(Box::new(logbook::Entry::unproven(seq, leaf, &why)))
+            }
+            Self::CountUses(question) => News::NoUses {
+                serial: question.serial,
+                why,
+            },
+            Self::ReadRequests(requests) => News::UsedBy {
+                rows: Vec::new(),
+                unread: requests.len(),
+            },
+            Self::Follow(id) => News::OutputOver { id, why },
+            Self::Shown { .. } | Self::Claim(_) | Self::Release(_) | Self::Unfollow => return None,
+        })
+    }
 }
 
 /// What the runner is asked for.

@@ -48,6 +48,30 @@ pub enum Command {
     Owed,
     /// Look at the rules that wait for people, or leave them.
     Rules,
+    /// Look at the log, or at what it holds about the open request.
+    Log,
+    /// Look at who used which data.
+    Uses,
+    /// Count since another moment.
+    NextSince,
+    /// Check that the log holds the entry.
+    Verify,
+    /// Open the request that the entry is about.
+    OpenRequest,
+    /// Only entries of this agent's requests, or of all again.
+    PickAgent,
+    /// Only entries of this person, or of all again.
+    PickReviewer,
+    /// Only entries of this type, or of all again.
+    PickType,
+    /// Only entries about this request, or about all again.
+    PickRequest,
+    /// All entries again.
+    PickAll,
+    /// Follow what the run writes, or leave that.
+    Follow,
+    /// Ask for the end of the run. Judged elsewhere.
+    Kill,
     /// Claim, or give the claim back.
     Claim,
     /// Do not let another one's claim hold me up.
@@ -77,6 +101,14 @@ pub enum Scope {
     Detail,
     /// A change of rules.
     Rules,
+    /// The log.
+    Log,
+    /// An entry of the log.
+    Entry,
+    /// Who used which data.
+    Uses,
+    /// What the run of a request writes.
+    Output,
     /// Anywhere.
     Everywhere,
 }
@@ -101,7 +133,7 @@ pub struct Binding {
     pub strokes: &'static [Stroke],
     /// What they ask for.
     pub command: Command,
-    /// The keys as the help shows them.
+    /// The keys as the help shows them; empty when another row names them as well.
     pub keys: &'static str,
     /// What the help says.
     pub help: &'static str,
@@ -141,10 +173,30 @@ pub static BINDINGS: &[Binding] = &[
     bind(Scope::Detail, &[Char('n')], Command::NextUnseen, "n", "next part not seen", "n next unseen"),
     bind(Scope::Everywhere, &[Char(' '), Named(KeyCode::PageDown), Control('d')], Command::PageDown, "Space PgDn ^d", "a screen down", "Space page"),
     bind(Scope::Everywhere, &[Char('c')], Command::Claim, "c", "claim, or give the claim back", "c claim"),
+    bind(Scope::Queue, &[Char('e')], Command::Log, "e", "the log: its entries, and the proof of each", "e log"),
+    bind(Scope::Queue, &[Char('w')], Command::Uses, "w", "who used which data", "w data"),
     bind(Scope::Queue, &[Char('o')], Command::Owed, "o", "what people owe: reviews of broken glass, runs of unknown end", ""),
     bind(Scope::Queue, &[Char('u')], Command::Rules, "u", "rules that wait for people, and what they change", ""),
     bind(Scope::Rules, &[Char('u')], Command::Rules, "u", "look again", ""),
     bind(Scope::Detail, &[Char(safety::CLOSE)], Command::Close, "C", "close the review of broken glass (when ARMED)", ""),
+    bind(Scope::Detail, &[Char('f')], Command::Follow, "f", "follow what its run writes", ""),
+    bind(Scope::Detail, &[Char(safety::KILL)], Command::Kill, "K", "end its run (asks for a reason, Enter sends)", ""),
+    bind(Scope::Detail, &[Char('e')], Command::Log, "e", "what the log holds about it", ""),
+    bind(Scope::Output, &[Char(safety::KILL)], Command::Kill, "K", "end the run (asks for a reason, Enter sends)", "K end the run"),
+    bind(Scope::Output, &[Char('f')], Command::Follow, "f", "back to the request", ""),
+    bind(Scope::Log, &[Named(KeyCode::Enter), Char('l')], Command::Open, "Enter l", "the entry whole", "Enter entry"),
+    bind(Scope::Log, &[Char('v')], Command::Verify, "v", "prove that it is in the log", "v prove"),
+    bind(Scope::Log, &[Char('o')], Command::OpenRequest, "o", "open its request", "o request"),
+    bind(Scope::Log, &[Char('a')], Command::PickAgent, "a", "only its agent's, or all again", "a agent"),
+    bind(Scope::Log, &[Char('p')], Command::PickReviewer, "p", "only its person's, or all again", "p person"),
+    bind(Scope::Log, &[Char('t')], Command::PickType, "t", "only its type, or all again", "t type"),
+    bind(Scope::Log, &[Char('r')], Command::PickRequest, "r", "only its request's, or all again", "r its request's"),
+    bind(Scope::Log, &[Char('x')], Command::PickAll, "x", "all entries again", "x all"),
+    bind(Scope::Entry, &[Char('v')], Command::Verify, "v", "prove that it is in the log", "v prove"),
+    bind(Scope::Entry, &[Char('o')], Command::OpenRequest, "o", "open its request", "o request"),
+    bind(Scope::Uses, &[Named(KeyCode::Tab)], Command::NextTab, "Tab", "by data, agent, reviewer, destination", "Tab by"),
+    bind(Scope::Uses, &[Char('s')], Command::NextSince, "s", "since today, 7 days, 30 days, ever", "s since"),
+    bind(Scope::Uses, &[Named(KeyCode::Enter), Char('l')], Command::Open, "Enter l", "the requests behind it", "Enter requests"),
     bind(Scope::Detail, &[Char('t')], Command::Take, "t", "approve although another reviewer is on it", ""),
     bind(Scope::Everywhere, &[Char('?'), Named(KeyCode::F(1))], Command::Help, "? F1", "these keys", "? help"),
     bind(Scope::Everywhere, &[Char('j'), Named(KeyCode::Down)], Command::Down, "j Down", "down", "j/k move"),
@@ -153,18 +205,18 @@ pub static BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[Char('g'), Named(KeyCode::Home)], Command::First, "g Home", "to the start", ""),
     bind(Scope::Everywhere, &[Char('G'), Named(KeyCode::End)], Command::Last, "G End", "to the end", ""),
     bind(Scope::Detail, &[Named(KeyCode::Tab)], Command::NextTab, "Tab", "next tab", ""),
-    bind(Scope::Detail, &[Char('1')], Command::Tab(0), "1", "What", ""),
-    bind(Scope::Detail, &[Char('2')], Command::Tab(1), "2", "Diff", ""),
-    bind(Scope::Detail, &[Char('3'), Char('x')], Command::Tab(2), "3 x", "Exact", ""),
-    bind(Scope::Detail, &[Char('4')], Command::Tab(3), "4", "Who", ""),
-    bind(Scope::Detail, &[Char('5')], Command::Tab(4), "5", "Why", ""),
-    bind(Scope::Detail, &[Char(']')], Command::NextHunk, "]", "next hunk", ""),
-    bind(Scope::Detail, &[Char('[')], Command::PreviousHunk, "[", "previous hunk", ""),
-    bind(Scope::Detail, &[Char('}')], Command::NextFile, "}", "next file", ""),
-    bind(Scope::Detail, &[Char('{')], Command::PreviousFile, "{", "previous file", ""),
+    bind(Scope::Detail, &[Char('1')], Command::Tab(0), "1-5", "What, Diff, Exact (also x), Who, Why", ""),
+    bind(Scope::Detail, &[Char('2')], Command::Tab(1), "", "", ""),
+    bind(Scope::Detail, &[Char('3'), Char('x')], Command::Tab(2), "", "", ""),
+    bind(Scope::Detail, &[Char('4')], Command::Tab(3), "", "", ""),
+    bind(Scope::Detail, &[Char('5')], Command::Tab(4), "", "", ""),
+    bind(Scope::Detail, &[Char(']')], Command::NextHunk, "] [", "next hunk, previous hunk", ""),
+    bind(Scope::Detail, &[Char('[')], Command::PreviousHunk, "", "", ""),
+    bind(Scope::Detail, &[Char('}')], Command::NextFile, "} {", "next file, previous file", ""),
+    bind(Scope::Detail, &[Char('{')], Command::PreviousFile, "", "", ""),
     bind(Scope::Detail, &[Char('z')], Command::Unfold, "z", "show or fold unchanged rows", ""),
-    bind(Scope::Rules, &[Char('}')], Command::NextFile, "}", "next file", ""),
-    bind(Scope::Rules, &[Char('{')], Command::PreviousFile, "{", "previous file", ""),
+    bind(Scope::Rules, &[Char('}')], Command::NextFile, "} {", "next file, previous file", ""),
+    bind(Scope::Rules, &[Char('{')], Command::PreviousFile, "", "", ""),
     bind(Scope::Rules, &[Char('z')], Command::Unfold, "z", "show or fold unchanged rows", ""),
     bind(Scope::Everywhere, &[Control('l')], Command::Redraw, "^l", "draw again", ""),
     bind(Scope::Everywhere, &[Control('z')], Command::Suspend, "^z", "suspend", ""),
@@ -209,7 +261,15 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_scope() {
-        for scope in [Scope::Queue, Scope::Detail, Scope::Rules] {
+        for scope in [
+            Scope::Queue,
+            Scope::Detail,
+            Scope::Rules,
+            Scope::Log,
+            Scope::Entry,
+            Scope::Uses,
+            Scope::Output,
+        ] {
             let mut seen = Vec::new();
             for stroke in bindings(scope).flat_map(|binding| binding.strokes) {
                 assert!(!seen.contains(stroke), "{stroke:?} in {scope:?}");
@@ -221,11 +281,16 @@ mod tests {
     #[test]
     fn the_deciding_keys_are_upper_case_letters_of_the_detail_only() {
         for binding in BINDINGS {
-            if matches!(
+            let is_kill = binding.command == Command::Kill;
+            let decides = matches!(
                 binding.command,
                 Command::Approve | Command::Deny | Command::Close
-            ) {
-                assert_eq!(binding.scope, Scope::Detail);
+            );
+            if decides || is_kill {
+                // What only looks has none; a run that is followed can be ended.
+                let is_there =
+                    binding.scope == Scope::Detail || (is_kill && binding.scope == Scope::Output);
+                assert!(is_there, "{:?} in {:?}", binding.command, binding.scope);
                 for stroke in binding.strokes {
                     assert!(matches!(stroke, Char('A'..='Z')), "{stroke:?}");
                 }

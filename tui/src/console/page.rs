@@ -93,6 +93,39 @@ pub struct Page {
 }
 
 impl Page {
+    /// Makes an empty page whose labels are this wide, in cells, to be appended to.
+    pub fn labelled(label_width: usize) -> Self {
+        Self {
+            label_width,
+            ..Self::default()
+        }
+    }
+
+    /// Puts a line at the end. Nothing has to be seen of such a line.
+    pub fn append(&mut self, line: &Line) {
+        for (at, text) in line.text.wrap(CHUNK).into_iter().enumerate() {
+            let label = if at == 0 {
+                line.label.clone()
+            } else {
+                Printable::default()
+            };
+            self.lines.push(Line {
+                text,
+                label,
+                emphasis: Vec::new(),
+                part: None,
+                code_here: false,
+                continued: at > 0,
+                ..*line
+            });
+        }
+    }
+
+    /// Drops lines at the beginning of a page that was only appended to.
+    pub fn forget(&mut self, lines: usize) {
+        self.lines.drain(..lines.min(self.lines.len()));
+    }
+
     /// Returns the number of lines that are not folded away.
     pub fn len(&self, unfold: bool) -> usize {
         match &self.folded {

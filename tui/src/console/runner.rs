@@ -289,18 +289,10 @@ impl Loop {
             return;
         };
         let why = || "the client is not there to send it".to_owned();
-        let news = match refused.into_inner() {
-            Request::Decide(decision) => News::NotDecided {
-                id: decision.id,
-                why: why(),
-            },
-            Request::Load(id) => News::NotLoaded { id, why: why() },
-            Request::Unlock(_) => News::NotUnlocked { why: why() },
-            Request::CompareRules => News::NoRulesChange { why: why() },
-            Request::Shown { .. } | Request::Claim(_) | Request::Release(_) => {
-                News::Notice { text: why() }
-            }
-        };
+        let news = refused
+            .into_inner()
+            .refused(why())
+            .unwrap_or_else(|| News::Notice { text: why() });
         let at = self.state.now;
         self.give(at, Event::News(news));
     }

@@ -18,7 +18,9 @@
 //! To close the review that broken glass owes, the standing and the deadline of step 1 do not matter,
 //! since the action may be long over; that the review is owed by somebody else does.
 //!
-//! To deny, step 2 asks for the frame only: a "no" must not cost more reading than a "yes", and
+//! To end a run, the standing of step 1 is that it runs, and its deadline does not matter.
+//!
+//! To deny or to end a run, step 2 asks for the frame only: a "no" must not cost more reading than a "yes", and
 //! what cannot be displayed at all can still be denied.
 //!
 //! Opening a sheet is held to the same rules as deciding, so that what only *leads* to a decision
@@ -47,7 +49,10 @@ pub const DENY: char = 'D';
 /// The key that opens the sheet of a review that broken glass owes.
 pub const CLOSE: char = 'C';
 
-/// Yes or no, or "I have reviewed it".
+/// The key that opens the sheet of the end of a run.
+pub const KILL: char = 'K';
+
+/// Yes or no, "I have reviewed it", or "end it".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// The action may run, once.
@@ -56,6 +61,8 @@ pub enum Verdict {
     Deny,
     /// What somebody approved by breaking the glass has been reviewed.
     Close,
+    /// The run of the action shall end.
+    Kill,
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Everything the console knows. Views read it and hold nothing; [`super::update`] changes it.
 
+pub mod following;
+pub mod logbook;
 pub mod owed;
 pub mod queue;
 pub mod ruling;
+pub mod uses;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::text::{Printable, Untrusted};
@@ -14,9 +17,12 @@ use super::page::{Page, Place};
 use super::prepare::{Prepared, Tab};
 use super::safety::{Debt, Millis, Obstacle, Safety, Sheet, SheetKind, Verdict, Wire};
 use super::theme::Theme;
+use following::Following;
+use logbook::Logbook;
 use owed::Owed;
 use queue::Queue;
 use ruling::Ruling;
+use uses::Uses;
 
 /// The smallest terminal that can be decided on, in columns and rows.
 pub const MINIMUM: (u16, u16) = (60, 15);
@@ -106,8 +112,14 @@ pub struct State {
     pub owed: Owed,
     /// Which rules wait for people.
     pub ruling: Ruling,
+    /// The log, while somebody looks at it.
+    pub logbook: Logbook,
+    /// Who used which data, while somebody looks at it.
+    pub uses: Uses,
     /// The request that is open.
     pub open: Option<Open>,
+    /// What the run of the open request writes, while somebody follows it.
+    pub following: Option<Following>,
     /// The request that is being loaded.
     pub opening: Option<RequestId>,
     /// True when the keys are shown.
@@ -140,7 +152,10 @@ impl State {
             queue: Queue::default(),
             owed: Owed::default(),
             ruling: Ruling::default(),
+            logbook: Logbook::default(),
+            uses: Uses::default(),
             open: None,
+            following: None,
             opening: None,
             help: false,
             notice: None,
@@ -162,11 +177,23 @@ impl State {
     }
 
     /// Returns where keys are looked up.
-    pub const fn scope(&self) -> Scope {
+    pub fn scope(&self) -> Scope {
         if self.open.is_some() {
-            Scope::Detail
+            if self.following.is_some() {
+                Scope::Output
+            } else {
+                Scope::Detail
+            }
         } else if self.ruling.shown().is_some() {
             Scope::Rules
+        } else if let Some(shown) = self.logbook.shown() {
+            if shown.entry().is_some() {
+                Scope::Entry
+            } else {
+                Scope::Log
+            }
+        } else if self.uses.shown().is_some() {
+            Scope::Uses
         } else {
             Scope::Queue
         }
@@ -175,6 +202,10 @@ impl State {
     /// Adapts scrolling to the size of the terminal.
     pub fn fit(&mut self) {
         self.queue.resize(super::view::queue_height(self));
+        let height = super::view::log_height(self);
+        if let Some(shown) = self.logbook.shown_mut() {
+            shown.resize(height);
+        }
     }
 
     /// Tells the reviewer something for a while.
@@ -227,6 +258,7 @@ impl State {
         let verdict = match sheet.map(Sheet::kind) {
             Some(SheetKind::Deny) => Verdict::Deny,
             Some(SheetKind::Close) => Verdict::Close,
+            Some(SheetKind::Kill) => Verdict::Kill,
             Some(SheetKind::Approve { .. }) => Verdict::Approve,
             Some(SheetKind::Passphrase) | None => self.asked_for(),
         };
@@ -235,9 +267,11 @@ impl State {
             .or_else(|| sheet.and_then(Sheet::incomplete))
     }
 
-    /// What the open request is there for: a decision, or the review that broken glass owes.
+    /// What the open request is there for: a decision, the end of its run, or the review that broken
+    /// glass owes.
     fn asked_for(&self) -> Verdict {
         match self.safety.subject() {
+            Some(subject) if subject.is_running() => Verdict::Kill,
             Some(subject)
                 if subject.debt == Debt::Anothers && subject.standing != Standing::Pending =>
             {

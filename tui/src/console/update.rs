@@ -4,8 +4,11 @@
 //! passes on is looked up in the key map.
 
 mod act;
+mod following;
+mod logbook;
 mod news;
 mod rules;
+mod uses;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -31,7 +34,9 @@ pub fn update(state: &mut State, now: Millis, event: Event) -> Vec<Effect> {
         Event::Resized { width, height } => {
             state.size = (width, height);
             state.fit();
-            feed(state, Input::Resized)
+            let mut effects = feed(state, Input::Resized);
+            effects.extend(logbook::go_on(state));
+            effects
         }
         Event::FocusGained => feed(state, Input::FocusGained),
         Event::Resumed => {
@@ -138,8 +143,8 @@ fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
             state.help = false;
             Vec::new()
         }
-        // In the list of what is owed nothing waits, and rules are nobody's.
-        Command::Claim if scope == Scope::Rules => Vec::new(),
+        // In the list of what is owed nothing waits, and the rest is nobody's.
+        Command::Claim if !matches!(scope, Scope::Queue | Scope::Detail) => Vec::new(),
         Command::Claim if state.open.is_none() && state.owed.is_open() => Vec::new(),
         Command::Claim => claim(state),
         Command::Take => {
@@ -151,7 +156,11 @@ fn look_up(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
             }
         }
         _ if state.help => Vec::new(),
+        _ if scope == Scope::Output => following::on_command(state, command),
         _ if state.open.is_some() => in_detail(state, command),
+        _ if scope == Scope::Entry => logbook::in_entry(state, command),
+        _ if scope == Scope::Log => logbook::on_command(state, command),
+        _ if scope == Scope::Uses => uses::on_command(state, command),
         _ if state.ruling.shown().is_some() => rules::on_command(state, command),
         _ if state.owed.is_open() => in_owed(state, command),
         _ => in_queue(state, command),
@@ -174,6 +183,8 @@ fn in_queue(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Merge => state.queue.merge(),
         Command::Owed => state.owed.toggle(),
         Command::Rules => return rules::look(state),
+        Command::Log => return logbook::look(state),
+        Command::Uses => return uses::look(state),
         Command::Back => {
             state.opening = None;
             state.ruling.close();
@@ -226,8 +237,11 @@ fn in_owed(state: &mut State, command: Command) -> Vec<Effect> {
     reason = "the table of keys says what holds here"
 )]
 fn in_detail(state: &mut State, command: Command) -> Vec<Effect> {
-    if command == Command::Back {
-        return act::close(state);
+    match command {
+        Command::Back => return act::close(state),
+        Command::Log => return logbook::look(state),
+        Command::Follow => return following::look(state),
+        _ => {}
     }
     let unseen = state.safety.seen().first_missing();
     let (height, width) = super::view::page_size(state);

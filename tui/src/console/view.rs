@@ -5,13 +5,17 @@
 //! hands the frame back once the terminal has it.
 
 pub mod detail;
+pub mod entry;
+pub mod following;
 pub mod help;
+pub mod logbook;
 pub mod owed;
 pub mod preview;
 pub mod queue;
 pub mod rules;
 pub mod sheet;
 pub mod status;
+pub mod uses;
 
 use countersign_shared::text::Printable;
 use ratatui::buffer::Buffer;
@@ -45,6 +49,13 @@ pub fn view(state: &State, buffer: &mut Buffer) -> Drawn {
         detail::draw(state, buffer, area)
     } else if let Some(shown) = state.ruling.shown() {
         rules::draw(state, shown, buffer, area)
+    } else if let Some(shown) = state.logbook.shown() {
+        match shown.entry() {
+            Some(entry) => entry::draw(state, shown, entry, buffer, area),
+            None => logbook::draw(state, shown, buffer, area),
+        }
+    } else if let Some(shown) = state.uses.shown() {
+        uses::draw(state, shown, buffer, area)
     } else if state.owed.is_open() {
         owed::draw(state, buffer, area)
     } else {
@@ -72,6 +83,23 @@ pub fn page_size(state: &State) -> (usize, usize) {
 pub fn rules_size(state: &State) -> (usize, usize) {
     let body = rules::body(area_of(state));
     (usize::from(body.height), usize::from(body.width))
+}
+
+/// Returns how many rows the list of the log has.
+pub fn log_height(state: &State) -> usize {
+    usize::from(logbook::body(area_of(state)).height)
+}
+
+/// Returns the rows and columns that an entry of the log has.
+pub fn entry_size(state: &State) -> (usize, usize) {
+    let entry = state.logbook.shown().and_then(|shown| shown.entry());
+    let body = entry.map_or_else(Rect::default, |entry| entry::body(entry, area_of(state)));
+    (usize::from(body.height), usize::from(body.width))
+}
+
+/// Returns how many rows the list of uses has.
+pub fn uses_height(state: &State) -> usize {
+    usize::from(uses::body(area_of(state)).height)
 }
 
 const fn area_of(state: &State) -> Rect {

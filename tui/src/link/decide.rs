@@ -45,7 +45,15 @@ impl Clerk {
         let verdict = match decision.verdict {
             Verdict::Approve => countersign_shared::statement::Verdict::Approve,
             Verdict::Deny => countersign_shared::statement::Verdict::Deny,
-            Verdict::Close => return self.close_debt(client, pen, &review, decision).await,
+            Verdict::Close => {
+                return self
+                    .act(client, pen, &review, decision, Act::CloseDebt)
+                    .await;
+            }
+            Verdict::Kill => {
+                self.unfollow();
+                return self.act(client, pen, &review, decision, Act::Kill).await;
+            }
         };
         let word = Word {
             verdict,
@@ -94,16 +102,20 @@ impl Clerk {
         Ok((standing, missing))
     }
 
-    /// Closes the review that broken glass owes.
-    async fn close_debt(
+    /// Closes the review that broken glass owes, or asks for the end of a run.
+    async fn act(
         &mut self,
         client: &mut Client,
         pen: Pen,
         review: &Review,
         decision: &Decision,
+        act: Act,
     ) -> Result<(Standing, String), Undecided> {
         let doing = Doing {
-            kind: ActKind::CloseDebt,
+            kind: match act {
+                Act::CloseDebt => ActKind::CloseDebt,
+                Act::Kill => ActKind::Kill,
+            },
             outcome: None,
             reason: decision.reason.clone(),
         };
@@ -113,8 +125,13 @@ impl Clerk {
             })
             .await?;
         self.pen = Some(pen);
-        client.close_debt(decision.id, statement).await?;
-        let standing = review.answer.summary.as_ref().map_or(0, |it| it.state);
+        let standing = match act {
+            Act::CloseDebt => {
+                client.close_debt(decision.id, statement).await?;
+                review.answer.summary.as_ref().map_or(0, |it| it.state)
+            }
+            Act::Kill => client.kill(decision.id, statement).await?,
+        };
         Ok((model::standing(standing)?, String::new()))
     }
 
@@ -146,6 +163,13 @@ impl Clerk {
         self.signer = Some(signer);
         Ok(done?)
     }
+}
+
+/// What is signed beside decisions.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    CloseDebt,
+    Kill,
 }
 
 /// Why a decision was not seen to be recorded.

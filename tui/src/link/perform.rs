@@ -15,17 +15,9 @@ impl Clerk {
     pub(super) async fn refuse_waiting(&mut self, asked: &mut mpsc::Receiver<Request>) {
         while let Ok(request) = asked.try_recv() {
             let why = "the daemon is not connected".to_owned();
-            let news = match request {
-                Request::Load(id) => News::NotLoaded { id, why },
-                Request::Decide(decision) => News::NotDecided {
-                    id: decision.id,
-                    why,
-                },
-                Request::Unlock(_) => News::NotUnlocked { why },
-                Request::CompareRules => News::NoRulesChange { why },
-                Request::Shown { .. } | Request::Claim(_) | Request::Release(_) => continue,
-            };
-            drop(self.news.send(news).await);
+            if let Some(news) = request.refused(why) {
+                drop(self.news.send(news).await);
+            }
         }
     }
 
@@ -69,6 +61,13 @@ impl Clerk {
                 }
             }
             Request::CompareRules => self.compare_rules(client).await?,
+            Request::ReadLog(wanted) => self.read_log(client, wanted).await?,
+            Request::ReadEntry { seq, leaf } => self.read_entry(client, seq, leaf).await?,
+            Request::ProveEntry { seq, leaf } => self.prove_entry(client, seq, leaf).await?,
+            Request::CountUses(question) => self.count_uses(client, question).await?,
+            Request::ReadRequests(requests) => self.read_requests(client, requests).await?,
+            Request::Follow(id) => self.follow(client, id),
+            Request::Unfollow => self.unfollow(),
             Request::Unlock(passphrase) => self.unlock(passphrase).await?,
             Request::Decide(decision) => {
                 let id = decision.id;

@@ -88,6 +88,13 @@ async fn a_request_is_told_loaded_drawn_and_decided_through_the_link() {
                         .unwrap();
                 }
                 Request::CompareRules
+                | Request::ReadLog(_)
+                | Request::ReadEntry { .. }
+                | Request::ProveEntry { .. }
+                | Request::CountUses(_)
+                | Request::ReadRequests(_)
+                | Request::Follow(_)
+                | Request::Unfollow
                 | Request::Claim(_)
                 | Request::Release(_)
                 | Request::Unlock(_) => {}

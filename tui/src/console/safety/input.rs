@@ -49,6 +49,13 @@ pub struct Subject {
     pub parts: Vec<usize>,
 }
 
+impl Subject {
+    /// Tells whether its use was taken and its run has not ended.
+    pub const fn is_running(&self) -> bool {
+        matches!(self.standing, Standing::Redeemed | Standing::Running)
+    }
+}
+
 /// Whether somebody approved it by breaking the glass, and nobody else has reviewed that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Debt {

@@ -53,6 +53,15 @@ pub enum Obstacle {
     Incomplete(Field),
 }
 
+/// Tells whether every gated part has to be drawn: a "no" and an end must not cost more reading than a
+/// "yes".
+const fn needs_all_seen(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Approve | Verdict::Close => true,
+        Verdict::Deny | Verdict::Kill => false,
+    }
+}
+
 impl Safety {
     /// Tells what stands against `verdict` now, if anything does; the keyboard's own rules and the
     /// sheet's are part of it.
@@ -64,7 +73,7 @@ impl Safety {
     /// When `verdict` arms, if only time is missing.
     pub(super) fn armed_at(&self, verdict: Verdict) -> Option<Millis> {
         let mut from = self.shown_since?.max(self.restarted);
-        if verdict != Verdict::Deny {
+        if needs_all_seen(verdict) {
             from = from.max(self.seen_since?);
         }
         if let Some(sheet) = &self.sheet {
@@ -89,11 +98,12 @@ impl Safety {
             (Verdict::Approve, Standing::Pending, _)
             // A deny beats an approval until it is redeemed (R2).
             | (Verdict::Deny, Standing::Pending | Standing::Approved, _) => late,
-            (Verdict::Approve | Verdict::Deny, _, _) => standing,
             // The review comes after the fact, whatever became of the action.
-            (Verdict::Close, _, Debt::Anothers) => None,
+            (Verdict::Close, _, Debt::Anothers)
+            | (Verdict::Kill, Standing::Redeemed | Standing::Running, _) => None,
             (Verdict::Close, _, Debt::Own) => Some(Obstacle::OwnDebt),
             (Verdict::Close, _, Debt::None) => Some(Obstacle::NotOwed),
+            (Verdict::Approve | Verdict::Deny | Verdict::Kill, _, _) => standing,
         };
         if hindrance.is_some() {
             return hindrance;
@@ -122,7 +132,7 @@ impl Safety {
         if self.shown_since.is_none() {
             return Some(Obstacle::NotDrawn);
         }
-        if verdict != Verdict::Deny && !self.seen.is_complete() {
+        if needs_all_seen(verdict) && !self.seen.is_complete() {
             return Some(Obstacle::Unseen(self.seen.missing()));
         }
         match self.armed_at(verdict) {

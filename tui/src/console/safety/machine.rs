@@ -8,8 +8,8 @@ use countersign_shared::statement::Assurance;
 
 use super::timing::Keyboard;
 use super::{
-    APPROVE, Act, BURST, CLOSE, DENY, Decision, Field, Frame, Input, Key, Millis, Obstacle, Press,
-    STALE, Seen, Sheet, SheetKind, Signing, Subject, Verdict, Wire, sheet,
+    APPROVE, Act, BURST, CLOSE, DENY, Decision, Field, Frame, Input, KILL, Key, Millis, Obstacle,
+    Press, STALE, Seen, Sheet, SheetKind, Signing, Subject, Verdict, Wire, sheet,
 };
 
 /// A deciding key that waits to see whether a burst follows.
@@ -251,6 +251,7 @@ impl Safety {
                 Key::Char(APPROVE) => Verdict::Approve,
                 Key::Char(DENY) => Verdict::Deny,
                 Key::Char(CLOSE) => Verdict::Close,
+                Key::Char(KILL) => Verdict::Kill,
                 Key::Char(_) | Key::Enter | Key::Esc | Key::Tab | Key::Backspace | Key::Other => {
                     return vec![Act::Pass];
                 }
@@ -349,6 +350,7 @@ impl Safety {
             match verdict {
                 Verdict::Deny => Some(SheetKind::Deny),
                 Verdict::Close => Some(SheetKind::Close),
+                Verdict::Kill => Some(SheetKind::Kill),
                 Verdict::Approve => Sheet::approve(subject),
             }
         };

@@ -3,8 +3,8 @@
 //! An approve sheet is sent with [`APPROVE`] once its confirm field holds *exactly* what it asks
 //! for: then no further character can belong to the answer, so the same key that opens the sheet
 //! can send it, Enter never does, and a name that contains the key can still be typed. In the reason field
-//! the key is text. The sheets that deny, and that close a review, permit nothing: they are sent with
-//! Enter, which does nothing while the reason is empty.
+//! the key is text. The sheets that deny, that close a review and that end a run permit nothing: they are
+//! sent with Enter, which does nothing while the reason is empty.
 //!
 //! High and critical sheets start on Back, so that what is typed into a sheet that has just
 //! appeared lands nowhere; Tab moves on.
@@ -137,6 +137,8 @@ pub enum SheetKind {
     Deny,
     /// Asks what the review of broken glass found.
     Close,
+    /// Asks why the run shall end.
+    Kill,
     /// Asks for the key's passphrase.
     Passphrase,
 }
@@ -191,7 +193,8 @@ impl Sheet {
                 ..
             }
             | SheetKind::Deny
-            | SheetKind::Close => Field::Reason,
+            | SheetKind::Close
+            | SheetKind::Kill => Field::Reason,
             SheetKind::Approve { .. } => Field::Confirm,
             SheetKind::Passphrase => Field::Passphrase,
         };
@@ -256,13 +259,16 @@ impl Sheet {
             }
             | SheetKind::Deny
             | SheetKind::Close
+            | SheetKind::Kill
                 if self.reason.trim().is_empty() =>
             {
                 Field::Reason
             }
             // A passphrase is never a decision.
             SheetKind::Passphrase => Field::Passphrase,
-            SheetKind::Approve { .. } | SheetKind::Deny | SheetKind::Close => return None,
+            SheetKind::Approve { .. } | SheetKind::Deny | SheetKind::Close | SheetKind::Kill => {
+                return None;
+            }
         };
         Some(Obstacle::Incomplete(field))
     }
@@ -298,6 +304,7 @@ impl Sheet {
         match (&self.kind, self.focus) {
             (SheetKind::Deny, Field::Reason) => Answer::Send(Verdict::Deny),
             (SheetKind::Close, Field::Reason) => Answer::Send(Verdict::Close),
+            (SheetKind::Kill, Field::Reason) => Answer::Send(Verdict::Kill),
             (SheetKind::Passphrase, Field::Passphrase) if !self.passphrase.is_empty() => {
                 let passphrase = std::mem::take(&mut *self.passphrase);
                 Answer::Unlock(Passphrase::new(passphrase))
@@ -306,6 +313,7 @@ impl Sheet {
             (
                 SheetKind::Deny
                 | SheetKind::Close
+                | SheetKind::Kill
                 | SheetKind::Passphrase
                 | SheetKind::Approve { .. },
                 Field::Confirm | Field::Reason | Field::Passphrase,
@@ -411,7 +419,8 @@ impl Sheet {
                     ..
                 }
                 | SheetKind::Deny
-                | SheetKind::Close,
+                | SheetKind::Close
+                | SheetKind::Kill,
                 Field::Back,
             )
             | (SheetKind::Approve { .. }, Field::Confirm) => Field::Reason,

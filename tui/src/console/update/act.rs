@@ -36,6 +36,7 @@ pub(super) fn opened(state: &mut State, prepared: Box<Prepared>) {
     }
     let changed_meanwhile = open.is_stale();
     state.open = Some(open);
+    state.following = None;
     state.help = false;
     let _none = feed(state, Input::Opened(Box::new(subject)));
     if changed_meanwhile {
@@ -54,18 +55,22 @@ pub(super) fn not_opened(state: &mut State, id: RequestId, why: &str) {
 /// Goes back to the queue.
 pub(super) fn close(state: &mut State) -> Vec<Effect> {
     state.open = None;
-    feed(state, Input::Closed)
+    let mut effects = super::following::leave(state);
+    effects.extend(feed(state, Input::Closed));
+    effects
 }
 
 /// A decision is on its way: back to the queue, with the next request selected but not opened.
 pub(super) fn decided(state: &mut State, decision: &Decision) {
     state.open = None;
+    state.following = None;
     state.last_decision = Some((decision.verdict, state.now));
     state.queue.select_next_waiting();
     state.notify_ours(
         match decision.verdict {
             Verdict::Approve => "approval on its way, outcome unknown until the daemon answers",
             Verdict::Deny => "deny on its way, outcome unknown until the daemon answers",
+            Verdict::Kill => "on its way: the end of the run, unknown until the daemon answers",
             Verdict::Close => "review on its way, outcome unknown until the daemon answers",
         },
         false,

@@ -1,12 +1,14 @@
 //! What the client tells, and what it changes.
 
+use countersign_shared::id::RequestId;
 use countersign_shared::text::Printable;
 
 use super::super::event::{Effect, News, Request};
 use super::super::model::Row;
 use super::super::safety::{Input, Wire};
 use super::super::state::State;
-use super::{act, feed};
+use super::super::state::ruling::Standing;
+use super::{act, feed, following, logbook, uses};
 
 pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
     match news {
@@ -30,20 +32,16 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
             state.set_clock(now, local);
             state.queue.end_snapshot();
             refresh_open(state);
-            feed(state, Input::Wire(Wire::Live))
+            let mut effects = feed(state, Input::Wire(Wire::Live));
+            state.logbook.try_again();
+            effects.extend(logbook::go_on(state));
+            effects
         }
         News::Owed { debts, unsettled } => {
             state.owed.put(debts, unsettled);
             Vec::new()
         }
-        News::Rules(standing) => {
-            // Nobody needs to be called for what was there already.
-            if state.ruling.put(*standing) && !state.is_old() {
-                vec![Effect::Bell]
-            } else {
-                Vec::new()
-            }
-        }
+        News::Rules(standing) => on_rules(state, *standing),
         News::RulesChange(change) => {
             state.ruling.show(*change);
             Vec::new()
@@ -53,22 +51,25 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
             state.notify(Printable::from_ours(why), true);
             Vec::new()
         }
+        News::Log(batch) => logbook::put(state, *batch),
+        News::NoLog { serial, why } => logbook::failed(state, serial, why),
+        News::LogEntry(entry) => logbook::put_entry(state, *entry),
+        News::NoLogEntry { seq, why } => logbook::no_entry(state, seq, &why),
+        News::Uses(table) => uses::put(state, *table),
+        News::NoUses { serial, why } => uses::failed(state, serial, why),
+        News::UsedBy { rows, unread } => uses::used_by(state, rows, unread),
+        News::Output { id, lines } => following::put(state, id, |it| it.put(lines)),
+        News::OutputMissed { id, pieces } => following::put(state, id, |it| it.miss(pieces)),
+        News::OutputOver { id, why } => following::over(state, id, &why),
         News::HeadAdvanced { size } => {
             state.head = Some(state.head.map_or(size, |head| head.max(size)));
-            Vec::new()
+            logbook::go_on(state)
         }
         News::Forked { what } => {
             state.fork = Some(Printable::from_ours(what));
             feed(state, Input::Forked)
         }
-        News::Open(id) => {
-            // Somebody who looks at another request already is left alone.
-            if state.open.is_some() || state.opening.is_some() {
-                return Vec::new();
-            }
-            state.opening = Some(id);
-            vec![Effect::Ask(Request::Load(id))]
-        }
+        News::Open(id) => open(state, id),
         News::Loaded(detail) => {
             if state.opening == Some(detail.row.id) {
                 vec![Effect::Prepare(detail)]
@@ -102,15 +103,34 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
             state.notify_ours("the key is unlocked; press the deciding key again", false);
             feed(state, Input::Unlocked)
         }
-        News::NotUnlocked { why } => {
-            state.notify(Printable::from_ours(why), true);
-            Vec::new()
-        }
-        News::Notice { text } => {
-            state.notify(Printable::from_ours(text), false);
-            Vec::new()
-        }
+        News::NotUnlocked { why } => told(state, why, true),
+        News::Notice { text } => told(state, text, false),
     }
+}
+
+fn told(state: &mut State, text: String, is_alarm: bool) -> Vec<Effect> {
+    state.notify(Printable::from_ours(text), is_alarm);
+    Vec::new()
+}
+
+/// Takes where the rules stand.
+fn on_rules(state: &mut State, standing: Standing) -> Vec<Effect> {
+    // Nobody needs to be called for what was there already.
+    if state.ruling.put(standing) && !state.is_old() {
+        vec![Effect::Bell]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Opens the request that the console was started for.
+fn open(state: &mut State, id: RequestId) -> Vec<Effect> {
+    // Somebody who looks at another request already is left alone.
+    if state.open.is_some() || state.opening.is_some() {
+        return Vec::new();
+    }
+    state.opening = Some(id);
+    vec![Effect::Ask(Request::Load(id))]
 }
 
 fn on_row(state: &mut State, row: Row) -> Vec<Effect> {

@@ -8,6 +8,8 @@ use super::super::model::{Row, Standing, Tier};
 use super::super::safety::{Signing, Verdict};
 use super::*;
 
+mod views;
+
 fn three() -> Vec<super::super::model::Detail> {
     vec![
         detail(1, Tier::Low, plain()),

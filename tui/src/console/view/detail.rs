@@ -10,7 +10,7 @@ use super::super::safe_line::{Pen, row_of};
 use super::super::safety::{Confirm, Frame, Piece, Sheet, SheetKind};
 use super::super::state::{Open, State};
 use super::super::theme::Role;
-use super::{Drawn, queue::tier_role, sheet, status};
+use super::{Drawn, following, queue::tier_role, sheet, status};
 
 /// Where everything is.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,10 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
     let layout = layout(state, area);
     bar(state, buffer, row_of(area, 0), open);
     action(state, buffer, row_of(area, 1), open);
-    tabs(state, buffer, row_of(area, 2), open);
+    match &state.following {
+        Some(following) => following::bar(state, following, buffer, row_of(area, 2)),
+        None => tabs(state, buffer, row_of(area, 2), open),
+    }
     for (at, (role, text)) in banners(state)
         .iter()
         .take(usize::from(layout.banners.height))
@@ -112,14 +115,20 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
         let left = pen.skip(1).left();
         pen.cell(text, left, *role);
     }
-    let pieces = page(
-        state,
-        buffer,
-        layout.body,
-        open.page(),
-        open.place(),
-        open.unfold,
-    );
+    let pieces = match &state.following {
+        Some(following) => {
+            following::page(state, following, buffer, layout.body);
+            Vec::new()
+        }
+        None => page(
+            state,
+            buffer,
+            layout.body,
+            open.page(),
+            open.place(),
+            open.unfold,
+        ),
+    };
     let mut cursor = Some(Position::new(layout.body.x, layout.body.y));
     let mut serial = None;
     if let Some(sheet) = state.safety.sheet() {
@@ -129,13 +138,19 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
     }
     status::notice(state, buffer, row_of(layout.foot, 0));
     status::footer(state, buffer, row_of(layout.foot, 1));
+    let frame = Frame {
+        id: open.prepared.detail.row.id,
+        digest: open.prepared.detail.row.digest,
+        pieces,
+        sheet: serial,
+    };
+    // Beside what a run writes, its end can be asked for and nothing else.
+    let is_running = state
+        .safety
+        .subject()
+        .is_some_and(super::super::safety::Subject::is_running);
     Drawn {
-        frame: Some(Frame {
-            id: open.prepared.detail.row.id,
-            digest: open.prepared.detail.row.digest,
-            pieces,
-            sheet: serial,
-        }),
+        frame: (state.following.is_none() || is_running).then_some(frame),
         cursor,
     }
 }

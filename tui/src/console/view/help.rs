@@ -4,7 +4,7 @@ use countersign_shared::text::Printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::super::keymap;
+use super::super::keymap::{self, Command, Scope};
 use super::super::safe_line::{Pen, row_of};
 use super::super::state::State;
 use super::super::theme::Role;
@@ -17,7 +17,13 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
         "  lower case looks, UPPER CASE decides  (Esc back)",
         Role::Dim,
     );
-    let bindings: Vec<_> = keymap::bindings(state.scope()).collect();
+    let scope = state.scope();
+    // In the views there is nothing to claim.
+    let claims = matches!(scope, Scope::Queue | Scope::Detail);
+    let bindings: Vec<_> = keymap::bindings(scope)
+        .filter(|binding| !binding.keys.is_empty())
+        .filter(|binding| claims || binding.command != Command::Claim)
+        .collect();
     let rows = bindings.len().div_ceil(2);
     let half = area.width / 2;
     for (at, binding) in bindings.iter().enumerate() {

@@ -31,7 +31,7 @@ pub fn height(state: &State, sheet: &Sheet) -> u16 {
         } => more.saturating_add(8),
         SheetKind::Approve { .. } => more.saturating_add(5),
         SheetKind::Deny => 3,
-        SheetKind::Close => 4,
+        SheetKind::Close | SheetKind::Kill => 4,
         SheetKind::Passphrase => 2,
     }
 }
@@ -96,6 +96,11 @@ pub fn draw(
             form.rule("CLOSE THE REVIEW of what was approved alone", Role::Title);
             form.restate(open);
             form.field(Field::Reason, "you found:", sheet.reason());
+        }
+        SheetKind::Kill => {
+            form.rule("END THE RUN: what it did so far stays done", Role::Alarm);
+            form.restate(open);
+            form.field(Field::Reason, "reason:", sheet.reason());
         }
         SheetKind::Passphrase => {
             form.rule("THE KEY IS LOCKED: its passphrase comes first", Role::Title);

@@ -4,7 +4,7 @@ use countersign_shared::text::{Printable, Untrusted};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::super::keymap::{self, Scope};
+use super::super::keymap::{self, Command, Scope};
 use super::super::model::{Row, Standing, Tier};
 use super::super::safe_line::Pen;
 use super::super::safety::{Debt, Field, Obstacle, SheetKind, Signing, Verdict, Wire};
@@ -99,6 +99,19 @@ pub fn session_banners(state: &State) -> Vec<(Role, Printable)> {
     banners
 }
 
+/// Draws the worst of what must be told wherever one is: of the connection, of broken glass, of rules.
+pub fn worst(state: &State, buffer: &mut Buffer, area: Rect) {
+    let mut banners = session_banners(state);
+    banners.extend(owed_banners(state, ""));
+    banners.extend(rules_banners(state, ""));
+    banners.sort_by_key(|(role, _)| *role != Role::Alarm);
+    if let Some((role, text)) = banners.first() {
+        let mut pen = Pen::new(buffer, state.theme, area);
+        let left = pen.skip(1).left();
+        pen.cell(text, left, *role);
+    }
+}
+
 /// What people owe, for as long as they do; `hint` says where to look.
 pub fn owed_banners(state: &State, hint: &'static str) -> Vec<(Role, Printable)> {
     let mut banners = Vec::new();
@@ -171,6 +184,13 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     }
     if let Some(text) = ended(state, &open.row) {
         warn(Role::Alarm, text);
+    } else if is_running(&open.row) {
+        let text = if state.following.is_some() {
+            "IT RUNS NOW: K ends it"
+        } else {
+            "IT RUNS NOW: f follows what it writes, K ends it"
+        };
+        warn(Role::Warning, Printable::ours(text));
     } else if state.left(open.row.expires_at) == Some(0) {
         warn(
             Role::Alarm,
@@ -286,9 +306,14 @@ fn debt(state: &State, row: &Row) -> Option<Printable> {
     ]))
 }
 
+/// Tells whether the use of a request was taken and its run has not ended.
+const fn is_running(row: &Row) -> bool {
+    matches!(row.standing, Standing::Redeemed | Standing::Running)
+}
+
 /// How a request ended that is still open on the screen.
 fn ended(state: &State, row: &Row) -> Option<Printable> {
-    if row.standing.is_waiting() {
+    if row.standing.is_waiting() || is_running(row) {
         return None;
     }
     let mut text = Printable::from_ours(format!("IT IS OVER: {}", state.queue.ended_word(row)));
@@ -356,31 +381,13 @@ pub fn footer(state: &State, buffer: &mut Buffer, area: Rect) {
     {
         Some(SheetKind::Deny) => vec!["Enter sends the deny", "Esc back", "1-4 reason"],
         Some(SheetKind::Close) => vec!["Enter closes the review", "Esc back"],
+        Some(SheetKind::Kill) => vec!["Enter ends the run", "Esc back"],
         Some(SheetKind::Approve { .. }) => vec!["Esc back", "Tab next field", "A approves"],
         Some(SheetKind::Passphrase) => vec!["Enter unlocks", "Esc back"],
         None if state.scope() == Scope::Queue && state.owed.is_open() => {
             vec!["Enter open", "Esc back", "j/k move", "? help", "q quit"]
         }
-        None if state.scope() == Scope::Rules => vec![
-            "Esc back",
-            "u look again",
-            "Space page",
-            "z fold",
-            "} next file",
-            "? help",
-            "q quit",
-        ],
-        None => {
-            let close = state
-                .safety
-                .subject()
-                .filter(|subject| subject.debt == Debt::Anothers)
-                .map(|_| "C close review");
-            let hints = keymap::bindings(state.scope())
-                .map(|binding| binding.hint)
-                .filter(|hint| !hint.is_empty());
-            close.into_iter().chain(hints).collect()
-        }
+        None => hints(state),
     };
     for hint in hints {
         let text = Printable::ours(hint);
@@ -389,6 +396,46 @@ pub fn footer(state: &State, buffer: &mut Buffer, area: Rect) {
         }
         pen.text(&text, Role::Text).skip(2);
     }
+}
+
+/// The hints where no sheet is open: first those of the place, then what holds everywhere.
+fn hints(state: &State) -> Vec<&'static str> {
+    let scope = state.scope();
+    if scope == Scope::Rules {
+        return vec![
+            "Esc back",
+            "u look again",
+            "Space page",
+            "z fold",
+            "} next file",
+            "? help",
+            "q quit",
+        ];
+    }
+    let own = |binding: &&keymap::Binding| binding.scope != Scope::Everywhere;
+    let is_view = !matches!(scope, Scope::Queue | Scope::Detail);
+    let close = state
+        .safety
+        .subject()
+        .filter(|subject| subject.debt == Debt::Anothers && scope == Scope::Detail)
+        .map(|_| "C close review");
+    let hints = || keymap::bindings(scope).filter(|binding| !binding.hint.is_empty());
+    if is_view {
+        // There is nothing to claim there.
+        let others = hints().filter(|binding| !own(binding) && binding.command != Command::Claim);
+        let mut all = vec!["Esc back"];
+        all.extend(hints().filter(own).map(|binding| binding.hint));
+        all.extend(
+            others
+                .map(|binding| binding.hint)
+                .filter(|hint| *hint != "Esc back"),
+        );
+        return all;
+    }
+    close
+        .into_iter()
+        .chain(hints().map(|binding| binding.hint))
+        .collect()
 }
 
 /// The word for the reviewer of this console.
@@ -406,6 +453,7 @@ pub fn last_decision(state: &State) -> Option<Printable> {
         Verdict::Approve => "approved",
         Verdict::Deny => "denied",
         Verdict::Close => "reviewed broken glass",
+        Verdict::Kill => "ended a run",
     };
     let minutes = state.now.since(at) / 60_000;
     Some(Printable::from_ours(format!(

@@ -13,6 +13,8 @@ use super::super::state::ruling;
 use super::super::theme::Theme;
 use super::*;
 
+mod views;
+
 const SIZES: [(u16, u16); 4] = [(60, 15), (80, 24), (120, 40), (200, 50)];
 
 fn several() -> Vec<Detail> {

@@ -83,11 +83,17 @@ fn honest(tier: Tier, verdict: Verdict, ends: u64, partial: bool) -> Vec<Step> {
             debt: Debt::Anothers,
             ..subject(tier)
         },
+        Verdict::Kill => Subject {
+            standing: Standing::Running,
+            ends: None,
+            ..subject(tier)
+        },
     };
     let (opens, sends, approves) = match verdict {
         Verdict::Approve => (APPROVE, Key::Char(APPROVE), true),
         Verdict::Deny => (DENY, Key::Enter, false),
         Verdict::Close => (CLOSE, Key::Enter, false),
+        Verdict::Kill => (KILL, Key::Enter, false),
     };
     let answer = subject.confirm.expected().to_owned();
     let mut steps = vec![
@@ -123,6 +129,10 @@ fn noise() -> impl Strategy<Value = Input> {
         Just(Key::Char(APPROVE)),
         Just(Key::Char(DENY)),
         Just(Key::Char(CLOSE)),
+        Just(Key::Char(KILL)),
+        // The keys that open other views.
+        Just(Key::Char('e')),
+        Just(Key::Char('f')),
         Just(Key::Char('1')),
         Just(Key::Char('j')),
         Just(Key::Enter),
@@ -152,6 +162,8 @@ fn noise() -> impl Strategy<Value = Input> {
         1 => Just(changed(b"document", Standing::Pending, false, Debt::None)),
         1 => Just(changed(b"document", Standing::Pending, true, Debt::None)),
         1 => Just(changed(b"document", Standing::Denied, false, Debt::None)),
+        1 => Just(changed(b"document", Standing::Running, false, Debt::None)),
+        1 => Just(changed(b"document", Standing::Succeeded, false, Debt::None)),
         1 => Just(changed(b"document", Standing::Failed, false, Debt::Anothers)),
         1 => Just(changed(b"another", Standing::Pending, false, Debt::None)),
         1 => Just(Input::Take),
@@ -188,6 +200,7 @@ fn days() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Verdict::Approve),
         2 => Just(Verdict::Deny),
         1 => Just(Verdict::Close),
+        1 => Just(Verdict::Kill),
     ];
     let honest = (tiers, verdicts, ends, prop::bool::weighted(0.1))
         .prop_map(|(tier, verdict, ends, partial)| honest(tier, verdict, ends, partial));
@@ -246,7 +259,7 @@ fn objection(past: Past<'_>, decision: &Decision) -> Result<(), String> {
     };
     let expected = match decision.verdict {
         Verdict::Approve => Key::Char('A'),
-        Verdict::Deny | Verdict::Close => Key::Enter,
+        Verdict::Deny | Verdict::Close | Verdict::Kill => Key::Enter,
     };
     if *key != expected {
         return fail("by another key");
@@ -349,6 +362,12 @@ fn the_request_allows(past: Past<'_>, decision: &Decision, now: u64) -> Result<(
             Debt::Own | Debt::None => fail("not another one's debt"),
         };
     }
+    if decision.verdict == Verdict::Kill {
+        return match standing {
+            Standing::Redeemed | Standing::Running => Ok(()),
+            _ => fail("it does not run"),
+        };
+    }
     if standing != Standing::Pending {
         return fail("not pending");
     }
@@ -386,8 +405,8 @@ fn the_screen_allows(past: Past<'_>, decision: &Decision, pressed: u64) -> Resul
     if shown.is_none_or(|at| pressed.saturating_sub(at) < 500) {
         return fail("its frame did not stand for long enough");
     }
-    if decision.verdict != Verdict::Deny && whole.is_none_or(|at| pressed.saturating_sub(at) < 500)
-    {
+    let is_read = matches!(decision.verdict, Verdict::Approve | Verdict::Close);
+    if is_read && whole.is_none_or(|at| pressed.saturating_sub(at) < 500) {
         return fail("not drawn whole for long enough");
     }
     let restart = |input: &Input| {
@@ -476,7 +495,12 @@ fn play(steps: &[Step]) -> Result<Vec<Decision>, String> {
 #[test]
 fn honest_ways_decide_so_the_property_is_not_empty() {
     for tier in [Tier::Low, Tier::Medium, Tier::High, Tier::Critical] {
-        for verdict in [Verdict::Approve, Verdict::Deny, Verdict::Close] {
+        for verdict in [
+            Verdict::Approve,
+            Verdict::Deny,
+            Verdict::Close,
+            Verdict::Kill,
+        ] {
             let decisions = play(&honest(tier, verdict, 60_000, false)).unwrap();
             assert_eq!(decisions.len(), 1, "{tier:?} {verdict:?}");
         }

@@ -106,6 +106,10 @@ enum Command {
     Export(daemons::ExportArguments),
     /// Say who used which data.
     Usage(daemons::UsageArguments),
+    /// Copy the database while the daemon goes on, and say the head of its log.
+    Backup(daemons::BackupArguments),
+    /// Go on from a database that was restored from an older copy; recorded in the log.
+    AdoptRollback(daemons::AdoptRollbackArguments),
     /// Check this installation and say what to mend.
     Doctor(doctor::Arguments),
     /// Tell of requests on the desktop, until it is ended.
@@ -159,6 +163,8 @@ impl Command {
             | Self::CloseDebt(_)
             | Self::Receipt(_)
             | Self::Export(_)
+            | Self::Backup(_)
+            | Self::AdoptRollback(_)
             | Self::Reviewer(_)
             | Self::Notify(_)
             | Self::Completions { .. }
@@ -249,6 +255,10 @@ fn run(arguments: Arguments) -> Done {
         }),
         Some(Command::Verify(arguments)) => daemons::verify(home.as_deref(), &arguments),
         Some(Command::Export(arguments)) => daemons::export(home.as_deref(), &arguments),
+        Some(Command::Backup(arguments)) => daemons::backup(home.as_deref(), &arguments),
+        Some(Command::AdoptRollback(arguments)) => {
+            daemons::adopt_rollback(home.as_deref(), &arguments)
+        }
         Some(Command::Usage(arguments)) => daemons::usage(home.as_deref(), &arguments),
         Some(Command::Doctor(arguments)) => {
             doctor::doctor(home.as_deref(), key.as_deref(), &arguments)

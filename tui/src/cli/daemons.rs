@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::exit::{Done, Trouble};
 use crate::siblings::sibling;
@@ -56,6 +56,22 @@ pub(super) struct UsageArguments {
     /// Write JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Where a copy of the database goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct BackupArguments {
+    /// The file to make; it must not be there yet.
+    #[arg(long, value_name = "PATH")]
+    output: PathBuf,
+}
+
+/// Why an older database is gone on from.
+#[derive(Debug, clap::Args)]
+pub(super) struct AdoptRollbackArguments {
+    /// Why there is nothing newer to go on from.
+    #[arg(long, value_name = "WHY")]
+    reason: String,
 }
 
 /// A call of the daemon's program.
@@ -148,4 +164,36 @@ pub(super) fn usage(home: Option<&Path>, arguments: &UsageArguments) -> Done {
         "the log was tampered with, see above",
         failed,
     )
+}
+
+/// Copies the database.
+pub(super) fn backup(home: Option<&Path>, arguments: &BackupArguments) -> Done {
+    let mut call = Call::new(home, "backup")?;
+    call.option("--output", &arguments.output);
+    let failed = "the database was not copied";
+    call.run(false, failed, failed)
+}
+
+/// Goes on from an older database.
+pub(super) fn adopt_rollback(home: Option<&Path>, arguments: &AdoptRollbackArguments) -> Done {
+    let mut call = Call::new(home, "adopt-rollback")?;
+    call.option("--reason", &arguments.reason);
+    let failed = "nothing was adopted";
+    call.run(false, failed, failed)
+}
+
+/// Asks whether what the profiles name is there: what is found about each, and whether it is well;
+/// nothing when this user may not read the files.
+pub(super) fn profiles(home: Option<&Path>) -> Option<Vec<(bool, String)>> {
+    let mut call = Call::new(home, "profiles").ok()?;
+    call.0.arg("--json").stdin(Stdio::null());
+    let told = call.0.output().ok()?.stdout;
+    let told: serde_json::Value = serde_json::from_slice(&told).ok()?;
+    let checks = told.get("checks")?.as_array()?.iter();
+    checks
+        .map(|check| {
+            let says = check.get("message")?.as_str()?.to_owned();
+            Some((check.get("ok")?.as_bool()?, says))
+        })
+        .collect()
 }

@@ -71,10 +71,29 @@ pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, arguments: &Argume
     runtime()?.block_on(async {
         log = connected(&place, key, &mut findings).await;
     });
+    check_profiles(home, &mut findings);
     if arguments.hooks {
         hooks::check(home, &mut findings);
     }
     tell(&findings, &log, as_json)
+}
+
+/// Looks at what the daemon runs itself: the files are its own, so its program reads them.
+fn check_profiles(home: Option<&Path>, findings: &mut Vec<Finding>) {
+    let Some(found) = super::daemons::profiles(home) else {
+        // In system mode a reviewer may not read them, and should not.
+        let text =
+            "not looked at; `countersignd profiles` does, as the user that the daemon runs as";
+        findings.push(good("profiles", text.to_owned()));
+        return;
+    };
+    for (is_well, says) in found {
+        findings.push(if is_well {
+            good("profiles", says)
+        } else {
+            bad("profiles", says)
+        });
+    }
 }
 
 /// Looks at what can be seen over a connection only; returns the figures of the log.

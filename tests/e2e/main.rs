@@ -30,4 +30,5 @@ mod story;
 mod streaming;
 mod system;
 mod tidy;
+mod views;
 mod wire;

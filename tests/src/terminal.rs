@@ -103,6 +103,23 @@ impl Terminal {
         self.screen.lock().expect("the screen").screen().contents()
     }
 
+    /// Tells whether the screen holds `text` in the terminal's red.
+    ///
+    /// # Panics
+    /// When the reader panicked.
+    pub fn holds_in_red(&self, text: &str) -> bool {
+        let parser = self.screen.lock().expect("the screen");
+        let screen = parser.screen();
+        let (_, width) = screen.size();
+        let mut rows = (0u16..).zip(screen.rows(0, width.get()));
+        rows.any(|(row, line)| {
+            let before = line.find(text).and_then(|at| line.get(..at));
+            let column = before.and_then(|before| u16::try_from(before.chars().count()).ok());
+            let cell = column.and_then(|column| screen.cell(row, column));
+            cell.is_some_and(|cell| cell.fgcolor() == vt100::Color::Idx(1))
+        })
+    }
+
     /// Returns every byte the program has written.
     ///
     /// # Panics

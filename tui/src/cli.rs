@@ -110,6 +110,8 @@ enum Command {
     Backup(daemons::BackupArguments),
     /// Go on from a database that was restored from an older copy; recorded in the log.
     AdoptRollback(daemons::AdoptRollbackArguments),
+    /// Erase the document of one request before its time; recorded in the log.
+    Erase(daemons::EraseArguments),
     /// Check this installation and say what to mend.
     Doctor(doctor::Arguments),
     /// Tell of requests on the desktop, until it is ended.
@@ -165,6 +167,7 @@ impl Command {
             | Self::Export(_)
             | Self::Backup(_)
             | Self::AdoptRollback(_)
+            | Self::Erase(_)
             | Self::Reviewer(_)
             | Self::Notify(_)
             | Self::Completions { .. }
@@ -259,6 +262,7 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::AdoptRollback(arguments)) => {
             daemons::adopt_rollback(home.as_deref(), &arguments)
         }
+        Some(Command::Erase(arguments)) => daemons::erase(home.as_deref(), &arguments),
         Some(Command::Usage(arguments)) => daemons::usage(home.as_deref(), &arguments),
         Some(Command::Doctor(arguments)) => {
             doctor::doctor(home.as_deref(), key.as_deref(), &arguments)

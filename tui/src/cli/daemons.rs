@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use countersign_shared::id::RequestId;
+
 use super::exit::{Done, Trouble};
 use crate::siblings::sibling;
 
@@ -70,6 +72,16 @@ pub(super) struct BackupArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct AdoptRollbackArguments {
     /// Why there is nothing newer to go on from.
+    #[arg(long, value_name = "WHY")]
+    reason: String,
+}
+
+/// Which document is erased, and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct EraseArguments {
+    /// The request.
+    id: RequestId,
+    /// Why it may not be kept as long as the others.
     #[arg(long, value_name = "WHY")]
     reason: String,
 }
@@ -179,6 +191,15 @@ pub(super) fn adopt_rollback(home: Option<&Path>, arguments: &AdoptRollbackArgum
     let mut call = Call::new(home, "adopt-rollback")?;
     call.option("--reason", &arguments.reason);
     let failed = "nothing was adopted";
+    call.run(false, failed, failed)
+}
+
+/// Erases the document of one request.
+pub(super) fn erase(home: Option<&Path>, arguments: &EraseArguments) -> Done {
+    let mut call = Call::new(home, "erase")?;
+    call.0.arg(arguments.id.to_string());
+    call.option("--reason", &arguments.reason);
+    let failed = "nothing was erased";
     call.run(false, failed, failed)
 }
 

@@ -7,6 +7,7 @@
 //! | [`note`] | C2SP signed notes: text, and Ed25519 signatures below it |
 //! | [`checkpoint`] | the head of a log as the text of a note |
 //! | [`receipt`] | C2SP `tlog-proof`: one entry is under one head |
+//! | [`keys`] | which keys signed which heads, as the entries tell |
 //! | [`keeper`] | what a client remembers, so that a log cannot show it two histories |
 //! | [`entry`] | what the leaves say |
 //! | [`accessed`] | which data an action touched, for its entry |
@@ -19,6 +20,7 @@ pub mod accessed;
 pub mod checkpoint;
 pub mod entry;
 pub mod keeper;
+pub mod keys;
 pub mod note;
 pub mod proof;
 pub mod receipt;

@@ -126,6 +126,16 @@ impl Checkpoint {
         // What `new` accepts has no control character, so it is the text of a note.
         key.seal(&self.to_text())
     }
+
+    /// Signs the checkpoint with each of a log's keys, the one in force first, and returns the note.
+    pub fn sign_with(&self, key: &SignerKey, others: &[SignerKey]) -> String {
+        let text = self.to_text();
+        let mut note = key.seal(&text);
+        for other in others {
+            note.push_str(&other.line(&text));
+        }
+        note
+    }
 }
 
 /// Checks the note against the keys that may sign for `origin` and returns the checkpoint in it.
@@ -137,6 +147,11 @@ pub fn open(note: &str, keys: &[VerifierKey], origin: &str) -> Result<Checkpoint
         });
     }
     Ok(checkpoint)
+}
+
+/// Reads what a note says without asking who signed it: to know what it is that has to be checked.
+pub fn unverified(note: &str) -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::from_text(note::parse(note)?.text)
 }
 
 #[cfg(test)]

@@ -138,6 +138,28 @@ pub enum LogEvent {
         /// Why.
         reason: String,
     },
+    /// The log goes on under another key. The old one signs every head as well, until it ends.
+    #[serde(rename = "key.rotated")]
+    KeyRotated {
+        /// The verifier key so far.
+        old: String,
+        /// The verifier key from now on.
+        new: String,
+        /// When the old one ends by itself.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// The old key signs no more heads.
+    #[serde(rename = "key.retired")]
+    KeyRetired {
+        /// The verifier key that ended.
+        vkey: String,
+        /// The last head that both keys signed, as a note.
+        head: String,
+        /// Why it ends before its time; nothing when its time was over.
+        reason: Option<String>,
+    },
     /// The operator's files were read anew and not taken; the rules stay as they were.
     #[serde(rename = "rules.refused")]
     RulesRefused {
@@ -226,6 +248,8 @@ impl LogEvent {
             Self::DaemonStopped {} => "daemon.stopped",
             Self::ClockJumped { .. } => "clock.jumped",
             Self::RollbackAdopted { .. } => "rollback.adopted",
+            Self::KeyRotated { .. } => "key.rotated",
+            Self::KeyRetired { .. } => "key.retired",
             Self::RulesRefused { .. } => "rules.refused",
             Self::RulesProposed { .. } => "rules.proposed",
             Self::RulesWithdrawn { .. } => "rules.withdrawn",
@@ -405,6 +429,8 @@ fn is_log_event(kind: &str) -> bool {
             | "daemon.stopped"
             | "clock.jumped"
             | "rollback.adopted"
+            | "key.rotated"
+            | "key.retired"
             | "rules.refused"
             | "rules.proposed"
             | "rules.withdrawn"

@@ -6,6 +6,11 @@
 //! [`HeadKeeper::to_text`] durably *before* acting on a head, and treat a missing file of a known
 //! log as an alarm.
 //!
+//! The key a keeper began with is replaced in two ways only: by [`HeadKeeper::learn`], when the log
+//! itself announces the next one in an entry under the kept head, which both keys have signed; and by
+//! [`HeadKeeper::adopt`], when a person has compared the new key. The kept head stays in either case,
+//! so a log cannot shed its history with its key.
+//!
 //! Heads can overtake each other on their way. An older head is refused as
 //! [`Fork::WentBack`] without a judgement about it: ask for the newest one and look at that.
 
@@ -13,6 +18,10 @@ use super::checkpoint::{self, Checkpoint, CheckpointError};
 use super::note::{KeyError, VerifierKey};
 use super::proof::{ProofError, verify_consistency};
 use super::tree::{Hash, TreeHead};
+
+mod rotation;
+
+pub use rotation::RotationError;
 
 /// The first line of a stored keeper.
 const HEADER: &str = "countersign kept head v1";
@@ -118,6 +127,8 @@ struct Kept {
 pub struct HeadKeeper {
     origin: String,
     key: VerifierKey,
+    /// The keys that were believed before it, the first one first.
+    former: Vec<VerifierKey>,
     last: Option<Kept>,
 }
 
@@ -129,6 +140,7 @@ impl HeadKeeper {
         Ok(Self {
             origin: checked.origin().to_owned(),
             key,
+            former: Vec::new(),
             last: None,
         })
     }
@@ -141,6 +153,11 @@ impl HeadKeeper {
     /// Returns the key the log signs with.
     pub const fn key(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// Tells whether a key is the one that is believed, or came before it.
+    pub fn knows(&self, key: &VerifierKey) -> bool {
+        self.key == *key || self.former.contains(key)
     }
 
     /// Returns the last head accepted.
@@ -165,11 +182,8 @@ impl HeadKeeper {
     /// a fork.
     pub fn advance(&mut self, note: &str, proof: &[Hash], from: u64) -> Result<Advance, Fork> {
         let keys = std::slice::from_ref(&self.key);
-        let shown =
-            checkpoint::open(note, keys, &self.origin).map_err(|source| Fork::NotSigned {
-                origin: self.origin.clone(),
-                source,
-            })?;
+        let shown = checkpoint::open(note, keys, &self.origin)
+            .map_err(|source| self.not_signed(note, source))?;
         let change = match &self.last {
             Some(kept) => self.compare(kept, &shown, note, proof, from)?,
             None => first(proof, from)?,
@@ -181,6 +195,20 @@ impl HeadKeeper {
             });
         }
         Ok(change)
+    }
+
+    /// Says of a head that the log's key did not sign what it is: an older one, of the time of a key
+    /// before it, or none of this log.
+    fn not_signed(&self, note: &str, source: CheckpointError) -> Fork {
+        let origin = self.origin.clone();
+        match checkpoint::open(note, &self.former, &self.origin) {
+            Ok(old) if old.size() < self.size() => Fork::WentBack {
+                origin,
+                kept: self.size(),
+                found: old.size(),
+            },
+            Ok(_) | Err(_) => Fork::NotSigned { origin, source },
+        }
     }
 
     fn compare(
@@ -226,10 +254,14 @@ impl HeadKeeper {
         })
     }
 
-    /// Writes the keeper: its header, origin, key and, after a blank line, the kept note.
+    /// Writes the keeper: its header, origin, key, the keys before it and, after a blank line, the
+    /// kept note.
     pub fn to_text(&self) -> String {
         let (origin, key) = (&self.origin, &self.key);
-        let start = format!("{HEADER}\norigin {origin}\nkey {key}\n");
+        let mut start = format!("{HEADER}\norigin {origin}\nkey {key}\n");
+        for former in &self.former {
+            start = format!("{start}former {former}\n");
+        }
         match &self.last {
             Some(kept) => format!("{start}\n{}", kept.note),
             None => start,
@@ -249,11 +281,22 @@ impl HeadKeeper {
             .ok_or(KeeperError::Form)?;
         let key = key.parse().map_err(KeeperError::Key)?;
         let mut keeper = Self::new(origin, key).map_err(KeeperError::Head)?;
+        let mut rest = rest;
+        while let Some((former, after)) = rest
+            .strip_prefix("former ")
+            .and_then(|rest| rest.split_once('\n'))
+        {
+            let former = former.parse().map_err(KeeperError::Key)?;
+            keeper.former.push(former);
+            rest = after;
+        }
         if !rest.is_empty() {
             let note = rest.strip_prefix('\n').ok_or(KeeperError::Form)?;
-            let keys = std::slice::from_ref(&keeper.key);
+            // After an adoption the kept head is still one of the key before.
+            let mut keys = vec![keeper.key.clone()];
+            keys.extend_from_slice(&keeper.former);
             let checkpoint =
-                checkpoint::open(note, keys, &keeper.origin).map_err(KeeperError::Head)?;
+                checkpoint::open(note, &keys, &keeper.origin).map_err(KeeperError::Head)?;
             keeper.last = Some(Kept {
                 checkpoint,
                 note: note.to_owned(),

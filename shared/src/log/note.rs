@@ -133,13 +133,15 @@ impl SignerKey {
 
     /// Signs a text that is known to be fit for a note.
     pub(super) fn seal(&self, text: &str) -> String {
+        format!("{text}\n{}", self.line(text))
+    }
+
+    /// Makes the signature line over a text that is known to be fit for a note.
+    pub(super) fn line(&self, text: &str) -> String {
         let mut signature = self.verifier.id().to_vec();
         signature.extend_from_slice(&self.secret.sign(text.as_bytes()).to_bytes());
         let name = self.name();
-        format!(
-            "{text}\n{SIGNATURE_MARK}{name} {}\n",
-            BASE64.encode(&signature)
-        )
+        format!("{SIGNATURE_MARK}{name} {}\n", BASE64.encode(&signature))
     }
 }
 

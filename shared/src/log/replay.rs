@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accessed::DataAccessed;
 use super::entry::{Actor, ActorKind, Body, Entry, LogEvent};
+use super::keys::LogKeys;
 use super::note::VerifierKey;
 use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
 use crate::digest::Digest;
@@ -27,6 +28,7 @@ mod actor;
 mod documents;
 mod ended;
 mod force;
+mod keys;
 mod prepared;
 mod problem;
 mod rules;
@@ -85,6 +87,9 @@ pub struct Replayed {
     pub erased: BTreeSet<RequestId>,
     /// How many of them were erased before their time.
     pub erased_early: u64,
+    /// The keys that the log signed with. That its last head is signed as they demand is not asked
+    /// here.
+    pub keys: LogKeys,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -110,6 +115,7 @@ struct Owing {
 #[derive(Debug)]
 pub struct Replay {
     vkey: VerifierKey,
+    keys: LogKeys,
     origin: String,
     frontier: Frontier,
     completed: Vec<CompleteNode>,
@@ -136,10 +142,11 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Begins with the log's name and key, as the verifier knows them.
+    /// Begins with the log's name and one of its keys, as the verifier knows them.
     pub fn new(origin: &str, vkey: &VerifierKey) -> Self {
         Self {
             vkey: vkey.clone(),
+            keys: LogKeys::new(origin),
             origin: origin.to_owned(),
             frontier: Frontier::new(),
             completed: Vec::new(),
@@ -228,6 +235,7 @@ impl Replay {
     /// Ends the log.
     pub fn finish(self) -> Replayed {
         let index = self.frontier.size().saturating_sub(1);
+        let other_key = self.other_key();
         let owed = self
             .owing
             .iter()
@@ -239,6 +247,7 @@ impl Replay {
                     id: *id,
                 },
             })
+            .chain(other_key)
             .collect();
         Replayed {
             requests: self.lives,
@@ -251,6 +260,7 @@ impl Replay {
             adopted: self.adopted.map(|adopted| adopted.index),
             erased: self.erased,
             erased_early: self.erased_early,
+            keys: self.keys,
             owed,
             roots: self.roots,
         }
@@ -387,15 +397,16 @@ impl Replay {
             | LogEvent::RulesProposed { .. }
             | LogEvent::RulesWithdrawn { .. }
             | LogEvent::RollbackAdopted { .. }
+            | LogEvent::KeyRotated { .. }
+            | LogEvent::KeyRetired { .. }
             | LogEvent::CallsRefused { .. }
             | LogEvent::DocumentErased { .. }
             | LogEvent::DataAccessed(_) => check_daemon(entry, entry_type)?,
         }
         match event {
-            LogEvent::Genesis {
-                vkey, mode, rules, ..
-            } => {
+            LogEvent::Genesis { mode, rules, .. } => {
                 self.mode = Some(*mode);
+                let key = self.take_key(entry);
                 // A wrong key says nothing about the people; the rest is judged by them.
                 self.put_in_force(entry, rules)?;
                 if rules.previous != rules.rules {
@@ -404,11 +415,9 @@ impl Replay {
                 if rules.via.is_some() {
                     return Err(Problem::Field { field: "via" });
                 }
-                if *vkey != self.vkey.to_string() {
-                    return Err(Problem::LogKey);
-                }
-                Ok(())
+                key
             }
+            LogEvent::KeyRotated { .. } | LogEvent::KeyRetired { .. } => self.take_key(entry),
             LogEvent::RulesProposed { rules, previous } => {
                 self.rules_proposed(entry, *rules, *previous)
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::log::entry::EntryError;
+use crate::log::keys::KeysError;
 use crate::log::tree::TreeError;
 use crate::machine::Refused;
 use crate::roster::VerifyError;
@@ -61,9 +62,18 @@ pub enum Problem {
         /// What belongs there.
         expected: &'static str,
     },
-    /// The genesis names another key than the one that the log is checked with.
+    /// The log was never signed with the key that it is checked with.
     #[error("the log began with another key than the one it is checked with")]
     LogKey,
+    /// A key of the log does not follow from the one before it.
+    #[error("{}", in_full(.0))]
+    Keys(KeysError),
+    /// The head that two keys signed together is not one of this log.
+    #[error("holds a head of {size} entries with another root than the log had")]
+    Handover {
+        /// The head's size.
+        size: u64,
+    },
     /// Time goes back without an entry that says so.
     #[error("its time {found} is before {last}, that of the entry before it")]
     TimeWentBack {

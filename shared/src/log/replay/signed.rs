@@ -51,6 +51,8 @@ pub(super) fn word_in(body: &Body) -> Word<'_> {
             | LogEvent::RulesProposed { .. }
             | LogEvent::RulesWithdrawn { .. }
             | LogEvent::RollbackAdopted { .. }
+            | LogEvent::KeyRotated { .. }
+            | LogEvent::KeyRetired { .. }
             | LogEvent::CallsRefused { .. }
             | LogEvent::DocumentErased { .. }
             | LogEvent::DataAccessed(_),

@@ -2,6 +2,7 @@
 //! tests of the daemon, which has an engine to make them.
 
 use super::*;
+use crate::log::checkpoint::Checkpoint;
 use crate::log::entry::{Separation, Sync};
 use crate::log::note::SignerKey;
 use crate::log::tree::leaf_hash;
@@ -298,5 +299,67 @@ fn bytes_that_are_no_entry_are_found() {
     assert!(
         finding.to_string().starts_with("entry 0: not an entry: "),
         "{finding}"
+    );
+}
+
+/// The key's successor, and a log of its announcement, one entry, and the end of the first key,
+/// whose head is over `root` if one is given.
+fn rotation(root: Option<Hash>) -> Vec<Entry> {
+    let next = SignerKey::from_seed(ORIGIN, &[8; 32]).unwrap();
+    let rotated = LogEvent::KeyRotated {
+        old: key().verifier().to_string(),
+        new: next.verifier().to_string(),
+        until: Timestamp::from_millis(1500),
+        reason: "yearly".to_owned(),
+    };
+    let mut log = vec![genesis(), entry(1, 1000, rotated), started(2, 1000)];
+    let mut frontier = Frontier::new();
+    for entry in &log {
+        drop(
+            frontier
+                .push(leaf_hash(&entry.to_bytes().unwrap()))
+                .unwrap(),
+        );
+    }
+    let head = TreeHead {
+        root: root.unwrap_or(frontier.root()),
+        size: 3,
+    };
+    let note = Checkpoint::new(ORIGIN, head).unwrap();
+    let retired = LogEvent::KeyRetired {
+        vkey: key().verifier().to_string(),
+        head: note.sign_with(&next, &[key()]),
+        reason: None,
+    };
+    log.push(entry(3, 2000, retired));
+    log
+}
+
+#[test]
+fn a_log_is_followed_from_one_key_to_the_next() {
+    let log = rotation(None);
+    assert_eq!(findings(&log), Vec::<String>::new());
+    let next = SignerKey::from_seed(ORIGIN, &[8; 32]).unwrap();
+    let mut replay = Replay::new(ORIGIN, next.verifier());
+    for (index, entry) in (0u64..).zip(&log) {
+        replay.entry(index, &entry.to_bytes().unwrap()).unwrap();
+    }
+    let replayed = replay.finish();
+    assert!(replayed.owed.is_empty(), "the newest key will do as well");
+    assert_eq!(replayed.keys.current(), Some(next.verifier()));
+}
+
+#[test]
+fn a_handover_that_the_log_never_had_is_found() {
+    let other = Some(Hash::from_bytes([9; 32]));
+    assert_eq!(
+        findings(&rotation(other)),
+        ["entry 3: holds a head of 3 entries with another root than the log had"]
+    );
+    let mut end = rotation(None).remove(3);
+    end.seq = 1;
+    assert_eq!(
+        findings(&[genesis(), end]),
+        ["entry 1: ends a key of the log that is not ending"]
     );
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use countersign_shared::home::{Environment, Layout, Mode};
-use countersign_shared::log::note::{SignerKey, VerifierKey};
+use countersign_shared::log::note::VerifierKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -20,6 +20,7 @@ use crate::engine::{Call, Engine, Settings};
 use crate::home::{self, Home};
 use crate::identity::Accounts;
 use crate::init;
+use crate::keyring::Keyring;
 use crate::reload;
 use crate::rpc::{self, Desk};
 use crate::rules::Rules;
@@ -34,6 +35,7 @@ mod export;
 mod policy;
 mod profiles;
 mod progress;
+mod rotate;
 mod rules;
 mod usage;
 mod verify;
@@ -75,6 +77,8 @@ enum Task {
     },
     /// Erase the document of one request before its time; recorded in the log.
     Erase(erase::Arguments),
+    /// Change the log's key while the daemon is stopped: the old one signs along for a while.
+    RotateLogKey(rotate::Arguments),
     /// Hand the log out: an evidence pack, tiles, or a file for other programs.
     Export(export::Arguments),
     /// Say who used which data.
@@ -145,6 +149,9 @@ pub fn main() -> ExitCode {
         }
         Some(Task::Erase(options)) => {
             erase::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Task::RotateLogKey(options)) => {
+            rotate::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
         Some(Task::Verify(options)) => verify::run(arguments.home.as_deref(), options),
         Some(Task::Export(options)) => export::run(arguments.home.as_deref(), options),
@@ -232,11 +239,10 @@ impl Opened {
         let clock = Clock::machine()?;
         let rules = Rules::load(home.layout(), &config)?;
         reload::check_separation(&home, &config, &rules)?;
-        let seed = home.log_key()?;
-        let key = SignerKey::from_seed(&config.origin, &seed).context("`log.key` or `origin`")?;
+        let keys = Keyring::read(home.layout().state_dir(), &config.origin)?;
         let settings = Settings {
             origin: config.origin.clone(),
-            key,
+            keys,
             clock,
             rules,
             adopt: None,
@@ -274,7 +280,6 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     settings.accept_clock = arguments.accept_clock;
     settings.rules.profiles.check_means()?;
     let secrets = Secrets::new(*home.mask_key()?);
-    let vkey = settings.key.verifier().to_string();
     let clock = settings.clock.clone();
     let engine = Engine::start(&home.layout().database(), settings)?;
     let origin = Origin {
@@ -285,6 +290,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let streams = Streams::start(config.stream.as_ref(), &origin)
         .context("cannot start what streams the log")?;
+    let vkey = engine.key().to_string();
     let database = home.layout().database();
     let origin = config.origin.clone();
     let desk = Desk::new(engine, secrets, clock, origin, vkey, streams, database);

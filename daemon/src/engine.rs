@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Actor, ActorKind, ErasedEarly, LogEvent, Separation};
-use countersign_shared::log::note::SignerKey;
+use countersign_shared::log::note::VerifierKey;
 use countersign_shared::machine::State;
 use countersign_shared::time::{Moment, Timestamp};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -42,6 +42,7 @@ mod queue;
 mod reads;
 mod refusing;
 mod reserve;
+mod rotating;
 mod submitting;
 mod sweep;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use error::EngineError;
 pub use force::{Adopted, Force, NewRules, Proposed, RulesSigned, RulesWord, WordOn};
 pub use history::History;
 pub use mark::MarkError;
+pub use rotating::Rotated;
 
 use batch::{Changed, New, Scene, Step};
 use index::Index;
@@ -65,6 +67,7 @@ use live::Live;
 use mark::Mark;
 use queue::{Entrance, Exit, Lane, NotTaken, Room, queue};
 use reserve::Reserve;
+use rotating::Signers;
 
 /// How many calls may wait for the engine before callers are told that it is busy.
 const QUEUE: Room = Room {
@@ -92,6 +95,7 @@ pub struct Handle {
     history: History,
     force: watch::Receiver<Force>,
     released: watch::Receiver<Released>,
+    key: VerifierKey,
     /// Closed when the engine's thread is gone.
     alive: watch::Receiver<()>,
 }
@@ -110,6 +114,11 @@ impl Handle {
     /// Returns the newest head that is durable, and a way to wait for the next one.
     pub fn released(&self) -> watch::Receiver<Released> {
         self.released.clone()
+    }
+
+    /// Returns the log's key in force, which is the same for as long as the engine runs.
+    pub const fn key(&self) -> &VerifierKey {
+        &self.key
     }
 
     /// Returns the agents' way: however full it is, people's calls find their place.
@@ -169,7 +178,7 @@ pub struct Engine {
     published: watch::Sender<Force>,
     /// The newest head, for whoever streams the log.
     released: watch::Sender<Released>,
-    key: SignerKey,
+    signers: Signers,
     tail: LogTail,
     note: String,
     separation: Separation,
@@ -221,6 +230,7 @@ impl Engine {
         let history = engine.history.clone();
         let force = engine.published.subscribe();
         let released = engine.released.subscribe();
+        let key = engine.signers.in_force.verifier().clone();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -234,6 +244,7 @@ impl Engine {
             history,
             force,
             released,
+            key,
             alive,
         })
     }
@@ -269,6 +280,33 @@ impl Engine {
         erasing::early(path, settings, id, by, exit)
     }
 
+    /// Makes the log's next key and signs with both for `overlap`, for a reason that is recorded.
+    ///
+    /// # Errors
+    ///
+    /// When an earlier rotation is not over, or the log cannot be used.
+    pub fn rotate(
+        path: &Path,
+        settings: Settings,
+        overlap: Duration,
+        reason: String,
+    ) -> Result<Rotated, BootError> {
+        rotating::rotate(path, settings, overlap, reason)
+    }
+
+    /// Ends the log's old key before its time, for a reason that is recorded. Returns it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the log cannot be used.
+    pub fn end_old_key(
+        path: &Path,
+        settings: Settings,
+        reason: String,
+    ) -> Result<VerifierKey, BootError> {
+        rotating::finish(path, settings, reason)
+    }
+
     fn run(mut self) {
         loop {
             let taken = self.calls.take(self.nap(), BATCH);
@@ -286,6 +324,7 @@ impl Engine {
                 self.sweep();
             }
             self.erase();
+            self.retire_when_over();
             self.tell_head(false);
         }
     }
@@ -351,7 +390,8 @@ impl Engine {
                 // Every event is an entry: without one there is nothing to make durable.
                 return Ok(None);
             }
-            self.store.commit(&batch.tail, &self.key).map(Some)
+            let (key, others) = (&self.signers.in_force, self.signers.others());
+            self.store.commit(&batch.tail, key, others).map(Some)
         });
         let durable = match written {
             Ok(Some(note)) => {

@@ -149,7 +149,7 @@ impl Home {
         self.mode
     }
 
-    /// Reads the log's signing key.
+    /// Reads the log's signing key in force.
     ///
     /// # Errors
     /// When the file is not ours alone, or not 32 bytes long.
@@ -208,7 +208,7 @@ pub(crate) fn read_private(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8
 }
 
 /// Reads a secret key of 32 bytes from a file that is ours and that nobody else may even read.
-fn read_key(path: &Path) -> Result<Zeroizing<[u8; 32]>, HomeError> {
+pub(crate) fn read_key(path: &Path) -> Result<Zeroizing<[u8; 32]>, HomeError> {
     check_parents(path, &[])?;
     let (file, metadata) = open_regular(path)?;
     check_owner_and_mode(path, &metadata, &[us()], 0o600)?;

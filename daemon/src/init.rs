@@ -211,6 +211,8 @@ fn refuse_what_exists(layout: &Layout) -> Result<(), InitError> {
         layout.kinds_file(),
         layout.policy_dir(),
         layout.log_key(),
+        layout.log_key_next(),
+        layout.log_key_ending(),
         layout.log_vkey(),
         layout.mask_key(),
         layout.database(),

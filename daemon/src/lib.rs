@@ -8,6 +8,7 @@
 //! | [`intake`], [`judge`] | an asking becomes a draft, a statement becomes a decision |
 //! | [`broker`] | what the daemon runs itself, for agents that never hold what it takes |
 //! | [`engine`] | the one owner of state: machines, log, database |
+//! | [`keyring`] | the files of the log's signing keys |
 //! | [`store`] | the database |
 //! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
 //! | [`export`] | what is stored as exports read it |
@@ -28,6 +29,7 @@ pub mod identity;
 pub mod init;
 pub mod intake;
 pub mod judge;
+pub mod keyring;
 mod reload;
 mod rpc;
 pub mod rules;

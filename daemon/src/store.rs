@@ -23,6 +23,7 @@ mod exports;
 mod inspect;
 mod past;
 mod requests;
+mod rotations;
 mod rules;
 mod schema;
 
@@ -229,12 +230,18 @@ impl Store {
             .map_err(StoreError::sql("take a step back"))
     }
 
-    /// Makes the batch durable: the log's head is signed and stored in it.
-    pub fn commit(&mut self, tail: &LogTail, key: &SignerKey) -> Result<String, StoreError> {
+    /// Makes the batch durable: the log's head is signed, with its key and those that sign beside it,
+    /// and stored in it.
+    pub fn commit(
+        &mut self,
+        tail: &LogTail,
+        key: &SignerKey,
+        others: &[SignerKey],
+    ) -> Result<String, StoreError> {
         if self.conn.is_autocommit() {
             return Err(StoreError::NoTransaction);
         }
-        let note = self.put_head(tail, key)?;
+        let note = self.put_head(tail, key, others)?;
         self.run("COMMIT")
             .map_err(StoreError::sql("make a batch durable"))?;
         Ok(note)
@@ -254,10 +261,15 @@ impl Store {
         self.conn.prepare_cached(statement)?.execute([]).map(|_| ())
     }
 
-    fn put_head(&mut self, tail: &LogTail, key: &SignerKey) -> Result<String, StoreError> {
+    fn put_head(
+        &mut self,
+        tail: &LogTail,
+        key: &SignerKey,
+        others: &[SignerKey],
+    ) -> Result<String, StoreError> {
         let checkpoint = Checkpoint::new(tail.origin(), tail.frontier().head())
             .map_err(|error| StoreError::row(error.to_string()))?;
-        let note = checkpoint.sign(key);
+        let note = checkpoint.sign_with(key, others);
         self.conn
             .prepare_cached(
                 "INSERT INTO audit_head (id, size, frontier, note) VALUES (1, ?1, ?2, ?3)

@@ -1,7 +1,7 @@
 //! Checks a database anew: that it is the log which its key signed, that every entry follows, and
 //! that the rows of requests are what the entries lead to.
 //!
-//! Only the log's name and key are believed, and heads that were kept elsewhere. The steps: the
+//! Only the log's name and one of its keys are believed, and heads that were kept elsewhere. The steps: the
 //! note; each leaf's hash, each stored node, the root; the replay with every signature
 //! ([`replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads
 //! as of one moment, so the daemon may go on. It changes nothing, and tells a whole older database
@@ -12,13 +12,13 @@
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use countersign_shared::log::checkpoint;
+use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::Replayed;
 use countersign_shared::log::tree::{Frontier, TreeHead};
 
 use crate::engine::mark::{self, Reached};
-use crate::store::{RawHead, Store, StoreError};
+use crate::store::{Inspection, RawHead, Store, StoreError};
 
 mod document;
 mod log;
@@ -35,10 +35,10 @@ pub use report::{Finding, Place, Report};
 pub struct Trust {
     /// The log's name.
     pub origin: String,
-    /// The log's key.
+    /// A key of the log: the one it began with, or one that its own entries lead to.
     pub vkey: VerifierKey,
-    /// Heads of the log that were kept elsewhere.
-    pub heads: Vec<TreeHead>,
+    /// Heads of the log that were kept elsewhere, as notes.
+    pub heads: Vec<String>,
     /// The file beside the database of a home that says how far its log had come. It lies on the same
     /// machine, so it shows a restored copy and witnesses nothing.
     pub mark: Option<PathBuf>,
@@ -72,14 +72,10 @@ fn check(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StoreError> {
     // Before the database, which is then at least as new.
-    let reached = trust
-        .mark
-        .as_deref()
-        .and_then(|mark| reached(mark, trust, report));
+    let reached = trust.mark.as_deref().and_then(|mark| reached(mark, report));
     let database = Store::open_read_only(path)?.inspect()?;
     let leaves = Store::open_read_only(path)?.inspect()?;
     let stored = database.head()?;
-    let signed = signed_head(stored.as_ref(), trust, report);
     let (damage, replayed) = thread::scope(|scope| {
         let damage = scope.spawn(|| Store::open_read_only(path)?.inspect()?.damage());
         let replayed = log::replay(&database, leaves, trust, report, progress);
@@ -94,15 +90,15 @@ fn check(
         Err(_) => report.found(Place::Database, "the file could not be checked"),
     }
     let replayed = replayed?;
+    let signed = signed_head(stored.as_ref(), &keys(trust, &replayed), report);
     if let Some(stored) = stored {
         head(&stored, signed, replayed.head, report);
     }
     heads(trust, &replayed, report);
-    if let Some(reached) = reached
-        && let Some(problem) = contradicts(&replayed, reached, "was reached")
-    {
-        report.found(Place::Mark, problem);
+    if let (Some(path), Some(bytes)) = (&trust.mark, reached) {
+        marked(path, &bytes, &replayed, report);
     }
+    rotations(&database, &replayed.keys, report)?;
     if database.rules()?.as_deref() != replayed.rules.as_ref().map(|rules| &rules.as_bytes()[..]) {
         report.found(
             Place::Database,
@@ -113,8 +109,16 @@ fn check(
     rows::strays(&database, &replayed, report)
 }
 
-/// Checks the note against the log's key.
-fn signed_head(stored: Option<&RawHead>, trust: &Trust, report: &mut Report) -> Option<TreeHead> {
+/// Returns the keys of the log: the one that is believed, where no entry names any.
+fn keys(trust: &Trust, replayed: &Replayed) -> LogKeys {
+    match LogKeys::begin(&trust.origin, trust.vkey.clone()) {
+        Ok(believed) if replayed.keys.current().is_none() => believed,
+        Ok(_) | Err(_) => replayed.keys.clone(),
+    }
+}
+
+/// Checks the note against the keys that sign at the end of the log.
+fn signed_head(stored: Option<&RawHead>, keys: &LogKeys, report: &mut Report) -> Option<TreeHead> {
     let Some(stored) = stored else {
         report.found(Place::Head, "there is none");
         return None;
@@ -123,7 +127,7 @@ fn signed_head(stored: Option<&RawHead>, trust: &Trust, report: &mut Report) -> 
         report.found(Place::Head, "the note is not text");
         return None;
     };
-    match checkpoint::open(note, std::slice::from_ref(&trust.vkey), &trust.origin) {
+    match keys.open(note) {
         Ok(signed) => Some(*signed.head()),
         Err(error) => {
             report.found(Place::Head, said(&error));
@@ -166,25 +170,61 @@ fn head(stored: &RawHead, signed: Option<TreeHead>, rebuilt: TreeHead, report: &
     }
 }
 
-/// Reads how far the log had come.
-fn reached(path: &Path, trust: &Trust, report: &mut Report) -> Option<TreeHead> {
-    match mark::read(path, &trust.vkey) {
-        Ok(Reached::Head(head)) => return Some(head),
-        Ok(Reached::Nothing) => {}
-        Ok(Reached::Unknown) => report.found(Place::Mark, "there is none beside the database"),
+/// Reads the file that says how far the log had come.
+fn reached(path: &Path, report: &mut Report) -> Option<Vec<u8>> {
+    match mark::bytes(path) {
+        Ok(Some(bytes)) => return Some(bytes),
+        Ok(None) => report.found(Place::Mark, "there is none beside the database"),
         Err(error) => report.found(Place::Mark, said(&error)),
     }
     None
 }
 
+/// Compares the rebuilt tree with how far the log had come.
+fn marked(path: &Path, bytes: &[u8], replayed: &Replayed, report: &mut Report) {
+    match mark::said(path, bytes, &replayed.keys) {
+        Ok(Reached::Head(head)) => {
+            if let Some(problem) = contradicts(replayed, head, "was reached") {
+                report.found(Place::Mark, problem);
+            }
+        }
+        Ok(Reached::Nothing | Reached::Unknown) => {}
+        Err(error) => report.found(Place::Mark, said(&error)),
+    }
+}
+
 /// Compares the rebuilt tree with heads that were kept elsewhere.
 fn heads(trust: &Trust, replayed: &Replayed, report: &mut Report) {
-    for kept in &trust.heads {
-        match contradicts(replayed, *kept, "was kept") {
+    for note in &trust.heads {
+        let kept = match replayed.keys.open_kept(note) {
+            Ok(kept) => *kept.head(),
+            Err(error) => {
+                report.found(Place::Head, format!("one that was kept: {}", said(&error)));
+                continue;
+            }
+        };
+        match contradicts(replayed, kept, "was kept") {
             Some(problem) => report.found(Place::Head, problem),
             None => report.witnessed = report.witnessed.max(kept.size),
         }
     }
+}
+
+/// Compares where the database says that keys changed with the entries.
+fn rotations(database: &Inspection, keys: &LogKeys, report: &mut Report) -> Result<(), StoreError> {
+    let ends = keys.spans().iter().map(|span| span.to);
+    let begins = keys.spans().iter().skip(1);
+    let told = begins
+        .map(|span| span.from.saturating_sub(1))
+        .zip(ends)
+        .collect::<Vec<_>>();
+    if database.store().rotations()? != told {
+        report.found(
+            Place::Database,
+            "the stored places where the log's key changed are not those of the log",
+        );
+    }
+    Ok(())
 }
 
 /// Says in which way the log does not contain a head.

@@ -127,7 +127,7 @@ mod tests {
             id: "",
             about: "",
             supports: "",
-            types: &["log.genesis", "rules.changed", "key.rotated"],
+            types: &["log.genesis", "rules.changed", "key.rotated", "key.retired"],
             files: &[],
         };
         let row = counts.row(&control);

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::{Checkpoint, CheckpointError};
+use countersign_shared::log::keys::KeysError;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::tree::{Frontier, Hash, TreeError, leaf_hash};
 
@@ -37,6 +38,12 @@ pub enum ExportError {
     /// The head is not the log's.
     #[error("the log's head is not to be believed")]
     Head(#[from] CheckpointError),
+    /// The log's keys do not follow from one another, or have not signed its head.
+    #[error("the log's keys are not as its entries tell")]
+    Keys(#[from] KeysError),
+    /// The key that is believed is none of the log's.
+    #[error("the log was never signed with the key that it is exported under")]
+    OtherKey,
     /// The source skipped or repeated an entry.
     #[error("entry {expected} was asked for, and entry {found} came")]
     Order {

@@ -33,6 +33,7 @@ use ssh_key::private::{Ed25519Keypair, KeypairData};
 use crate::export::ExportError;
 use crate::source::{RulesFile, Source, SourceError, Take};
 
+mod rotating;
 mod signing;
 
 /// The log's name.
@@ -72,6 +73,8 @@ pub(crate) struct Fixture {
     pub(crate) documents: BTreeMap<RequestId, Vec<u8>>,
     pub(crate) rules: BTreeMap<Digest, Vec<RulesFile>>,
     pub(crate) key: SignerKey,
+    /// The key before it, while that signs as well.
+    pub(crate) ending: Option<SignerKey>,
     pub(crate) machines: BTreeMap<RequestId, Request>,
     frontier: Frontier,
     members: Vec<Member>,
@@ -94,6 +97,7 @@ impl Fixture {
             documents: BTreeMap::new(),
             rules: BTreeMap::new(),
             key: SignerKey::from_seed(ORIGIN, &[7; 32]).unwrap(),
+            ending: None,
             machines: BTreeMap::new(),
             frontier: Frontier::new(),
             members: Vec::new(),
@@ -527,7 +531,7 @@ impl Fixture {
         }
         Checkpoint::new(ORIGIN, frontier.head())
             .unwrap()
-            .sign(&self.key)
+            .sign_with(&self.key, self.ending.as_slice())
     }
 }
 

@@ -203,6 +203,9 @@ fn by_type(entry_type: &str) -> Meaning {
         "key.rotated" => Meaning::noted("log key changed", UPDATE)
             .grave(HIGH)
             .about(Class::Rules),
+        "key.retired" => Meaning::noted("old log key ended", UPDATE)
+            .grave(MEDIUM)
+            .about(Class::Rules),
         "daemon.started" => Meaning::noted("daemon started", START).about(Class::Daemon),
         "daemon.stopped" => Meaning::noted("daemon stopped", STOP).about(Class::Daemon),
         _ => Meaning::noted("entry of another type", OTHER),

@@ -16,6 +16,7 @@ use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::Checkpoint;
+use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::time::Timestamp;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ use crate::source::{Period, Source};
 use crate::tiles::put;
 use crate::usage::{By, Usage};
 
+mod keys;
 mod readme;
 mod rules;
 mod statements;
@@ -116,7 +118,12 @@ pub fn write(
     let mut pack = Pack {
         order,
         survey: &survey,
-        context: survey.roster_entries.iter().copied().collect(),
+        context: survey
+            .roster_entries
+            .iter()
+            .chain(&survey.key_entries)
+            .copied()
+            .collect(),
         counts: Counts::default(),
         report: Report::new(),
         requests: 0,
@@ -144,7 +151,7 @@ pub fn write(
     put(
         &mut tally,
         "trust-policy",
-        format!("log {key}\nquorum none\n").as_bytes(),
+        keys::policy(&survey.keys).as_bytes(),
     )?;
     put(&mut tally, "verify.sh", VERIFY_SH.as_bytes())?;
     put(&mut tally, "verify.py", VERIFY_PY.as_bytes())?;
@@ -153,7 +160,7 @@ pub fn write(
         "README.txt",
         readme::text(order, &packed, &survey).as_bytes(),
     )?;
-    let pack = describe(order, &packed, key);
+    let pack = describe(order, &packed, &survey.keys);
     let text = serde_json::to_string_pretty(&pack)
         .map_err(|error| ExportError::write("pack.json", error.into()))?;
     put(&mut tally, "pack.json", format!("{text}\n").as_bytes())?;
@@ -162,7 +169,7 @@ pub fn write(
 }
 
 /// Says for programs what the pack is.
-fn describe(order: &Order, packed: &Packed, key: &VerifierKey) -> Value {
+fn describe(order: &Order, packed: &Packed, keys: &LogKeys) -> Value {
     let scope = match order.scope {
         Scope::Period(period) => {
             json!({"kind": "period", "from": period.from, "until": period.until})
@@ -172,7 +179,8 @@ fn describe(order: &Order, packed: &Packed, key: &VerifierKey) -> Value {
     json!({
         "v": 1,
         "origin": packed.head.origin(),
-        "vkey": key.to_string(),
+        "vkey": keys.current().map(ToString::to_string),
+        "keys": keys::spans(keys),
         "head": {"size": packed.head.size(), "root": packed.head.root().to_string()},
         "scope": scope,
         "range": {"begin": packed.range.start, "end": packed.range.end},

@@ -11,7 +11,7 @@
 
 use std::io::Write as _;
 
-use countersign_shared::log::checkpoint;
+use countersign_shared::log::checkpoint::{self, Checkpoint};
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::tree::{Frontier, Hash, leaf_hash};
 
@@ -136,8 +136,18 @@ impl<'s> Tiles<'s> {
     /// # Errors
     ///
     /// When the head is not the log's or not over these entries, or a file cannot be written.
-    pub fn finish(mut self, note: &str, key: &VerifierKey) -> Result<Exported, ExportError> {
+    pub fn finish(self, note: &str, key: &VerifierKey) -> Result<Exported, ExportError> {
         let head = checkpoint::open(note, std::slice::from_ref(key), key.name())?;
+        self.finish_under(note, head)
+    }
+
+    /// Writes the tiles that are not full, and a head that was found to be the log's, which must be
+    /// over these entries.
+    ///
+    /// # Errors
+    ///
+    /// When it is not, or a file cannot be written.
+    pub fn finish_under(mut self, note: &str, head: Checkpoint) -> Result<Exported, ExportError> {
         same_root(&head, &self.frontier)?;
         for (level, tile) in std::mem::take(&mut self.levels).into_iter().enumerate() {
             if !tile.hashes.is_empty() {

@@ -1,6 +1,6 @@
 //! Checks a directory of tiles, or an evidence pack, on all processors.
 //!
-//! The head against the log's key and heads that were kept elsewhere; every entry as the leaf at
+//! The head against the log's keys, which its entries lead to from the one that is believed, and heads that were kept elsewhere; every entry as the leaf at
 //! its place; the tiles; and, where all entries are there, each of them by the replay of the log:
 //! sequence, time, signatures, the request machine, and the heads that people signed. In a pack the
 //! documents and the manifest as well. A pack of a part of a log cannot be replayed: its entries
@@ -13,9 +13,9 @@
 use std::fs;
 use std::path::Path;
 
-use countersign_shared::log::checkpoint::{self, Checkpoint};
+use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::log::note::VerifierKey;
-use countersign_shared::log::replay::{Prepared, Replay};
+use countersign_shared::log::replay::{Prepared, Problem, Replay};
 use countersign_shared::log::tree::TreeHead;
 
 use crate::export::ExportError;
@@ -24,6 +24,7 @@ use crate::tiles::Tiles;
 mod compare;
 mod contents;
 mod entries;
+mod keys;
 mod pipeline;
 mod report;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use report::{Finding, Report};
 
 use compare::Comparing;
 use entries::Entries;
+use keys::Told;
 
 /// Nothing can be said about the directory.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +63,11 @@ pub enum VerifyError {
 /// What is believed.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
-    /// The log's key; the one that the directory itself names when there is none here.
+    /// A key of the log, the one it began with or one that its entries lead to; the one that the
+    /// directory itself names when there is none here.
     pub key: Option<VerifierKey>,
-    /// Heads of the log that were kept elsewhere.
-    pub heads: Vec<TreeHead>,
+    /// Heads of the log that were kept elsewhere, as notes.
+    pub heads: Vec<String>,
 }
 
 /// Checks a directory. `progress` is told how many entries are done, and of how many.
@@ -84,19 +87,28 @@ pub fn verify_directory(
     };
     let note = read_text(root, "checkpoint")?;
     let mut report = Report::default();
-    let head = match checkpoint::open(&note, std::slice::from_ref(&key), key.name()) {
+    let told = keys::told(&entries, key.name());
+    if !told.keys.has(&key) {
+        let other = || ("entry 0".to_owned(), Problem::LogKey.to_string());
+        let (place, problem) = told.problem.unwrap_or_else(other);
+        report.found(place, problem);
+        return Ok(report);
+    }
+    let head = match told.keys.open(&note) {
         Ok(head) => head,
         Err(error) => {
             report.found("checkpoint", said(&error));
             return Ok(report);
         }
     };
+    let kept = keys::kept(&told.keys, &trust.heads, &mut report);
     let mut check = Check {
         root,
         head: &head,
         key: &key,
         note: &note,
-        trust,
+        told: &told,
+        kept: &kept,
         report: &mut report,
     };
     if entries.is_whole(head.size()) {
@@ -115,7 +127,9 @@ struct Check<'c> {
     head: &'c Checkpoint,
     key: &'c VerifierKey,
     note: &'c str,
-    trust: &'c Trust,
+    told: &'c Told,
+    /// Heads that were kept elsewhere.
+    kept: &'c [TreeHead],
     report: &'c mut Report,
 }
 
@@ -159,7 +173,7 @@ impl Check<'_> {
         if let Err(problem) = read {
             report.found(problem.0, problem.1);
         }
-        tiled(tiles, self.note, self.key, report);
+        tiled(tiles, self.note, self.head, report);
         for name in comparing.differing() {
             report.found(name, "is not what follows from the entries");
         }
@@ -174,7 +188,7 @@ impl Check<'_> {
             requests = requests.saturating_add(1);
             contents::document(root, entries.is_pack(), life, report);
         }
-        for kept in &self.trust.heads {
+        for kept in self.kept {
             match replayed.root_at(kept.size) {
                 None => report.found(
                     "head",
@@ -205,8 +219,12 @@ impl Check<'_> {
         let mut comparing = Comparing::new(self.root);
         let mut tiles = Tiles::hashes_only(&mut comparing);
         let mut leaves = compare::Leaves::new(self.root, size);
-        let (report, trust) = (&mut *self.report, self.trust);
-        let mut kept: Vec<&TreeHead> = trust.heads.iter().collect();
+        let report = &mut *self.report;
+        if let Some((place, problem)) = &self.told.problem {
+            report.found(place.clone(), problem.clone());
+        }
+        let mut handovers = self.told.handovers.iter().peekable();
+        let mut kept: Vec<&TreeHead> = self.kept.iter().collect();
         kept.sort_by_key(|head| head.size);
         let mut kept = kept.into_iter().peekable();
         for at in 0..=size {
@@ -218,6 +236,12 @@ impl Check<'_> {
                         "head",
                         format!("one of {at} entries was kept with another root"),
                     );
+                }
+            }
+            while let Some((seq, head)) = handovers.next_if(|(_, head)| head.size == at) {
+                if tiles.frontier().root() != head.root {
+                    let problem = Problem::Handover { size: at };
+                    report.found(format!("entry {seq}"), problem.to_string());
                 }
             }
             if at == size {
@@ -236,7 +260,7 @@ impl Check<'_> {
                 format!("one of {} entries was kept, here are fewer", head.size),
             );
         }
-        tiled(tiles, self.note, self.key, report);
+        tiled(tiles, self.note, self.head, report);
         for name in comparing.differing() {
             report.found(name, "is not what follows from the leaves");
         }
@@ -272,8 +296,8 @@ impl Check<'_> {
 }
 
 /// Ends the tree, which has to have the head's root.
-fn tiled(tiles: Tiles<'_>, note: &str, key: &VerifierKey, report: &mut Report) {
-    match tiles.finish(note, key) {
+fn tiled(tiles: Tiles<'_>, note: &str, head: &Checkpoint, report: &mut Report) {
+    match tiles.finish_under(note, head.clone()) {
         Ok(_) | Err(ExportError::Write { .. }) => {}
         Err(error) => report.found("head", said(&error)),
     }

@@ -215,6 +215,16 @@ impl Layout {
         self.state.join("log.key")
     }
 
+    /// The log's next signing key, from its making until it is in force.
+    pub fn log_key_next(&self) -> PathBuf {
+        self.state.join("log.key.next")
+    }
+
+    /// The log's signing key before, as long as it signs every head as well.
+    pub fn log_key_ending(&self) -> PathBuf {
+        self.state.join("log.key.ending")
+    }
+
     /// The log's verifier key, which is public.
     pub fn log_vkey(&self) -> PathBuf {
         self.state.join("log.vkey")

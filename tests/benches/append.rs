@@ -120,7 +120,7 @@ impl Log {
         self.store.savepoint()?;
         self.store.append(&mut self.tail, &entry)?;
         self.store.release()?;
-        self.store.commit(&self.tail, &self.key)?;
+        self.store.commit(&self.tail, &self.key, &[])?;
         Ok(())
     }
 

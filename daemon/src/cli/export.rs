@@ -231,6 +231,8 @@ const fn is_tampering(error: &ExportError) -> bool {
     match error {
         ExportError::Record { .. }
         | ExportError::Head(_)
+        | ExportError::Keys(_)
+        | ExportError::OtherKey
         | ExportError::Order { .. }
         | ExportError::Short { .. }
         | ExportError::Root { .. }

@@ -8,7 +8,6 @@ use countersign_evidence::verify::{Trust as DirectoryTrust, verify_directory};
 use countersign_shared::log::checkpoint;
 use countersign_shared::log::keeper::HeadKeeper;
 use countersign_shared::log::note::VerifierKey;
-use countersign_shared::log::tree::TreeHead;
 
 use super::progress::Progress;
 use super::{VERIFICATION_FAILED, configured, key_of, log_key, say};
@@ -67,7 +66,7 @@ fn database(
     };
     let trust = Trust {
         origin: vkey.name().to_owned(),
-        heads: heads(&arguments.head, &vkey)?,
+        heads: heads(&arguments.head, vkey.name())?,
         vkey,
         mark,
     };
@@ -97,7 +96,7 @@ fn directory(
         None => own_key(home, path)?,
     };
     let heads = match &key {
-        Some(key) => heads(&arguments.head, key)?,
+        Some(key) => heads(&arguments.head, key.name())?,
         None if arguments.head.is_empty() => Vec::new(),
         None => anyhow::bail!("heads can be compared only under a key: name it with `--vkey FILE`"),
     };
@@ -134,9 +133,9 @@ fn own_key(home: Option<&Path>, path: &Path) -> anyhow::Result<Option<VerifierKe
     }
 }
 
-/// Reads heads that were kept elsewhere.
-fn heads(files: &[PathBuf], vkey: &VerifierKey) -> anyhow::Result<Vec<TreeHead>> {
-    let read = |file: &PathBuf| -> anyhow::Result<TreeHead> {
+/// Reads heads that were kept elsewhere. Whether the log's keys signed them is found out with its keys.
+fn heads(files: &[PathBuf], origin: &str) -> anyhow::Result<Vec<String>> {
+    let read = |file: &PathBuf| -> anyhow::Result<String> {
         let note = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the head `{}`", file.display()))?;
         // A file kept by a console or an agent holds the note behind a few lines of its own.
@@ -144,9 +143,14 @@ fn heads(files: &[PathBuf], vkey: &VerifierKey) -> anyhow::Result<Vec<TreeHead>>
             Ok(kept) => kept.note().map_or(String::new(), str::to_owned),
             Err(_) => note,
         };
-        let head = checkpoint::open(&note, std::slice::from_ref(vkey), vkey.name())
+        let head = checkpoint::unverified(&note)
             .with_context(|| format!("`{}` is not a head of this log", file.display()))?;
-        Ok(*head.head())
+        anyhow::ensure!(
+            head.origin() == origin,
+            "`{}` is not a head of this log: it is one of another log than `{origin}`",
+            file.display()
+        );
+        Ok(note)
     };
     files.iter().map(read).collect()
 }

@@ -9,9 +9,8 @@ use std::time::Duration;
 use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
-use countersign_shared::log::checkpoint;
 use countersign_shared::log::entry::{Body, Entry, LogEvent};
-use countersign_shared::log::note::{SignerKey, VerifierKey};
+use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::tree::Frontier;
 use countersign_shared::machine::{Event, Mode, State};
 use countersign_shared::time::Timestamp;
@@ -21,11 +20,13 @@ use super::erasing::Retention;
 use super::force::{Adopted, Force, NewRules};
 use super::history::{HOUR, History};
 use super::mark::{self, Mark, MarkError};
+use super::rotating::Signers;
 use super::submitting::before;
 use super::{
-    CHANGES, Card, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Reserve, Rules, Store,
-    daemon_actor,
+    CHANGES, Card, Chain, Clock, Engine, EngineError, Exit, Index, Live, LogTail, Reserve, Rules,
+    Store, daemon_actor,
 };
+use crate::keyring::{Keyring, KeyringError};
 use crate::rules::RulesError;
 use crate::store::StoreError;
 use crate::stream::Released;
@@ -35,8 +36,8 @@ use crate::stream::Released;
 pub struct Settings {
     /// The log's origin.
     pub origin: String,
-    /// The log's key.
-    pub key: SignerKey,
+    /// The log's keys.
+    pub keys: Keyring,
     /// The clocks.
     pub clock: Clock,
     /// The rules that the operator's files make.
@@ -105,6 +106,40 @@ pub enum BootError {
     /// How far the log had come cannot be looked up, or not be written.
     #[error(transparent)]
     Mark(MarkError),
+    /// The log's keys are not there, or cannot be put where they belong.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+    /// The old key of the log has to sign, and is not there.
+    #[error(
+        "the log's old key `{key}` signs every head until {until}, and no key file of the home holds it; \
+         put `log.key.ending` back, or end that key with `countersignd rotate-log-key --finish \
+         --reason WHY`"
+    )]
+    EndingKey {
+        /// The verifier key.
+        key: String,
+        /// When it ends by itself.
+        until: Timestamp,
+    },
+    /// A rotation is not over.
+    #[error(
+        "the log's key was changed already, and the old one, `{key}`, signs until {until}; wait for \
+         that, or end it with `countersignd rotate-log-key --finish --reason WHY`"
+    )]
+    Overlapping {
+        /// The verifier key that ends.
+        key: String,
+        /// When.
+        until: Timestamp,
+    },
+    /// No key is ending.
+    #[error(
+        "the log has one key, and none that could be ended; `countersignd rotate-log-key` makes the next"
+    )]
+    NothingEnds,
+    /// The log has no entry yet.
+    #[error("the log has not begun, so there is no key to change: start the daemon once")]
+    NotBegun,
     /// There is nothing that was lost.
     #[error("the log is where it was; there is nothing to adopt")]
     NothingLost,
@@ -134,6 +169,8 @@ pub(super) fn open(path: &Path, mut settings: Settings, calls: Exit) -> Result<E
     engine
         .first_entries(start, accept_clock)
         .map_err(BootError::First)?;
+    engine.signers.settle()?;
+    engine.retire_when_over();
     Ok(engine)
 }
 
@@ -147,6 +184,7 @@ pub(super) fn resume(
     if let Some(lost) = lost {
         return Err(BootError::WentBack(lost));
     }
+    engine.signers.check()?;
     let mark = if engine.note.is_empty() {
         Mark::begin(path)
     } else {
@@ -154,6 +192,14 @@ pub(super) fn resume(
     };
     engine.mark = Some(mark.map_err(BootError::Mark)?);
     Ok((engine, start))
+}
+
+/// Opens a log as it is, for a change of its keys.
+pub(super) fn as_it_is(path: &Path, settings: Settings, calls: Exit) -> Result<Engine, BootError> {
+    match prepare(path, settings, calls)? {
+        (engine, _, None) => Ok(engine),
+        (_, _, Some(lost)) => Err(BootError::WentBack(lost)),
+    }
 }
 
 /// Goes on from a database that is older than the log had been: writes down that it does, and why.
@@ -169,6 +215,7 @@ pub(super) fn adopt(
     if engine.note.is_empty() {
         return Err(BootError::NothingLeft);
     }
+    engine.signers.check()?;
     engine.adopt(&lost, reason).map_err(BootError::First)?;
     // Only now: whoever is interrupted before is asked again.
     let mut mark = Mark::begin(path).map_err(BootError::Mark)?;
@@ -185,9 +232,19 @@ fn prepare(
     calls: Exit,
 ) -> Result<(Engine, Start, Option<MarkError>), BootError> {
     let store = Store::open(path)?;
+    let Settings {
+        origin,
+        keys,
+        clock,
+        rules: of_files,
+        adopt,
+        accept_clock: _,
+        keep_documents,
+    } = settings;
+    let signers = Signers::of(&store, &origin, keys)?;
     let (frontier, note) = match store.head()? {
         Some((frontier, note)) => {
-            check_head(&store, &settings, &frontier, &note)?;
+            check_head(&store, &signers.keys, &frontier, &note)?;
             (frontier, note)
         }
         None if store.is_blank()? => (Frontier::new(), String::new()),
@@ -196,21 +253,12 @@ fn prepare(
             return Err(BootError::Log { problem });
         }
     };
-    let lost = match check_mark(path, &store, settings.key.verifier(), frontier.size()) {
+    let lost = match check_mark(path, &store, &signers.keys, frontier.size()) {
         Err(BootError::Mark(lost)) if lost.is_adoptable() => Some(lost),
         Err(error) => return Err(error),
         Ok(()) => None,
     };
     let told = last_time(&store, frontier.size())?;
-    let Settings {
-        origin,
-        key,
-        clock,
-        rules: of_files,
-        adopt,
-        accept_clock: _,
-        keep_documents,
-    } = settings;
     check_mode(&store, of_files.mode)?;
     let of_files = Arc::new(of_files);
     let start = Start::of(&store, of_files, adopt)?;
@@ -228,7 +276,7 @@ fn prepare(
     let mut engine = Engine {
         store,
         clock,
-        key,
+        signers,
         tail: LogTail::new(origin, frontier),
         note,
         separation: rules.separation(),
@@ -259,8 +307,8 @@ fn prepare(
 }
 
 /// Checks that the log is the one that had been reached, or goes on from it.
-fn check_mark(path: &Path, store: &Store, key: &VerifierKey, size: u64) -> Result<(), BootError> {
-    match mark::read(&mark::beside(path), key).map_err(BootError::Mark)? {
+fn check_mark(path: &Path, store: &Store, keys: &LogKeys, size: u64) -> Result<(), BootError> {
+    match mark::read(&mark::beside(path), keys).map_err(BootError::Mark)? {
         mark::Reached::Head(reached) => mark::compare(reached, size, |at| {
             store.root_at(at).map_err(BootError::Store)
         }),
@@ -359,17 +407,17 @@ fn check_mode(store: &Store, mode: Mode) -> Result<(), BootError> {
     }
 }
 
-/// Checks that the head is signed by the log's key and is the one over the stored leaves' edge.
+/// Checks that the head is signed by the log's keys and is the one over the stored leaves' edge.
 fn check_head(
     store: &Store,
-    settings: &Settings,
+    keys: &LogKeys,
     frontier: &Frontier,
     note: &str,
 ) -> Result<(), BootError> {
     let damaged = |problem: String| BootError::Log { problem };
-    let keys = [settings.key.verifier().clone()];
-    let head = checkpoint::open(note, &keys, &settings.origin)
-        .map_err(|error| damaged(format!("the stored head: {error}")))?;
+    let head = keys
+        .open(note)
+        .map_err(|error| damaged(format!("the stored head: {}", Chain(&error))))?;
     if *head.head() != frontier.head() {
         return Err(damaged(
             "the stored head is not the one of the stored edge".to_owned(),
@@ -461,7 +509,7 @@ impl Engine {
                     Start::Blank(rules) => {
                         let change = rules.change(rules.digest, None, scene.now.wall);
                         let genesis = LogEvent::Genesis {
-                            vkey: engine.key.verifier().to_string(),
+                            vkey: engine.signers.in_force.verifier().to_string(),
                             software: software.clone(),
                             mode: rules.mode,
                             rules: Box::new(change),

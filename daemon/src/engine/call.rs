@@ -117,6 +117,19 @@ pub struct Head {
     pub consistency: Vec<Hash>,
     /// The size the proof starts from, 0 for no proof.
     pub from: u64,
+    /// The change of the log's key, as long as the old key signs as well.
+    pub rotation: Option<Rotation>,
+}
+
+/// The entry that announces the log's next key, with the proof that a head covers it.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The position.
+    pub index: u64,
+    /// The entry's exact bytes.
+    pub entry: Vec<u8>,
+    /// The proof, leaf to root.
+    pub proof: Vec<Hash>,
 }
 
 /// An entry with the proof that a head covers it.

@@ -18,8 +18,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use countersign_shared::log::checkpoint;
-use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::tree::{Hash, TreeHead};
 
 use super::BootError;
@@ -111,23 +110,45 @@ pub(crate) enum Reached {
 /// # Errors
 ///
 /// When the file cannot be read or holds no head of this log.
-pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Reached, MarkError> {
+pub(crate) fn read(path: &Path, keys: &LogKeys) -> Result<Reached, MarkError> {
+    match bytes(path)? {
+        Some(bytes) => said(path, &bytes, keys),
+        None => Ok(Reached::Unknown),
+    }
+}
+
+/// Reads the file, before it is known which keys its heads must be signed with; nothing when there
+/// is none.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub(crate) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, MarkError> {
     match std::fs::read(path) {
-        Ok(bytes) => newest(&bytes, key).ok_or_else(|| MarkError::Foreign {
-            path: path.display().to_string(),
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Reached::Unknown),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failed(path)(source)),
     }
 }
 
+/// Says what the bytes of a mark say.
+///
+/// # Errors
+///
+/// When they hold no head of this log.
+pub(crate) fn said(path: &Path, bytes: &[u8], keys: &LogKeys) -> Result<Reached, MarkError> {
+    newest(bytes, keys).ok_or_else(|| MarkError::Foreign {
+        path: path.display().to_string(),
+    })
+}
+
 /// Finds the larger of the heads in a file's bytes; nothing in bytes that are neither a head nor
 /// blank, with no head beside them.
-fn newest(bytes: &[u8], key: &VerifierKey) -> Option<Reached> {
+fn newest(bytes: &[u8], keys: &LogKeys) -> Option<Reached> {
     let heads = bytes.chunks(PLACE).filter_map(|place| {
         let text = std::str::from_utf8(place).ok()?;
         let note = format!("{}\n", text.trim_end_matches(char::from(BLANK)));
-        let head = checkpoint::open(&note, std::slice::from_ref(key), key.name()).ok()?;
+        let head = keys.open_kept(&note).ok()?;
         Some(*head.head())
     });
     match heads.max_by_key(|head| head.size) {
@@ -286,8 +307,12 @@ mod tests {
         Checkpoint::new(ORIGIN, head(size)).unwrap().sign(&key())
     }
 
+    fn keys(key: &SignerKey) -> LogKeys {
+        LogKeys::begin(ORIGIN, key.verifier().clone()).unwrap()
+    }
+
     fn found(path: &Path) -> Option<u64> {
-        match read(path, key().verifier()).unwrap() {
+        match read(path, &keys(&key())).unwrap() {
             Reached::Head(head) => Some(head.size),
             Reached::Nothing => Some(0),
             Reached::Unknown => None,
@@ -311,7 +336,7 @@ mod tests {
         mark.advance(&note(10));
         assert_eq!(found(&path), Some(10));
         let other = SignerKey::from_seed(ORIGIN, &[2; 32]).unwrap();
-        let error = read(&path, other.verifier()).unwrap_err();
+        let error = read(&path, &keys(&other)).unwrap_err();
         assert!(matches!(error, MarkError::Foreign { .. }), "{error}");
         Mark::begin(&database).unwrap();
         assert_eq!(found(&path), Some(0));
@@ -334,7 +359,7 @@ mod tests {
             assert_eq!(found(&path), Some(4), "cut after {cut} bytes");
         }
         std::fs::write(&path, "nonsense").unwrap();
-        assert!(read(&path, key().verifier()).is_err());
+        assert!(read(&path, &keys(&key())).is_err());
     }
 
     #[test]

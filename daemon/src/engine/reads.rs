@@ -247,6 +247,7 @@ impl Engine {
             size,
             consistency,
             from,
+            rotation: self.rotation(size)?,
         })
     }
 

@@ -28,6 +28,7 @@ mod listing;
 mod mark;
 mod people;
 mod restart;
+mod rotating;
 mod ruling;
 mod settling;
 mod world;
@@ -36,7 +37,7 @@ use world::{Ask, World, ana, bo, cy, ended_well, everyone};
 
 /// Checks an inclusion the way a console does, with nothing but the log's key.
 fn check_inclusion(world: &World, inclusion: &Inclusion) {
-    let keys = [world.engine.key.verifier().clone()];
+    let keys = [world.engine.signers.in_force.verifier().clone()];
     let head = checkpoint::open(&inclusion.head.note, &keys, world::ORIGIN).unwrap();
     assert_eq!(head.size(), inclusion.head.size);
     let leaf = leaf_hash(&inclusion.entry);
@@ -46,7 +47,7 @@ fn check_inclusion(world: &World, inclusion: &Inclusion) {
 #[test]
 fn a_request_lives_from_submit_to_report_and_every_answer_can_be_checked() {
     let mut world = World::with(everyone("1 of sre and 1 of dba"));
-    let keys = [world.engine.key.verifier().clone()];
+    let keys = [world.engine.signers.in_force.verifier().clone()];
     let before = world.engine.tail.frontier().head();
 
     let mut ask = Ask::of("DROP TABLE orders_2024");

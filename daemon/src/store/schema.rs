@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// Brings the schema up to [`VERSION`].
 pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
@@ -41,6 +41,14 @@ pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
             .map_err(StoreError::sql("begin the upgrade"))?;
         tx.execute_batch(THIRD)
             .map_err(StoreError::sql("create the tables of the rules"))?;
+        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
+    }
+    if found < 4 {
+        let tx = conn
+            .transaction()
+            .map_err(StoreError::sql("begin the upgrade"))?;
+        tx.execute_batch(FOURTH)
+            .map_err(StoreError::sql("create the table of the log's keys"))?;
         tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
     }
     Ok(())
@@ -136,4 +144,15 @@ CREATE TABLE rules_adopted (
 ) STRICT;
 
 PRAGMA user_version = 3;
+";
+
+/// Schema 4. Where in the log its keys changed: the entry that announced a key, and the one that ended
+/// the key before it.
+const FOURTH: &str = "
+CREATE TABLE log_rotation (
+    entry INTEGER PRIMARY KEY,
+    retired INTEGER
+) STRICT;
+
+PRAGMA user_version = 4;
 ";

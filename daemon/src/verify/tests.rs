@@ -516,7 +516,7 @@ fn an_event_that_is_owed_and_missing_is_found() {
 #[test]
 fn a_log_cut_back_with_the_stolen_log_key_is_found_by_its_rows_and_by_a_kept_head() {
     let copy = Copy::new();
-    let kept = copy.report().head.unwrap();
+    let kept = stolen_key::kept(copy.report().head.unwrap());
     let mut entries = copy.entries();
     let last = copy.position(0, |entry| entry.body.entry_type() == "request.withdrawn");
     entries.truncate(last + 1);
@@ -542,7 +542,7 @@ fn a_kept_head_covers_the_tail() {
         "{report}"
     );
     let trust = Trust {
-        heads: vec![report.head.unwrap()],
+        heads: vec![stolen_key::kept(report.head.unwrap())],
         ..trust()
     };
     let report = verify(&copy.path, &trust, &mut |_, _| {}).unwrap();
@@ -567,7 +567,7 @@ fn another_key_or_origin_is_found() {
         .iter()
         .map(|finding| finding.place)
         .collect();
-    assert_eq!(places, [Place::Head, Place::Entry(0)], "{report}");
+    assert_eq!(places, [Place::Entry(0)], "{report}");
     let other = Trust {
         origin: "countersign/other".to_owned(),
         ..trust()

@@ -84,7 +84,12 @@ const RUN: Evidence = Evidence {
 };
 const TAMPER: Evidence = Evidence {
     supports: "the entries are the leaves of a tree whose signed heads are held elsewhere as well",
-    types: &["log.genesis", "key.rotated", "rollback.adopted"],
+    types: &[
+        "log.genesis",
+        "key.rotated",
+        "key.retired",
+        "rollback.adopted",
+    ],
     files: &["checkpoint", "tile/", "trust-policy", "verify.sh"],
 };
 const CLOCK: Evidence = Evidence {

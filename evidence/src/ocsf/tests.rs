@@ -53,6 +53,7 @@ fn everything() -> Fixture {
         "clock.jumped",
         "rollback.adopted",
         "key.rotated",
+        "key.retired",
     ] {
         log.raw(&daemon, None, kind, &json!({"reason": "r"}));
     }

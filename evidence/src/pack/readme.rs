@@ -33,7 +33,8 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
                  {after}\n\
                  Times in the log never go back, except at an entry `clock.jumped`; only a pack of the whole log\n\
                  shows that none stands elsewhere. Earlier entries are here where a request of this time began\n\
-                 before it, and those that say who could sign."
+                 before it, and those that say who could sign. Those that say\n\
+                 which keys sign the log are here up to its end."
             );
             (scope, completeness)
         }
@@ -77,7 +78,7 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
          entries.jsonl        the exact bytes of the entries, one to a line\n\
          checkpoint           the log's signed head (C2SP tlog-checkpoint)\n\
          tile/                the hashes of the whole log (C2SP tlog-tiles)\n\
-         trust-policy         the log's key (C2SP tlog-policy)\n\
+         trust-policy         the log's keys, and which heads each signs (C2SP tlog-policy)\n\
          report.html          a page for people; not read by verify.sh, as usage.csv and this file\n\
          population.csv       every request, one to a row\n\
          documents/           what was asked, shown and signed, by request; secrets are masked\n\

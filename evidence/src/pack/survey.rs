@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use countersign_shared::log::checkpoint::{self, Checkpoint};
+use countersign_shared::log::checkpoint::{Checkpoint, unverified};
+use countersign_shared::log::entry::{Entry, EntryError};
+use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::time::Timestamp;
 
 use super::{Order, Scope};
 use crate::export::ExportError;
-use crate::record::Record;
+use crate::record::{Record, RecordError};
 use crate::sink::Sink;
 use crate::source::{Period, Source};
 use crate::tiles::Tiles;
@@ -22,6 +24,10 @@ pub(super) struct Survey {
     pub(super) range: Range<u64>,
     /// The positions of the entries that say who may sign.
     pub(super) roster_entries: Vec<u64>,
+    /// The positions of the entries that say which keys sign the log, up to its end.
+    pub(super) key_entries: Vec<u64>,
+    /// The keys that these entries tell.
+    pub(super) keys: LogKeys,
     /// The time of the entry before the range.
     pub(super) before: Option<Timestamp>,
     /// The time of the entry after the range.
@@ -31,7 +37,8 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Reads the log once, and writes the hashes of its tree and its head.
+    /// Reads the log once, and writes the hashes of its tree and its head, which has to be signed by
+    /// the keys that the log itself tells; `key` has to be one of them.
     pub(super) fn of(
         source: &impl Source,
         key: &VerifierKey,
@@ -39,12 +46,14 @@ impl Survey {
         note: &str,
         sink: &mut dyn Sink,
     ) -> Result<Self, ExportError> {
-        let head = checkpoint::open(note, std::slice::from_ref(key), key.name())?;
+        let size = unverified(note)?.size();
+        let mut keys = LogKeys::new(key.name());
+        let mut key_entries = Vec::new();
         let mut tiles = Tiles::hashes_only(sink);
         let mut place = Place::default();
         let mut roster_entries = Vec::new();
         let mut last = None;
-        source.entries(0..head.size(), &mut |at, bytes| {
+        source.entries(0..size, &mut |at, bytes| {
             let expected = tiles.frontier().size();
             if at != expected {
                 return Err(ExportError::Order {
@@ -62,9 +71,17 @@ impl Survey {
             if is_roster(&record) {
                 roster_entries.push(at);
             }
+            if is_about_keys(&record.entry_type) {
+                take_key(&mut keys, at, bytes)?;
+                key_entries.push(at);
+            }
             Ok(())
         })?;
-        drop(tiles.finish(note, key)?);
+        if !keys.has(key) {
+            return Err(ExportError::OtherKey);
+        }
+        let head = keys.open(note)?;
+        drop(tiles.finish_under(note, head.clone())?);
         let range = match order.scope {
             Scope::Period(_) => place.begin..place.end,
             Scope::Request(_) => head.size()..head.size(),
@@ -75,6 +92,8 @@ impl Survey {
             head,
             range,
             roster_entries,
+            key_entries,
+            keys,
             before: place.before,
             after: place.after,
             last,
@@ -82,7 +101,7 @@ impl Survey {
     }
 }
 
-/// Tells whether an entry says who may sign, or by what right, or with which key the log does.
+/// Tells whether an entry says who may sign, or by what right.
 pub(super) fn is_roster(record: &Record<'_>) -> bool {
     matches!(
         record.entry_type.as_str(),
@@ -92,8 +111,28 @@ pub(super) fn is_roster(record: &Record<'_>) -> bool {
             | "rules.withdrawn"
             | "rules.signed"
             | "rules.acknowledged"
-            | "key.rotated"
     )
+}
+
+/// Tells whether an entry of this type says which key signs the log.
+fn is_about_keys(entry_type: &str) -> bool {
+    matches!(entry_type, "log.genesis" | "key.rotated" | "key.retired")
+}
+
+/// Follows the log's keys. The head that two of them signed together is compared with the tree by
+/// whoever checks the pack.
+fn take_key(keys: &mut LogKeys, seq: u64, bytes: &[u8]) -> Result<(), ExportError> {
+    let unreadable = |error: EntryError| ExportError::Record {
+        seq,
+        problem: RecordError::Fields {
+            problem: error.to_string(),
+        },
+    };
+    let entry = Entry::read(bytes).map_err(unreadable)?;
+    match keys.take(&entry) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(ExportError::Keys(problem)),
+    }
 }
 
 /// Where a period lies, as far as the log was read.

@@ -10,6 +10,7 @@ use crate::fixture::{self, Ask, Fixture, MIKA};
 use crate::sink::Directory;
 
 mod contents;
+mod rotating;
 mod tampered;
 
 /// A pack, and a PATH on which none of our programs is.

@@ -3,7 +3,8 @@ ssh-keygen. verify.sh calls it, after it compared the files with manifest.sha256
 
 What is checked, in this order:
  1  no file is there that the manifest does not name
- 2  the head is signed by the log's key (Ed25519, RFC 8032)
+ 2  the keys of the log, from the first entry to each that replaced one; the head is signed by those
+    in force at its size (Ed25519, RFC 8032)
  3  the hashes in tile/ have the head's root (RFC 6962), and every head given with --head
  4  each entry is the leaf at its position; its fields; who could sign, as an unbroken chain; in
     system mode by what right each change of rules took force
@@ -133,28 +134,103 @@ class Tree:
         return result
 
 
-def open_note(text, vkey):
-    """Returns origin, size and root of a head, or raises when the key did not sign it."""
+def public_key(vkey):
+    """Returns name, key id and the 32 bytes of an Ed25519 key."""
     name, key_id, key = vkey.split("+", 2)
     key = base64.b64decode(key, validate=True)
-    if key[0] != 1 or hashlib.sha256(name.encode() + b"\n" + key).digest()[:4].hex() != key_id:
+    if len(key) != 33 or key[0] != 1 or hashlib.sha256(name.encode() + b"\n" + key).digest()[:4].hex() != key_id:
         raise ValueError("the log's key is not one")
-    body, _, signatures = text.rpartition("\n\n")
-    body += "\n"
-    good = False
-    for line in signatures.splitlines():
-        dash, signer, signature = line.split(" ")
-        signature = base64.b64decode(signature, validate=True)
-        if dash == "\u2014" and signer == name and signature[:4].hex() == key_id:
-            if not signed(key[1:], body.encode(), signature[4:]):
-                raise ValueError("the signature of the head is wrong")
-            good = True
-    if not good:
-        raise ValueError(f"the head is not signed by {name}")
-    origin, size, root = body[:-1].split("\n")
-    if origin != name or str(int(size)) != size:
-        raise ValueError("the head is of another log, or its size is not a number")
-    return origin, int(size), base64.b64decode(root, validate=True)
+    return name, key_id, key[1:]
+
+
+class Keys:
+    """The keys of the log, each with the sizes of the heads that it signs: the one in log.genesis; the
+    next from behind its key.rotated; and none up to the key.retired of the one before alone."""
+
+    def __init__(self, origin):
+        self.origin, self.spans, self.handovers = origin, [], []
+
+    def take(self, entry):
+        seq, body, last = entry["seq"], entry["body"], self.spans[-1:]
+        ending = [span for span in self.spans[:-1] if span["to"] is None]
+        if entry["type"] == "log.genesis" and not last:
+            self.put(body["vkey"], 0)
+        elif entry["type"] == "key.rotated":
+            if not last or last[0]["vkey"] != body["old"] or ending:
+                raise ValueError("replaces another key than the one in force, or while one is ending")
+            if public_key(body["new"])[1] in [public_key(span["vkey"])[1] for span in self.spans]:
+                raise ValueError("announces a key that the log had before")
+            last[0]["until"] = body["until"]
+            self.put(body["new"], seq + 1)
+        elif entry["type"] == "key.retired":
+            if not ending or ending[0]["vkey"] != body["vkey"]:
+                raise ValueError("ends a key that is not ending")
+            if body["reason"] is None and millis(entry["time"]) < millis(ending[0]["until"]):
+                raise ValueError("ends a key before its time, and gives no reason")
+            size, root = self.open(body["head"])
+            if not last[0]["from"] <= size <= seq:
+                raise ValueError("holds a head that is not of the time of both keys")
+            self.handovers.append((size, root, f"entry {seq}"))
+            ending[0]["to"] = seq
+
+    def put(self, vkey, first):
+        if public_key(vkey)[0] != self.origin:
+            raise ValueError("names a key of another log")
+        self.spans.append({"vkey": vkey, "from": first, "to": None, "until": None})
+
+    def open(self, text, each=True):
+        """Returns size and root of a head that all keys of its size signed, and no other of the log's;
+        of one that was kept elsewhere (not each), one of them is enough. Raises otherwise."""
+        body, _, signatures = text.rpartition("\n\n")
+        body += "\n"
+        by = set()
+        keys = {public_key(span["vkey"])[:2]: span["vkey"] for span in self.spans}
+        for line in signatures.splitlines():
+            dash, signer, signature = line.split(" ")
+            signature = base64.b64decode(signature, validate=True)
+            vkey = keys.get((signer, signature[:4].hex()))
+            if dash == "\u2014" and vkey:
+                if not signed(public_key(vkey)[2], body.encode(), signature[4:]):
+                    raise ValueError("the signature of the head is wrong")
+                by.add(vkey)
+        if not by:
+            raise ValueError(f"the head is not signed by {self.origin}")
+        origin, size, root = body[:-1].split("\n")
+        if origin != self.origin or str(int(size)) != size:
+            raise ValueError("the head is of another log, or its size is not a number")
+        size = int(size)
+        needed = {span["vkey"] for span in self.spans
+                  if span["from"] <= size and (span["to"] is None or size <= span["to"])}
+        if each and by - needed:
+            raise ValueError(f"the head of {size} entries is signed by a key that did not sign the log then")
+        if not by & needed or each and needed - by:
+            raise ValueError(f"the head of {size} entries is not signed by a key that signed the log then")
+        return size, base64.b64decode(root, validate=True)
+
+    def policy(self):
+        """The text of trust-policy."""
+        text = ""
+        for span in self.spans:
+            sizes = f"{span['from']} entries and more" if span["to"] is None else f"{span['from']} to {span['to']} entries"
+            text += f"# signs heads of {sizes}\nlog {span['vkey']}\n"
+        return text + "quorum none\n"
+
+
+def told_keys(pack):
+    """Follows the keys in the entries, which are compared with the tree later."""
+    keys = Keys(pack["origin"])
+    for line in read("entries.jsonl").split(b"\n")[:-1]:
+        if b'"log.genesis"' in line or b'"key.r' in line:
+            entry = strict_json(line)
+            try:
+                keys.take(entry)
+            except ValueError as error:
+                bad(f"entry {entry['seq']}", str(error))
+    expect(any(span["vkey"] == vkey for span in keys.spans), "entry 0", "the log was never signed with the key it is checked with")
+    expect(keys.spans and pack["vkey"] == keys.spans[-1]["vkey"], "pack.json", "names another log key")
+    expect(pack["keys"] == keys.spans, "pack.json", "names other keys, or other heads of theirs")
+    expect(read("trust-policy").decode() == keys.policy(), "trust-policy", "is not what the entries say")
+    return keys
 
 
 def number(n, width):
@@ -333,9 +409,6 @@ class Log:
             return
         genesis = self.entries[0]
         expect(genesis["type"] == "log.genesis", "entry 0", "is not the log's first")
-        expect(genesis["body"]["vkey"] == vkey or any(
-            entry["type"] == "key.rotated" for entry in self.entries.values()),
-            "entry 0", "the log began with another key")
         in_force = genesis["body"]["rules"]["previous"]
         for seq in self.rosters:
             roster = roster_of(self.entries[seq])
@@ -805,9 +878,9 @@ def files():
             expect(path in named or path == "manifest.sha256", path, "is not in manifest.sha256")
 
 
-def head(pack):
+def head(pack, keys):
     """Checks the head and the tree, and returns the leaves."""
-    origin, size, root = open_note(read("checkpoint").decode(), vkey)
+    origin, (size, root) = keys.origin, keys.open(read("checkpoint").decode())
     expect((origin, size, root.hex()) == (pack["origin"], pack["head"]["size"], pack["head"]["root"]), "pack.json", "names another head")
     leaves, level = tiles(0, size), 0
     tree, kept = Tree(), []
@@ -816,8 +889,13 @@ def head(pack):
             text = file.read()
         if not text.startswith(origin + "\n"):  # a kept head has some lines before it
             text = text.partition("\n\n")[2]
-        kept.append((*open_note(text, vkey)[1:], path))
+        try:
+            kept.append((*keys.open(text, each=False), path))
+        except ValueError as error:
+            bad(path, str(error))
     for hash_ in leaves:
+        for at, expected, place in keys.handovers:
+            expect(at != tree.size or tree.root() == expected, place, f"holds a head of {at} entries that this log never had")
         for at, expected, path in kept:
             expect(at != tree.size or tree.root() == expected, path, f"a head of {at} entries was kept, and this log never had it")
         tree.push(hash_)
@@ -848,8 +926,7 @@ def main():
     for name in "from", "until":
         given = getattr(options, name)
         expect(given is None or pack["scope"].get(name) == given, "pack.json", f"the period has another `{name}`: {pack['scope'].get(name)}")
-    expect(pack["vkey"] == vkey, "pack.json", "names another log key")
-    log = Log(pack, head(pack))
+    log = Log(pack, head(pack, told_keys(pack)))
     log.load()
     log.people()
     log.rightful()
@@ -875,7 +952,9 @@ try:
         with open(options.vkey, encoding="utf-8") as file:
             vkey = file.read().strip()
     else:
-        vkey = read("trust-policy").decode().split("\n")[0].removeprefix("log ")
+        # The first key leads to the others.
+        named = [line[4:] for line in read("trust-policy").decode().splitlines() if line.startswith("log ")]
+        vkey = named[0] if named else ""
         print(f"note: the log's key is believed as this pack has it: {vkey}")
 except OSError as error:
     print(f"cannot check: {error}", file=sys.stderr)

@@ -95,6 +95,20 @@ impl<'r> Entries<'r> {
         }
     }
 
+    /// Hands the position and the bytes of every entry to `take`, in order, as they stand there.
+    pub(super) fn each(&self, take: &mut dyn FnMut(u64, &[u8])) -> Result<(), Unreadable> {
+        let mut put = |piece: Piece| {
+            for (seq, bytes) in piece {
+                take(seq, &bytes);
+            }
+            true
+        };
+        match self {
+            Self::Tiles { root, size } => bundles(root, *size, &mut put),
+            Self::Pack { root, .. } => lines(root, &mut put),
+        }
+    }
+
     /// Hands every entry to `take`, in order, after it was looked at; `take` says whether to go on.
     pub(super) fn prepared(
         &self,

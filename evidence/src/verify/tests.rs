@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 
+use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::{Event, RunOutcome};
 use countersign_shared::statement::ActKind;
 use tempfile::TempDir;
 
 use super::*;
-use crate::fixture::{Ask, Fixture, MIKA, NOOR};
+use crate::fixture::{Ask, Fixture, MIKA, NOOR, ORIGIN};
 use crate::pack::{self, Order, Scope};
 use crate::sink::Directory;
 use crate::source::Period;
@@ -215,24 +216,134 @@ fn heads_that_were_kept_are_compared_with_whole_and_partial_logs() {
                 .unwrap(),
         );
     }
-    let good = frontier.head();
-    let other = TreeHead { size: 8, ..good };
-    let newer = TreeHead {
+    let signed = |head: TreeHead| Checkpoint::new(ORIGIN, head).unwrap().sign(&log.key);
+    let head = frontier.head();
+    let good = signed(head);
+    let other = signed(TreeHead { size: 8, ..head });
+    let newer = signed(TreeHead {
         size: 1_000,
-        ..good
-    };
+        ..head
+    });
     for made in [Made::tiles(&log), Made::pack(&log, Scope::Request(id))] {
-        let with = |head: TreeHead| {
+        let with = |head: &String| {
             let trust = Trust {
                 key: Some(log.verifier().clone()),
-                heads: vec![head],
+                heads: vec![head.clone()],
             };
             verify_directory(&made.path(""), &trust, &mut |_, _| {}).unwrap()
         };
-        assert!(with(good).is_good());
-        assert_eq!(with(other).findings[0].place, "head");
-        assert!(with(newer).findings[0].problem.contains("here are fewer"));
+        assert!(with(&good).is_good());
+        assert_eq!(with(&other).findings[0].place, "head");
+        assert!(with(&newer).findings[0].problem.contains("here are fewer"));
     }
+}
+
+/// The key of the fixture's log before any rotation.
+fn first() -> SignerKey {
+    SignerKey::from_seed(ORIGIN, &[7; 32]).unwrap()
+}
+
+/// A log that has changed its key twice: the second rotation is not over.
+fn rotated() -> Fixture {
+    let mut log = Fixture::story();
+    log.rotate(8);
+    log.later(1_000);
+    log.ask(crate::fixture::Ask::default());
+    log.retire(Some("it was stolen"));
+    log.later(1_000);
+    log.rotate(9);
+    log
+}
+
+fn checked(made: &Made, key: &SignerKey, heads: Vec<String>) -> Report {
+    let key = Some(key.verifier().clone());
+    verify_directory(&made.path(""), &Trust { key, heads }, &mut |_, _| {}).unwrap()
+}
+
+#[test]
+fn a_log_that_changed_its_key_is_good_under_each_of_its_keys_and_no_other() {
+    let log = rotated();
+    let id = *log.documents.keys().next().unwrap();
+    let early = log.note_of(9, &[&first()]);
+    for made in [
+        Made::tiles(&log),
+        Made::pack(&log, whole()),
+        Made::pack(&log, Scope::Request(id)),
+    ] {
+        for seed in [7, 8, 9] {
+            let key = SignerKey::from_seed(ORIGIN, &[seed; 32]).unwrap();
+            let report = checked(&made, &key, vec![early.clone()]);
+            assert!(report.is_good(), "{seed}: {:?}", report.findings);
+            assert!(report.witnessed >= 9);
+        }
+        let other = SignerKey::from_seed(ORIGIN, &[6; 32]).unwrap();
+        let report = checked(&made, &other, Vec::new());
+        assert_eq!(report.findings[0].place, "entry 0");
+    }
+}
+
+#[test]
+fn a_head_that_the_keys_of_its_size_did_not_sign_is_found() {
+    let log = rotated();
+    let size = log.entries.len();
+    let old = SignerKey::from_seed(ORIGIN, &[8; 32]).unwrap();
+    for made in [Made::tiles(&log), Made::pack(&log, whole())] {
+        for (signers, said) in [
+            (vec![&log.key], "is not signed by"),
+            (vec![&old], "is not signed by"),
+            (vec![&log.key, &old, &first()], "did not sign the log then"),
+        ] {
+            fs::write(made.path("checkpoint"), log.note_of(size, &signers)).unwrap();
+            let report = checked(&made, &first(), Vec::new());
+            let found = &report.findings[0];
+            assert_eq!(found.place, "checkpoint");
+            assert!(found.problem.contains(said), "{found:?}");
+        }
+        // A retired key signs a head of after its end, wherever that was kept.
+        fs::write(made.path("checkpoint"), log.note()).unwrap();
+        let late = log.note_of(size, &[&first()]);
+        let report = checked(&made, &first(), vec![late]);
+        assert!(
+            report.findings.iter().any(|it| it.place == "head"),
+            "{:?}",
+            report.findings
+        );
+    }
+}
+
+#[test]
+fn a_change_of_key_that_the_old_key_never_signed_is_found() {
+    let mut log = Fixture::story();
+    let honest = log.entries.len();
+    log.rotate(8);
+    // Somebody who has the database and no key announces one of their own, and ends the true one.
+    log.ending = Some(SignerKey::from_seed(ORIGIN, &[5; 32]).unwrap());
+    log.retire(Some("gone"));
+    let text = String::from_utf8(log.entries.last().unwrap().clone()).unwrap();
+    let forged = SignerKey::from_seed(ORIGIN, &[5; 32]).unwrap();
+    let text = text.replace(
+        &forged.verifier().to_string(),
+        &first().verifier().to_string(),
+    );
+    *log.entries.last_mut().unwrap() = text.into_bytes();
+    let made = Made::tiles(&Fixture::story());
+    // No export of ours would be made of it.
+    let bundle: Vec<u8> = log
+        .entries
+        .iter()
+        .flat_map(|entry| {
+            let length = u16::try_from(entry.len()).unwrap().to_be_bytes();
+            [length.as_slice(), entry].concat()
+        })
+        .collect();
+    let size = log.entries.len();
+    fs::write(made.path(&format!("tile/entries/000.p/{size}")), bundle).unwrap();
+    fs::write(made.path("checkpoint"), log.note()).unwrap();
+    let report = checked(&made, &first(), Vec::new());
+    assert!(!report.is_good());
+    let all = format!("{:?}", report.findings);
+    assert!(all.contains("is not signed by"), "{all}");
+    assert!(honest < size);
 }
 
 #[test]

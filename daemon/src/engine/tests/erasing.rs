@@ -9,7 +9,7 @@ use countersign_shared::statement::Verdict as Said;
 
 use super::super::erasing::Retention;
 use super::super::*;
-use super::world::{ORIGIN, World, ana, bo, entries, everyone, settings};
+use super::world::{ORIGIN, World, ana, bo, entries, everyone};
 use crate::verify::{Report, Trust, verify};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -22,10 +22,9 @@ fn keeping(days: u32) -> World {
 }
 
 fn checked(world: &World) -> Report {
-    let key = settings(everyone("1 of anyone"), world.engine.clock.clone()).key;
     let trust = Trust {
         origin: ORIGIN.to_owned(),
-        vkey: key.verifier().clone(),
+        vkey: world.engine.signers.in_force.verifier().clone(),
         heads: Vec::new(),
         mark: None,
     };

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::super::*;
 use super::Ask;
 use super::world::{EXECUTOR, HOUR, World, ana, bo, cy, ended_well, everyone, moment};
+use crate::keyring::Keyring;
 use crate::socket::Lock;
 use crate::store::StoreError;
 
@@ -365,9 +366,9 @@ fn a_request_whose_document_or_row_was_tampered_with_is_not_started_on() {
 
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
-    let error = start_after("PRAGMA user_version = 4");
+    let error = start_after("PRAGMA user_version = 5");
     assert!(
-        matches!(error, BootError::Store(StoreError::Newer { found: 4, .. })),
+        matches!(error, BootError::Store(StoreError::Newer { found: 5, .. })),
         "{error:?}"
     );
 }
@@ -379,9 +380,9 @@ fn a_log_of_another_key_or_origin_is_refused() {
     let (_entrance, receiver) = queue(QUEUE);
     let (clock, _hand) = Clock::fixed(moment("a", 1, 1));
     let mut settings = super::world::settings(everyone("1 of anyone"), clock);
-    settings.key = SignerKey::from_seed(super::world::ORIGIN, &[8; 32]).unwrap();
+    settings.keys = Keyring::in_memory(super::world::ORIGIN, [8; 32]).unwrap();
     let error = boot::open(&path, settings, receiver).unwrap_err();
-    assert!(matches!(error, BootError::Log { .. }), "{error:?}");
+    assert!(matches!(error, BootError::Keys(_)), "{error:?}");
 }
 
 fn overwrite(path: &Path, at: usize, with: u8) {

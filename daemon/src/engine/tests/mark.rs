@@ -155,9 +155,9 @@ fn only_what_was_lost_can_be_adopted() {
 #[test]
 fn the_mark_is_never_ahead_of_what_is_durable() {
     let mut world = World::new();
-    let key = settings(everyone("1 of anyone"), world.engine.clock.clone()).key;
+    let keys = world.engine.signers.keys.clone();
     let path = mark::beside(&world.database());
-    let reached = || match mark::read(&path, key.verifier()) {
+    let reached = || match mark::read(&path, &keys) {
         Ok(mark::Reached::Head(head)) => head,
         other => panic!("{other:?}"),
     };

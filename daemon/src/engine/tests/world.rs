@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
-use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State};
 use countersign_shared::time::{BootId, Deadline, Moment, Timestamp};
 use tempfile::TempDir;
@@ -15,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::super::*;
 use crate::clock::Hand;
+use crate::keyring::Keyring;
 use crate::secrets::Secrets;
 
 mod asking;
@@ -60,7 +60,7 @@ pub(super) fn moment(boot: &str, wall_s: i64, mono_s: u64) -> Moment {
 pub(super) fn settings(rules: Rules, clock: Clock) -> Settings {
     Settings {
         origin: ORIGIN.to_owned(),
-        key: SignerKey::from_seed(ORIGIN, &[9; 32]).unwrap(),
+        keys: Keyring::in_memory(ORIGIN, [9; 32]).unwrap(),
         clock,
         rules,
         adopt: None,
@@ -120,6 +120,19 @@ impl World {
     ) -> Result<Self, BootError> {
         let mut world = Self::at(dir.path().to_owned(), rules, now, serial)?;
         world.dir = Some(dir);
+        Ok(world)
+    }
+
+    /// Starts with the keys that lie beside the database.
+    pub(super) fn with_key_files(dir: &Arc<TempDir>, now: Moment) -> Result<Self, BootError> {
+        let keys = Keyring::read(dir.path(), ORIGIN)?;
+        let settings = |rules, clock| Settings {
+            keys,
+            ..settings(rules, clock)
+        };
+        let (home, serial) = (dir.path().to_owned(), now.mono_ms);
+        let mut world = Self::with_settings(home, everyone("1 of anyone"), now, serial, settings)?;
+        world.dir = Some(Arc::clone(dir));
         Ok(world)
     }
 

@@ -156,8 +156,9 @@ const MORE_KEYS: [(&str, &str); 3] = [
     ("rules_file", "name"),
 ];
 
-/// Tables that are empty here: a row in them is found by the test of the rules that were kept.
-const EMPTY: [&str; 1] = ["rules_adopted"];
+/// Tables that are empty here: rows in them are looked at by the tests of the rules that were kept and
+/// of keys that changed.
+const EMPTY: [&str; 2] = ["rules_adopted", "log_rotation"];
 
 fn stored(conn: &Connection, table: &Table, column: &str) -> Vec<Stored> {
     let sql = format!(

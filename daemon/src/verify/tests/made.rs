@@ -35,6 +35,7 @@ use crate::engine::{
     Reply, Report, Reporter, Right, RulesWord, Settings, Use, View, WordOn,
 };
 use crate::judge::{Bench, Signed};
+use crate::keyring::Keyring;
 use crate::rules::Rules;
 
 pub(crate) const ORIGIN: &str = "countersign/test";
@@ -182,7 +183,7 @@ impl Maker {
         let (clock, hand) = Clock::fixed(start);
         let settings = Settings {
             origin: ORIGIN.to_owned(),
-            key: log_key(),
+            keys: Keyring::in_memory(ORIGIN, [9; 32]).unwrap(),
             clock: clock.clone(),
             rules: rules.clone(),
             adopt: None,

@@ -10,7 +10,7 @@ use countersign_shared::roster::Roster;
 use countersign_shared::sshsig::fingerprint;
 
 use super::*;
-use made::{THIEF, is_decision};
+use made::{THIEF, is_decision, log_key};
 
 /// The nodes of a tree over entries, which a thief has as well.
 fn nodes(entries: &[Vec<u8>]) -> impl Fn(u8, u64) -> Result<Hash, &'static str> {
@@ -22,6 +22,11 @@ fn nodes(entries: &[Vec<u8>]) -> impl Fn(u8, u64) -> Result<Hash, &'static str> 
         }
     }
     move |level, index| all.get(&(level, index)).copied().ok_or("no such node")
+}
+
+/// A head as the log's key signed it, kept elsewhere.
+pub(super) fn kept(head: TreeHead) -> String {
+    Checkpoint::new(ORIGIN, head).unwrap().sign(&log_key())
 }
 
 fn signed(entries: &[Vec<u8>], key: &SignerKey) -> String {
@@ -46,7 +51,7 @@ fn a_rewritten_tail_is_refused_by_a_console_and_found_by_the_head_it_kept() {
 
     let kept = before.head.unwrap();
     let trust = Trust {
-        heads: vec![kept],
+        heads: vec![self::kept(kept)],
         ..trust()
     };
     let report = verify(&copy.path, &trust, &mut |_, _| {}).unwrap();

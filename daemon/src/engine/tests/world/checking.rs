@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign_shared::digest::Digest;
-use countersign_shared::log::checkpoint;
 use countersign_shared::log::entry::{Body, Entry};
-use countersign_shared::log::note::SignerKey;
+use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::tree::{Frontier, leaf_hash};
 use countersign_shared::machine::{Event, Request};
 use countersign_shared::time::Timestamp;
@@ -88,7 +87,9 @@ pub(in super::super) fn check_store(store: &Store) {
     let mut frontier = Frontier::new();
     let mut machines: BTreeMap<[u8; 16], Request> = BTreeMap::new();
     let mut last = Timestamp::from_millis(0);
+    let mut keys = LogKeys::new(ORIGIN);
     for entry in &entries {
+        keys.take(entry).unwrap();
         frontier
             .push(leaf_hash(&entry.to_bytes().unwrap()))
             .unwrap();
@@ -122,11 +123,7 @@ pub(in super::super) fn check_store(store: &Store) {
     }
     let (stored, note) = store.head().unwrap().unwrap();
     assert_eq!(stored.head(), frontier.head());
-    let keys = [SignerKey::from_seed(ORIGIN, &[9; 32])
-        .unwrap()
-        .verifier()
-        .clone()];
-    let head = checkpoint::open(&note, &keys, ORIGIN).unwrap();
+    let head = keys.open(&note).unwrap();
     assert_eq!(*head.head(), frontier.head());
     let mut rows = 0;
     store

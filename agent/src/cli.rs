@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_shared::id::RequestId;
+use countersign_shared::log::note::VerifierKey;
 
 pub use crate::hook::Dialect;
 pub use values::{Argument, ChangedFile, DataUseArgument, SecretArgument, SecretSource};
@@ -55,6 +56,8 @@ pub enum Command {
     Mcp(McpOptions),
     /// Be the tool that Claude Code asks for permission (`--permission-prompt-tool`)
     PermissionTool(PermissionToolOptions),
+    /// Believe another key of the log from now on, after comparing it
+    AdoptLogKey(AdoptLogKeyOptions),
 }
 
 impl Command {
@@ -71,9 +74,18 @@ impl Command {
             | Self::Hook(_)
             | Self::Install(_)
             | Self::Mcp(_)
-            | Self::PermissionTool(_) => false,
+            | Self::PermissionTool(_)
+            | Self::AdoptLogKey(_) => false,
         }
     }
+}
+
+/// Believe another key of the log from now on, after comparing it.
+#[derive(Debug, Args)]
+pub struct AdoptLogKeyOptions {
+    /// The whole key, as the operator gave it by another way than this machine
+    #[arg(value_name = "VKEY")]
+    pub vkey: VerifierKey,
 }
 
 /// Ask for an action that you carry out yourself.

@@ -149,8 +149,14 @@ impl From<HeadsError> for Failure {
             HeadsError::Read { .. } | HeadsError::Write { .. } => {
                 Self::of(Exit::Failure, "head-store", &error)
             }
+            HeadsError::KeyEnded { .. } => Self::of(Exit::Verification, "log-key-changed", &error)
+                .hint("nothing ran; do not adopt a key that nobody compared"),
+            HeadsError::NotAdopted(_) => Self::of(Exit::Verification, "key-not-taken", &error)
+                .hint("hand over the whole key that signs the log now"),
+            HeadsError::NothingKept { .. } => Self::of(Exit::Failure, "nothing-kept", &error),
             HeadsError::Kept { .. }
             | HeadsError::OtherKey { .. }
+            | HeadsError::Rotation(_)
             | HeadsError::Hash { .. }
             | HeadsError::Fork(_)
             | HeadsError::Diverged { .. }

@@ -94,7 +94,8 @@ fn run_command() -> ExitCode {
         | Command::Hook(_)
         | Command::Install(_)
         | Command::Mcp(_)
-        | Command::PermissionTool(_) => None,
+        | Command::PermissionTool(_)
+        | Command::AdoptLogKey(_) => None,
     };
     let code_of = match arguments.command {
         Command::Run(_) | Command::Exec(_) => |exit: Exit| exit.for_run(),
@@ -106,7 +107,8 @@ fn run_command() -> ExitCode {
         | Command::Report(_)
         | Command::Install(_)
         | Command::Mcp(_)
-        | Command::PermissionTool(_) => |exit: Exit| exit.number(),
+        | Command::PermissionTool(_)
+        | Command::AdoptLogKey(_) => |exit: Exit| exit.number(),
     };
     let as_json = arguments.command.as_json();
     let result = inherited::close_on_exec(status_fd)
@@ -150,6 +152,7 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
         Command::Install(options) => Ok(install::perform(home, options).await?.number()),
         Command::Mcp(options) => mcp::perform(home, options).await,
         Command::PermissionTool(options) => mcp::permission::perform(home, options).await,
+        Command::AdoptLogKey(options) => Ok(session::adopt_log_key(options.vkey)?.number()),
     }
 }
 

@@ -9,15 +9,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_shared::id::{RequestId, RunSecret};
+use countersign_shared::log::note::VerifierKey;
 use countersign_shared::machine::State;
+use countersign_shared::text::Printable;
 
 use crate::client::{
     Asking, Claim, Client, ClientError, Describe, FromRun, Redeemed, Refusal, Submitted, ToRun,
 };
 use crate::clock;
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output;
 use crate::tickets::{Stage, Ticket, Tickets};
-use countersign_client::heads::Heads;
+use countersign_client::heads::{self, Heads};
 use countersign_client::place::{Place, state_dir};
 use countersign_client::private::Lasting;
 
@@ -37,7 +41,8 @@ const DISOWN_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Session {
     place: Place,
-    heads: Heads,
+    /// Apart, because every future that talks to the daemon holds a session.
+    heads: Box<Heads>,
     tickets: Tickets,
     client: Option<Client>,
     /// The one use that this process took, with what lets it report.
@@ -81,7 +86,7 @@ impl Session {
                 });
             }
         };
-        let heads = Heads::open(&own.join(HEADS), key, lasting)?;
+        let heads = Box::new(Heads::open(&own.join(HEADS), key, lasting)?);
         Ok(Self {
             place,
             heads,
@@ -391,6 +396,16 @@ enum Tried {
     Not(ClientError),
     /// The answer must not be believed.
     Failed(Failure),
+}
+
+/// Believes another key of the log from now on, because a person compared it.
+pub(crate) fn adopt_log_key(key: VerifierKey) -> Result<Exit, Failure> {
+    let adopted = heads::adopt(&state_dir()?.join(HEADS), key)?;
+    output::result(&Printable::from_ours(format!(
+        "{} is believed from now on, and {} no more",
+        adopted.now, adopted.before
+    )));
+    Ok(Exit::Ok)
 }
 
 fn failed(error: countersign_client::heads::HeadsError) -> Tried {

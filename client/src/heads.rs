@@ -6,6 +6,9 @@
 //! Processes of one user share the file. One that finds the file further on takes over from there;
 //! the file itself only ever moves along proven steps. A head that is older than the kept one, or
 //! longer without a proof from its size, is refused: every call names the size that was kept.
+//!
+//! The key that is kept is the one that is believed. The key that the installation names is believed
+//! only where nothing is kept yet; else the log itself has to lead from the one to the other.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -16,7 +19,7 @@ use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::json::{self, Bounds};
 use countersign_shared::log::checkpoint::{self, Checkpoint, CheckpointError};
-use countersign_shared::log::keeper::{Advance, Fork, HeadKeeper, KeeperError};
+use countersign_shared::log::keeper::{Advance, Fork, HeadKeeper, KeeperError, RotationError};
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::proof::{ProofError, verify_inclusion};
 use countersign_shared::log::tree::{Hash, leaf_hash};
@@ -24,6 +27,13 @@ use rustix::fs::FlockOperation;
 
 use crate::private::{Lasting, write_private};
 use crate::shown::{Inclusion, ShownHead};
+
+mod rotation;
+
+pub use rotation::{Adopted, adopt};
+
+/// How a person takes a key that they compared, in both clients.
+const ADOPT: &str = "adopt-log-key";
 
 /// The longest entry, in bytes.
 const LONGEST_ENTRY: usize = 65_535;
@@ -55,9 +65,40 @@ pub enum HeadsError {
         /// Why.
         source: KeeperError,
     },
-    /// The log signs with another key than before.
+    /// The installation names a key that the log has not led to from the one that is kept.
     #[error("the log has another key than the one kept in `{}`", path.display())]
     OtherKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The log signs with the key that the installation names, and no more with the one that is kept:
+    /// the change was missed, or this is another log.
+    #[error(
+        "the log signs with `{now}`, and no more with `{kept}`, which is kept in `{}`; ask the operator \
+         for the log's key by another way, compare it with the new one, and only if they are the same run this \
+         program's `{ADOPT} {now}`",
+        path.display()
+    )]
+    KeyEnded {
+        /// The file.
+        path: PathBuf,
+        /// The verifier key that is kept.
+        kept: String,
+        /// The one that the installation names.
+        now: String,
+    },
+    /// A change of the log's key is not believed.
+    #[error("the log's change of key was not accepted")]
+    Rotation(#[source] RotationError),
+    /// The key that a person hands over is not taken.
+    #[error("the key was not taken")]
+    NotAdopted(#[source] RotationError),
+    /// No head of this log is kept.
+    #[error(
+        "`{}` does not exist: nothing is kept of this log, so there is no key to replace",
+        path.display()
+    )]
+    NothingKept {
         /// The file.
         path: PathBuf,
     },
@@ -107,6 +148,15 @@ impl HeadsError {
     }
 }
 
+/// The directory of the kept heads.
+const DIRECTORY: &str = "heads";
+
+/// Where the head of a log is kept, by the log's name, which is that of its keys.
+fn path_of(state_dir: &Path, key: &VerifierKey) -> PathBuf {
+    let name = Digest::of(key.name().as_bytes()).to_hex();
+    state_dir.join(DIRECTORY).join(name)
+}
+
 /// The kept head of one log.
 #[derive(Debug)]
 pub struct Heads {
@@ -115,20 +165,24 @@ pub struct Heads {
     keeper: HeadKeeper,
     /// What the file held when it was read or written last; its signature is not checked twice.
     stored: Option<Box<HeadKeeper>>,
+    /// The key that the installation names.
+    announced: VerifierKey,
     /// Heads that this process has seen to follow each other.
     seen: Vec<(u64, Hash)>,
 }
 
 impl Heads {
-    /// Opens what is kept of the log that signs with `key`.
+    /// Opens what is kept of the log that `key` is said to sign.
     ///
     /// A head that lasts for the processes only is an older one after a power cut, or none: the log
     /// could then be set back as far as that without a notice here. People's heads outlive it.
     ///
     /// # Errors
-    /// When it is there and cannot be read, or is of another key.
+    /// When it is there and cannot be read. A key that the log does not lead to is told with the first
+    /// head.
     pub fn open(state_dir: &Path, key: VerifierKey, lasting: Lasting) -> Result<Self, HeadsError> {
-        let dir = state_dir.join("heads");
+        let path = path_of(state_dir, &key);
+        let dir = state_dir.join(DIRECTORY);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -137,15 +191,14 @@ impl Heads {
                 path: dir.clone(),
                 source,
             })?;
-        let name = Digest::of(key.name().as_bytes()).to_hex();
-        let path = dir.join(name);
-        let origin = key.name().to_owned();
-        let fresh = HeadKeeper::new(&origin, key).map_err(|source| HeadsError::Hash { source })?;
+        let fresh = HeadKeeper::new(key.name(), key.clone())
+            .map_err(|source| HeadsError::Hash { source })?;
         let mut heads = Self {
             path,
             lasting,
             keeper: fresh,
             stored: None,
+            announced: key,
             seen: Vec::new(),
         };
         heads.catch_up()?;
@@ -155,6 +208,11 @@ impl Heads {
     /// Returns the log's name.
     pub fn origin(&self) -> &str {
         self.keeper.origin()
+    }
+
+    /// Returns the key that heads have to be signed with.
+    pub const fn key(&self) -> &VerifierKey {
+        self.keeper.key()
     }
 
     /// Returns the last head that was accepted.
@@ -176,19 +234,23 @@ impl Heads {
         Ok(self.keeper.size())
     }
 
-    /// Accepts a head that came with a proof from the size that was named, and keeps it.
+    /// Accepts a head that came with a proof from the size that was named, and keeps it. Where it tells
+    /// of a change of the log's key, the next key is believed from then on.
     ///
     /// # Errors
-    /// When it does not continue the kept head, or cannot be kept.
+    /// When it does not continue the kept head, the key that the installation names is not one that the
+    /// log led to, or it cannot be kept.
     pub fn accept(&mut self, head: &ShownHead) -> Result<(), HeadsError> {
-        let advance = self
-            .keeper
+        let mut keeper = self.keeper.clone();
+        let advance = keeper
             .advance(&head.note, &head.proof, head.from)
-            .map_err(HeadsError::Fork)?;
+            .map_err(|fork| self.refused(fork, &head.note))?;
+        let has_learned = self.learn(&mut keeper, head.rotation.as_ref())?;
+        self.keeper = keeper;
         self.remember();
         match advance {
-            Advance::Same => Ok(()),
-            Advance::First | Advance::Grew { .. } => self.store(),
+            Advance::Same if !has_learned => Ok(()),
+            Advance::Same | Advance::First | Advance::Grew { .. } => self.store(),
         }
     }
 
@@ -228,7 +290,7 @@ impl Heads {
     fn prove(&self, inclusion: &Inclusion) -> Result<(), HeadsError> {
         let keys = std::slice::from_ref(self.keeper.key());
         let head = checkpoint::open(&inclusion.head.note, keys, self.keeper.origin())
-            .map_err(HeadsError::Unsigned)?;
+            .map_err(|error| self.unsigned(error, &inclusion.head.note))?;
         verify_inclusion(
             &leaf_hash(&inclusion.entry),
             inclusion.index,
@@ -282,7 +344,7 @@ impl Heads {
             path: self.path.clone(),
             source,
         })?;
-        if stored.key() != self.keeper.key() || stored.origin() != self.keeper.origin() {
+        if !self.is_same_log(&stored) {
             return Err(HeadsError::OtherKey {
                 path: self.path.clone(),
             });

@@ -23,6 +23,19 @@ pub struct ShownHead {
     pub proof: Vec<Hash>,
     /// The size the proof begins at.
     pub from: u64,
+    /// The change of the log's key, while two keys sign.
+    pub rotation: Option<ShownRotation>,
+}
+
+/// The entry that announces the log's next key, and its proof, as they were shown, not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownRotation {
+    /// The position of the entry.
+    pub index: u64,
+    /// The bytes of the entry.
+    pub entry: Vec<u8>,
+    /// The inclusion proof, which leads to the head it came with.
+    pub proof: Vec<Hash>,
 }
 
 /// An entry and its proof as they were shown, not yet checked.
@@ -60,6 +73,19 @@ impl TryFrom<pb::Head> for ShownHead {
             note: message.note,
             proof: hashes("consistency", &message.consistency)?,
             from: message.consistent_from,
+            rotation: message.rotation.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<pb::KeyRotation> for ShownRotation {
+    type Error = AnswerError;
+
+    fn try_from(message: pb::KeyRotation) -> Result<Self, AnswerError> {
+        Ok(Self {
+            index: message.index,
+            entry: message.entry,
+            proof: hashes("rotation", &message.proof)?,
         })
     }
 }
@@ -143,6 +169,7 @@ mod tests {
             note: String::new(),
             consistency: vec![vec![0; 31]],
             consistent_from: 1,
+            rotation: None,
         };
         assert_eq!(ShownHead::try_from(head).unwrap_err().field, "consistency");
     }

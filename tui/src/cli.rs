@@ -28,6 +28,7 @@ mod reviewer;
 mod rules;
 mod running;
 mod show;
+mod trust;
 
 use exit::{Done, Trouble};
 
@@ -114,6 +115,8 @@ enum Command {
     Erase(daemons::EraseArguments),
     /// Check this installation and say what to mend.
     Doctor(doctor::Arguments),
+    /// Believe another key of the log from now on, after comparing it.
+    AdoptLogKey(trust::Arguments),
     /// Tell of requests on the desktop, until it is ended.
     Notify(notify::Arguments),
     /// Write shell completions.
@@ -170,6 +173,7 @@ impl Command {
             | Self::Erase(_)
             | Self::Reviewer(_)
             | Self::Notify(_)
+            | Self::AdoptLogKey(_)
             | Self::Completions { .. }
             | Self::Man => false,
         }
@@ -267,6 +271,7 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Doctor(arguments)) => {
             doctor::doctor(home.as_deref(), key.as_deref(), &arguments)
         }
+        Some(Command::AdoptLogKey(arguments)) => trust::adopt(arguments),
         Some(Command::Notify(arguments)) => {
             notify::notify(home.as_deref(), &arguments, key.as_deref())
         }

@@ -143,7 +143,11 @@ fn up_to(error: &HeadsError, inclusion: &Inclusion) -> Vec<Outcome> {
     let why = failed(Printable::from_ours(chain(error)));
     let signed = || well("its signature is good".to_owned());
     match error {
-        HeadsError::Unsigned(_) => vec![why],
+        HeadsError::Unsigned(_)
+        | HeadsError::KeyEnded { .. }
+        | HeadsError::Rotation(_)
+        | HeadsError::NotAdopted(_)
+        | HeadsError::NothingKept { .. } => vec![why],
         HeadsError::Inclusion(_) => vec![signed(), why],
         HeadsError::Read { .. }
         | HeadsError::Write { .. }

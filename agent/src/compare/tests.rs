@@ -62,6 +62,7 @@ pub(crate) fn answer(action: &[u8], origin: &str) -> Submitted {
             note: String::new(),
             proof: Vec::new(),
             from: 0,
+            rotation: None,
         },
     }
 }

@@ -8,6 +8,8 @@ use countersign_shared::log::tree::{Frontier, TreeHead};
 
 use super::*;
 
+mod rotating;
+
 const ORIGIN: &str = "countersign/test";
 
 /// A log that can be made to lie.
@@ -51,6 +53,7 @@ impl Log {
             })
             .unwrap(),
             from,
+            rotation: None,
         }
     }
 
@@ -121,8 +124,10 @@ fn another_key_under_the_same_name_is_not_accepted() {
         .unwrap()
         .verifier()
         .clone();
-    let error = Heads::open(home.path(), other, Lasting::PowerCut).unwrap_err();
+    let mut heads = Heads::open(home.path(), other, Lasting::PowerCut).unwrap();
+    let error = heads.accept(&log.shown(1)).unwrap_err();
     assert!(matches!(error, HeadsError::OtherKey { .. }), "{error}");
+    assert_eq!(log.heads(&home).catch_up().unwrap(), 1);
 }
 
 #[test]

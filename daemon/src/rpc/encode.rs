@@ -52,6 +52,11 @@ pub(super) fn head(head: &Head) -> pb::Head {
         note: head.note.clone(),
         consistency: hashes(&head.consistency),
         consistent_from: head.from,
+        rotation: head.rotation.as_ref().map(|rotation| pb::KeyRotation {
+            index: rotation.index,
+            entry: rotation.entry.clone(),
+            proof: hashes(&rotation.proof),
+        }),
     }
 }
 

@@ -88,7 +88,7 @@ impl Growing {
             };
             self.store.append(&mut self.tail, &entry).unwrap();
         }
-        let note = self.store.commit(&self.tail, &self.key).unwrap();
+        let note = self.store.commit(&self.tail, &self.key, &[]).unwrap();
         self.released.send_replace(Released {
             head: self.tail.frontier().head(),
             note: note.into(),

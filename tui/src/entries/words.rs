@@ -57,7 +57,9 @@ pub fn of(entry_type: &str, body: &Value) -> String {
         "rules.changed" | "rules.proposed" | "rules.withdrawn" => text("/rules").to_owned(),
         "rules.signed" | "rules.acknowledged" => said(text("/rules"), text("/act/reason")),
         "rules.refused" => text("/problem").to_owned(),
-        "clock.jumped" | "rollback.adopted" => text("/reason").to_owned(),
+        "clock.jumped" | "rollback.adopted" | "key.rotated" | "key.retired" => {
+            text("/reason").to_owned()
+        }
         "daemon.started" => text("/software").to_owned(),
         "event.refused" => counts(body),
         _ => text("/because").to_owned(),

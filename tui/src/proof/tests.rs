@@ -67,6 +67,7 @@ fn inclusion(seq: u64, size: u64, known: u64) -> Inclusion {
             note,
             proof: prove_consistency(known, size, nodes).unwrap(),
             from: known,
+            rotation: None,
         },
     }
 }

@@ -162,7 +162,7 @@ fn erase_early(world: World, rules: &Rules, id: RequestId) -> (World, Result<boo
     let (path, clock) = (world.database(), world.engine.clock.clone());
     let now = clock.now();
     let directory = world.close();
-    let settings = settings(rules.clone(), clock);
+    let settings = super::world::settings(rules.clone(), clock);
     let done = Engine::erase_early(&path, settings, id, by("a password in a comment"));
     let world = World::open(directory, rules.clone(), now, 500).unwrap();
     (world, done)

@@ -9,15 +9,16 @@ use countersign_client::heads::Heads;
 use countersign_client::peer;
 use countersign_client::place::{self, Place};
 use countersign_client::private::Lasting;
-use countersign_client::shown::ShownHead;
+use countersign_client::shown::{ShownHead, ShownRotation};
 use countersign_shared::log::checkpoint::{self, Checkpoint};
-use countersign_shared::log::entry::{Body, Entry, Separation};
+use countersign_shared::log::entry::{Body, Entry, LogEvent, Separation};
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::proof::verify_consistency;
 use countersign_shared::log::tree::{Hash, TreeHead};
 use countersign_shared::machine::{Decision, Event};
 use countersign_shared::sshsig;
 use countersign_shared::statement::{self, Statement};
+use countersign_shared::time::Timestamp;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
@@ -62,14 +63,18 @@ async fn look(
 ) -> Result<Value, String> {
     let key = place.log_key().map_err(|error| chain(&error))?;
     let dir = place::state_dir().map_err(|error| chain(&error))?;
-    let mut heads =
-        Heads::open(&dir, key.clone(), Lasting::PowerCut).map_err(|error| chain(&error))?;
+    let mut heads = Heads::open(&dir, key, Lasting::PowerCut).map_err(|error| chain(&error))?;
     let before = heads.last().map(|head| *head.head());
-    advance(client, &mut heads).await?;
+    let ending = advance(client, &mut heads).await?;
     let size = heads.last().map_or(0, Checkpoint::size);
     findings.push(good(
         "log",
         format!("{size} entries, and it continues what you saw before"),
+    ));
+    findings.push(good("log's name", heads.origin().to_owned()));
+    findings.push(good(
+        "log's key",
+        keys_in_words(heads.key(), ending.as_ref()),
     ));
     let separation = separation(client, &mut heads, size).await?;
     findings.push(good("separation", in_words(separation).to_owned()));
@@ -79,7 +84,7 @@ async fn look(
         head,
         by: "you had kept before this check".to_owned(),
     });
-    let signed = last_signed(client, &mut heads, &key, size).await?;
+    let signed = last_signed(client, &mut heads, size).await?;
     let held = [kept, signed]
         .into_iter()
         .flatten()
@@ -122,6 +127,9 @@ async fn look(
     let streams = streams::check(&said.streams, size, findings);
     Ok(json!({
         "size": size,
+        "origin": heads.origin(),
+        "vkey": heads.key().to_string(),
+        "ending": ending.map(|it| json!({"vkey": it.vkey, "until": it.until})),
         "held_by_reviewers": said.held_by_reviewers,
         "held_by_agents": said.held_by_agents,
         "separation": separation,
@@ -167,7 +175,6 @@ const fn in_words(separation: Separation) -> &'static str {
 async fn last_signed(
     client: &mut Client,
     heads: &mut Heads,
-    key: &VerifierKey,
     size: u64,
 ) -> Result<Option<Held>, String> {
     let rules = client.rules().await.map_err(|error| chain(&error))?;
@@ -188,7 +195,7 @@ async fn last_signed(
                 size: stated.log.size,
                 root: Hash::from_bytes(*stated.log.root.as_bytes()),
             };
-            contains(client, heads, key, head).await?;
+            contains(client, heads, head).await?;
             let request = entry.request.map_or_else(String::new, |id| id.to_string());
             let by = format!("{} signed with the decision on {request}", stated.reviewer);
             return Ok(Some(Held { head, by }));
@@ -236,12 +243,7 @@ fn signed_by_roster(decision: &Decision, allowed: &str) -> Option<statement::Dec
 }
 
 /// Checks that the log still contains a head that somebody signed.
-async fn contains(
-    client: &mut Client,
-    heads: &mut Heads,
-    key: &VerifierKey,
-    held: TreeHead,
-) -> Result<(), String> {
+async fn contains(client: &mut Client, heads: &mut Heads, held: TreeHead) -> Result<(), String> {
     for _ in 0..TRIES {
         advance(client, heads).await?;
         let shown = client
@@ -251,7 +253,7 @@ async fn contains(
             .head
             .ok_or_else(|| "the daemon shows no head".to_owned())?;
         let shown = ShownHead::try_from(shown).map_err(|error| chain(&error))?;
-        let keys = std::slice::from_ref(key);
+        let keys = std::slice::from_ref(heads.key());
         let now =
             checkpoint::open(&shown.note, keys, heads.origin()).map_err(|error| chain(&error))?;
         // The proof has to lead to the head that continues what was kept, and to no other.
@@ -269,8 +271,31 @@ async fn contains(
     Err("it grows faster than it can be checked; try again".to_owned())
 }
 
-/// Accepts the head as it is now.
-async fn advance(client: &mut Client, heads: &mut Heads) -> Result<(), String> {
+/// A key of the log that still signs although a newer one is in force.
+struct Ending {
+    vkey: String,
+    until: Timestamp,
+}
+
+impl Ending {
+    /// Reads it from a change of key that was found to be in the log.
+    fn of(rotation: &ShownRotation) -> Option<Self> {
+        match Entry::read(&rotation.entry).ok()?.body {
+            Body::Log(LogEvent::KeyRotated { old, until, .. }) => Some(Self { vkey: old, until }),
+            Body::Log(_) | Body::Request(_) => None,
+        }
+    }
+}
+
+fn keys_in_words(key: &VerifierKey, ending: Option<&Ending>) -> String {
+    match ending {
+        Some(Ending { vkey, until }) => format!("{key}; {vkey} signs as well until {until}"),
+        None => key.to_string(),
+    }
+}
+
+/// Accepts the head as it is now, and returns the key that is ending.
+async fn advance(client: &mut Client, heads: &mut Heads) -> Result<Option<Ending>, String> {
     let known = heads.catch_up().map_err(|error| chain(&error))?;
     let head = client
         .head(known)
@@ -279,5 +304,6 @@ async fn advance(client: &mut Client, heads: &mut Heads) -> Result<(), String> {
         .head
         .ok_or_else(|| "the daemon shows no head".to_owned())?;
     let head = ShownHead::try_from(head).map_err(|error| chain(&error))?;
-    heads.accept(&head).map_err(|error| chain(&error))
+    heads.accept(&head).map_err(|error| chain(&error))?;
+    Ok(head.rotation.as_ref().and_then(Ending::of))
 }

@@ -306,6 +306,12 @@ fn check_parents(path: &Path, owners: &[u32]) -> Result<(), HomeError> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };
+    // A bare name lies in the current directory.
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
     let resolved = fs::canonicalize(parent).map_err(|source| read_error(parent, source))?;
     for above in parent.ancestors().chain(resolved.ancestors()) {
         if above.as_os_str().is_empty() {

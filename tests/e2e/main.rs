@@ -24,6 +24,7 @@ mod reading;
 mod refusals;
 mod reload;
 mod restoring;
+mod rotating;
 mod run;
 mod shared;
 mod story;

@@ -33,8 +33,7 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
                  {after}\n\
                  Times in the log never go back, except at an entry `clock.jumped`; only a pack of the whole log\n\
                  shows that none stands elsewhere. Earlier entries are here where a request of this time began\n\
-                 before it, and those that say who could sign. Those that say\n\
-                 which keys sign the log are here up to its end."
+                 before it, and those that say who could sign; those that name the log's keys are all here."
             );
             (scope, completeness)
         }

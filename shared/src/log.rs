@@ -6,6 +6,9 @@
 //! | [`proof`] | inclusion and consistency proofs: made from stored nodes, checked strictly |
 //! | [`note`] | C2SP signed notes: text, and Ed25519 signatures below it |
 //! | [`checkpoint`] | the head of a log as the text of a note |
+//! | [`cosignature`] | what witnesses add to a head: that they saw it, and when |
+//! | [`trust_policy`] | the file that says which logs and witnesses are believed |
+//! | [`witness`] | what a witness asks before it cosigns, and what it answers |
 //! | [`receipt`] | C2SP `tlog-proof`: one entry is under one head |
 //! | [`keys`] | which keys signed which heads, as the entries tell |
 //! | [`keeper`] | what a client remembers, so that a log cannot show it two histories |
@@ -18,6 +21,7 @@
 
 pub mod accessed;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod entry;
 pub mod keeper;
 pub mod keys;
@@ -26,3 +30,5 @@ pub mod proof;
 pub mod receipt;
 pub mod replay;
 pub mod tree;
+pub mod trust_policy;
+pub mod witness;

@@ -1,7 +1,8 @@
 //! Signed notes (C2SP `signed-note`): a text, a blank line, and signatures.
 //!
-//! Only Ed25519 (type `0x01`) is made and checked; signatures of keys the verifier does not know,
-//! of any type, are ignored, as the specification asks. This is stricter than the specification in
+//! Only Ed25519 (type `0x01`) is made and checked here; those of witnesses (type `0x04`) are in
+//! [`cosignature`](super::cosignature). Signatures of keys the verifier does not know, of any type,
+//! are ignored, as the specification asks. This is stricter than the specification in
 //! that a note has no control character but newline, where only those below U+0020 are forbidden:
 //! notes reach terminals.
 //!
@@ -13,7 +14,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey};
 
 mod key;
 
-pub use key::{KeyError, VerifierKey};
+pub use key::{Key, KeyError, VerifierKey, WitnessKey};
 
 /// The largest note that is read, in bytes.
 pub const MAX_NOTE: usize = 256 * 1024;
@@ -156,6 +157,23 @@ struct SignatureLine<'a> {
 pub(super) struct Parsed<'a> {
     pub(super) text: &'a str,
     signatures: Vec<SignatureLine<'a>>,
+}
+
+impl Parsed<'_> {
+    /// Returns what stands behind a key's name and id, in the order of the lines.
+    pub(super) fn of_key<const TYPE: u8>(&self, key: &Key<TYPE>) -> impl Iterator<Item = &[u8]> {
+        self.signatures
+            .iter()
+            .filter(|line| line.name == key.name() && line.id == *key.id())
+            .map(|line| line.signature.as_slice())
+    }
+}
+
+/// Writes a signature line, with its newline.
+pub(super) fn line_of<const TYPE: u8>(key: &Key<TYPE>, signature: &[u8]) -> String {
+    let bytes = [key.id().as_slice(), signature].concat();
+    let name = key.name();
+    format!("{SIGNATURE_MARK}{name} {}\n", BASE64.encode(&bytes))
 }
 
 fn check_characters(text: &str) -> Result<(), NoteError> {

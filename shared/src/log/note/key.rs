@@ -13,6 +13,15 @@ use sha2::{Digest as _, Sha256};
 /// The type byte of an Ed25519 key in the C2SP registry.
 const ED25519: u8 = 0x01;
 
+/// The type byte of an Ed25519 key that makes timestamped cosignatures.
+const COSIGNATURE: u8 = 0x04;
+
+/// A key that logs sign notes with (type `0x01`).
+pub type VerifierKey = Key<ED25519>;
+
+/// A key that witnesses make Ed25519 cosignatures with (type `0x04`).
+pub type WitnessKey = Key<COSIGNATURE>;
+
 /// The longest name of a key, in bytes.
 const MAX_NAME: usize = 255;
 
@@ -27,13 +36,15 @@ pub enum KeyError {
     /// The text does not have the three parts of a vkey in their one spelling.
     #[error("a verifier key is a name, 8 lower-case hexadecimal digits and base64, joined by `+`")]
     Form,
-    /// The key is of another type than Ed25519.
-    #[error("the key `{name}` has type 0x{found:02x}, and only Ed25519 (0x01) is supported")]
+    /// The key is of another type than what it is to sign.
+    #[error("the key `{name}` has type 0x{found:02x}, and only {} is supported here", said(*wanted))]
     Type {
         /// The key's name.
         name: String,
         /// The type byte found.
         found: u8,
+        /// The type byte that is supported there.
+        wanted: u8,
     },
     /// The key id is not the one that follows from name, type and key.
     #[error("the key `{name}` has the key id `{expected}`, not `{found}`: the text was altered")]
@@ -61,15 +72,23 @@ pub(super) fn is_name(name: &str) -> bool {
             .any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 
-/// A name and an Ed25519 public key whose signatures under that name are believed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct VerifierKey {
-    name: String,
-    id: [u8; 4],
-    key: VerifyingKey,
+/// Says what keys of a type are, for people.
+fn said(kind: u8) -> &'static str {
+    match kind {
+        COSIGNATURE => "Ed25519 of witnesses (0x04)",
+        _ => "Ed25519 of logs (0x01)",
+    }
 }
 
-impl VerifierKey {
+/// A name and an Ed25519 public key whose signatures of one type under that name are believed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key<const TYPE: u8> {
+    name: String,
+    id: [u8; 4],
+    point: VerifyingKey,
+}
+
+impl<const TYPE: u8> Key<TYPE> {
     /// Makes a verifier key from a name and the 32 bytes of RFC 8032 section 5.1.2.
     pub fn new(name: &str, key: &[u8; 32]) -> Result<Self, KeyError> {
         if !is_name(name) {
@@ -84,14 +103,14 @@ impl VerifierKey {
             })?;
         let mut hasher = Sha256::new();
         hasher.update(name);
-        hasher.update([b'\n', ED25519]);
+        hasher.update([b'\n', TYPE]);
         hasher.update(key.as_bytes());
         let digest: [u8; 32] = hasher.finalize().into();
         let [a, b, c, d, ..] = digest;
         Ok(Self {
             name: name.to_owned(),
             id: [a, b, c, d],
-            key,
+            point: key,
         })
     }
 
@@ -107,32 +126,32 @@ impl VerifierKey {
 
     /// Returns the 32 bytes of the public key.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.key.as_bytes()
+        self.point.as_bytes()
     }
 
     /// Tells whether the signature is over `text`. Only the one canonical signature of RFC 8032
     /// is; forms that implementations disagree about are refused.
-    pub(super) fn accepts(&self, text: &[u8], signature: &Signature) -> bool {
-        self.key.verify_strict(text, signature).is_ok()
+    pub(in crate::log) fn accepts(&self, text: &[u8], signature: &Signature) -> bool {
+        self.point.verify_strict(text, signature).is_ok()
     }
 }
 
-impl fmt::Display for VerifierKey {
+impl<const TYPE: u8> fmt::Display for Key<TYPE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
+        let mut key = vec![TYPE];
         key.extend_from_slice(self.as_bytes());
         let (name, id) = (&self.name, HEXLOWER.encode(&self.id));
         write!(f, "{name}+{id}+{}", BASE64.encode(&key))
     }
 }
 
-impl fmt::Debug for VerifierKey {
+impl<const TYPE: u8> fmt::Debug for Key<TYPE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl FromStr for VerifierKey {
+impl<const TYPE: u8> FromStr for Key<TYPE> {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
@@ -151,10 +170,11 @@ impl FromStr for VerifierKey {
             .decode(base64.as_bytes())
             .map_err(|_| KeyError::Form)?;
         let (kind, key) = bytes.split_first().ok_or(KeyError::Form)?;
-        if *kind != ED25519 {
+        if *kind != TYPE {
             return Err(KeyError::Type {
                 name: name.to_owned(),
                 found: *kind,
+                wanted: TYPE,
             });
         }
         let key = Self::new(name, key.try_into().map_err(|_| KeyError::Form)?)?;

@@ -85,6 +85,7 @@ fn a_verifier_key_in_another_spelling_is_refused() {
             KeyError::Type {
                 name: "remora.n621.de".to_owned(),
                 found: 4,
+                wanted: 1,
             },
         ),
         (

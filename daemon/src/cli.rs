@@ -39,6 +39,7 @@ mod rotate;
 mod rules;
 mod usage;
 mod verify;
+mod witness;
 
 /// The exit code of a check that found something wrong.
 const VERIFICATION_FAILED: u8 = 9;
@@ -90,6 +91,8 @@ enum Task {
     Profiles(profiles::Arguments),
     /// Put the rules of the files in force without the reviewers, when none of them can sign.
     AdoptRules(rules::AdoptArguments),
+    /// Watch logs of other machines: cosign heads that continue all that was seen of them.
+    Witness(witness::Arguments),
 }
 
 /// What a home is made of.
@@ -161,6 +164,7 @@ pub fn main() -> ExitCode {
         Some(Task::AdoptRules(options)) => {
             rules::adopt(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
+        Some(Task::Witness(options)) => witness::run(options).map(|()| ExitCode::SUCCESS),
         None => run(arguments).map(|()| ExitCode::SUCCESS),
     };
     match done {

@@ -13,6 +13,7 @@
 //! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
 //! | [`export`] | what is stored as exports read it |
 //! | [`stream`] | what is stored told to journals and syslog daemons as it grows |
+//! | [`witness`] | the other program in this one: a witness of logs elsewhere, which needs no home |
 //! | `rpc` | the two services; wire messages end there |
 //! | [`clock`], [`secrets`] | time, and what is derived from the one secret |
 //!
@@ -40,5 +41,6 @@ pub mod store;
 pub mod stream;
 mod sys;
 pub mod verify;
+pub mod witness;
 
 pub use cli::main;

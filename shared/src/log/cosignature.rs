@@ -10,7 +10,7 @@
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey};
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::note::{self, KeyError, NoteError, WitnessKey};
 
 /// The largest time that a cosignature may name, in seconds since 1970.
@@ -40,6 +40,15 @@ pub enum CosignatureError {
         /// The name of both.
         name: String,
     },
+    /// No known witness has cosigned.
+    #[error("none of the {known} known witnesses has cosigned the head")]
+    Unsigned {
+        /// How many witnesses are known.
+        known: usize,
+    },
+    /// What was cosigned is not the head of that log.
+    #[error("what was cosigned is not a head of the log")]
+    Head(#[source] CheckpointError),
     /// The time is none that a cosignature may name.
     #[error("a cosignature names a time of at most {MAX_TIME} seconds since 1970, not {found}")]
     Time {
@@ -166,6 +175,27 @@ pub fn verify(note: &str, known: &[WitnessKey]) -> Result<Vec<Cosignature>, Cosi
         found.extend(latest.filter(|_| !is_twice));
     }
     Ok(found)
+}
+
+/// Returns the head of the log called `origin` in a note that a known witness has cosigned, with the
+/// cosignatures. Whether the log has signed it is not looked at.
+pub fn open(
+    note: &str,
+    known: &[WitnessKey],
+    origin: &str,
+) -> Result<(Checkpoint, Vec<Cosignature>), CosignatureError> {
+    let cosignatures = verify(note, known)?;
+    if cosignatures.is_empty() {
+        return Err(CosignatureError::Unsigned { known: known.len() });
+    }
+    let head = Checkpoint::from_text(note::parse(note)?.text).map_err(CosignatureError::Head)?;
+    if head.origin() != origin {
+        let expected = origin.to_owned();
+        return Err(CosignatureError::Head(CheckpointError::OtherLog {
+            expected,
+        }));
+    }
+    Ok((head, cosignatures))
 }
 
 /// Writes a head without the log's signature, with the cosignatures that stand below it.

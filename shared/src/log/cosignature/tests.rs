@@ -114,6 +114,26 @@ fn one_wrong_line_of_a_known_witness_spoils_the_note() {
 }
 
 #[test]
+fn a_head_is_opened_by_a_known_witnesss_word_about_that_log_only() {
+    let note = format!("{TEXT}\n{OTHERS_LINE}{LINE}");
+    let known = [key().verifier().clone()];
+    let (found, cosignatures) = open(&note, &known, head().origin()).unwrap();
+    assert_eq!((found, cosignatures.len()), (head(), 1));
+    let refused = open(&note, &known, "example.com/other").unwrap_err();
+    assert!(matches!(refused, CosignatureError::Head(_)), "{refused}");
+    for (note, known) in [
+        (format!("{TEXT}\n{LOGS_LINE}"), &known[..]),
+        (note, &[]),
+    ] {
+        let refused = open(&note, known, head().origin()).unwrap_err();
+        assert!(
+            matches!(refused, CosignatureError::Unsigned { .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn of_several_by_one_witness_the_latest_counts_and_it_counts_once() {
     let key = key();
     let lines: String = [5, 9, 7]

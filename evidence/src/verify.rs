@@ -17,6 +17,7 @@ use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::{Prepared, Problem, Replay};
 use countersign_shared::log::tree::TreeHead;
+use countersign_shared::log::trust_policy::TrustPolicy;
 
 use crate::export::ExportError;
 use crate::tiles::Tiles;
@@ -68,6 +69,8 @@ pub struct Trust {
     pub key: Option<VerifierKey>,
     /// Heads of the log that were kept elsewhere, as notes.
     pub heads: Vec<String>,
+    /// Which witnesses are believed.
+    pub policy: Option<TrustPolicy>,
 }
 
 /// Checks a directory. `progress` is told how many entries are done, and of how many.
@@ -102,6 +105,9 @@ pub fn verify_directory(
         }
     };
     let kept = keys::kept(&told.keys, &trust.heads, &mut report);
+    if let Some(policy) = &trust.policy {
+        cosigned(policy, &note, &head, &mut report);
+    }
     let mut check = Check {
         root,
         head: &head,
@@ -120,6 +126,19 @@ pub fn verify_directory(
         contents::manifest(root, &mut report)?;
     }
     Ok(report)
+}
+
+/// Looks at the cosignatures below the head.
+fn cosigned(policy: &TrustPolicy, note: &str, head: &Checkpoint, report: &mut Report) {
+    match policy.judge(note) {
+        Ok(standing) => {
+            let is_held = standing.is_quorum && !standing.cosignatures.is_empty();
+            let size = if is_held { head.size() } else { 0 };
+            report.quorum = Some(size);
+            report.witnessed = report.witnessed.max(size);
+        }
+        Err(error) => report.found("checkpoint", said(&error)),
+    }
 }
 
 struct Check<'c> {

@@ -101,7 +101,11 @@ fn directory(
         None => anyhow::bail!("heads can be compared only under a key: name it with `--vkey FILE`"),
     };
     let is_believed = key.is_some();
-    let trust = DirectoryTrust { key, heads };
+    let trust = DirectoryTrust {
+        key,
+        heads,
+        policy: None,
+    };
     let mut progress = Progress::of("entries checked");
     let report = verify_directory(path, &trust, &mut |done, all| progress.tell(done, all));
     progress.end();

@@ -48,6 +48,9 @@ pub struct Report {
     /// The size of the largest head that is known to be held elsewhere, or named in a good
     /// statement.
     pub witnessed: u64,
+    /// The number of entries of the head when a quorum of witnesses has cosigned it, else 0; nothing
+    /// without a policy.
+    pub quorum: Option<u64>,
     /// Whether every entry was there, so that the log was replayed.
     pub replayed: bool,
 }
@@ -94,6 +97,7 @@ impl Report {
             "people": self.people,
             "head": head,
             "witnessed": self.witnessed,
+            "quorum": self.quorum,
             "findings": findings,
             "more_findings": self.more,
         })
@@ -123,9 +127,13 @@ impl fmt::Display for Report {
                  script says more"
             )?;
         }
-        match self.head {
-            Some(head) => write!(f, ", head {} {}", head.size, head.root),
+        if let Some(head) = self.head {
+            write!(f, ", head {} {}", head.size, head.root)?;
+        }
+        match self.quorum {
             None => Ok(()),
+            Some(0) => f.write_str("; the head has no quorum of witnesses"),
+            Some(_) => f.write_str("; a quorum of witnesses cosigned the head"),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use countersign_shared::log::cosignature::CosignerKey;
 use countersign_shared::log::note::SignerKey;
 use countersign_shared::machine::{Event, RunOutcome};
 use countersign_shared::statement::ActKind;
@@ -46,6 +47,7 @@ impl Made {
         let trust = Trust {
             key: Some(log.verifier().clone()),
             heads: Vec::new(),
+            policy: None,
         };
         verify_directory(&self.path(""), &trust, &mut |_, _| {}).unwrap()
     }
@@ -229,6 +231,7 @@ fn heads_that_were_kept_are_compared_with_whole_and_partial_logs() {
             let trust = Trust {
                 key: Some(log.verifier().clone()),
                 heads: vec![head.clone()],
+                policy: None,
             };
             verify_directory(&made.path(""), &trust, &mut |_, _| {}).unwrap()
         };
@@ -257,7 +260,16 @@ fn rotated() -> Fixture {
 
 fn checked(made: &Made, key: &SignerKey, heads: Vec<String>) -> Report {
     let key = Some(key.verifier().clone());
-    verify_directory(&made.path(""), &Trust { key, heads }, &mut |_, _| {}).unwrap()
+    verify_directory(
+        &made.path(""),
+        &Trust {
+            key,
+            heads,
+            policy: None,
+        },
+        &mut |_, _| {},
+    )
+    .unwrap()
 }
 
 #[test]
@@ -361,4 +373,51 @@ fn what_is_neither_tiles_nor_a_pack_cannot_be_checked() {
             .unwrap()
             .is_good()
     );
+}
+
+#[test]
+fn a_head_that_a_quorum_cosigned_is_held_and_a_bent_cosignature_is_found() {
+    let log = Fixture::story();
+    let made = Made::tiles(&log);
+    let note = fs::read_to_string(made.path("checkpoint")).unwrap();
+    let head = countersign_shared::log::checkpoint::open(
+        &note,
+        &[log.verifier().clone()],
+        log.verifier().name(),
+    )
+    .unwrap();
+    let [one, two] = [1, 2].map(|seed| CosignerKey::from_seed("w.example", &[seed; 32]).unwrap());
+    let text = format!(
+        "witness A {}\nwitness B {}\ngroup all all A B\nquorum all\n",
+        one.verifier(),
+        two.verifier()
+    );
+    let trust = Trust {
+        key: Some(log.verifier().clone()),
+        heads: Vec::new(),
+        policy: Some(TrustPolicy::read(text.as_bytes()).unwrap()),
+    };
+    let report = |lines: &[String]| {
+        fs::write(made.path("checkpoint"), format!("{note}{}", lines.concat())).unwrap();
+        verify_directory(&made.path(""), &trust, &mut |_, _| {}).unwrap()
+    };
+    let [first, second] = [&one, &two].map(|key| key.cosign(&head, 5).unwrap().to_line());
+    let alone = report(std::slice::from_ref(&first));
+    assert!(alone.is_good(), "{alone}");
+    assert_eq!(alone.quorum, Some(0));
+    let both = report(&[first.clone(), second]);
+    assert!(both.is_good(), "{both}");
+    assert_eq!(both.quorum, Some(head.size()));
+    assert_eq!(both.witnessed, head.size());
+    let of_a_fork = Checkpoint::new(
+        head.origin(),
+        TreeHead {
+            size: head.size(),
+            root: countersign_shared::log::tree::leaf_hash(b"x"),
+        },
+    );
+    let wrong = two.cosign(&of_a_fork.unwrap(), 5).unwrap().to_line();
+    let found = report(&[first, wrong]);
+    assert!(!found.is_good());
+    assert_eq!(found.findings[0].place, "checkpoint");
 }

@@ -121,10 +121,7 @@ fn a_head_is_opened_by_a_known_witnesss_word_about_that_log_only() {
     assert_eq!((found, cosignatures.len()), (head(), 1));
     let refused = open(&note, &known, "example.com/other").unwrap_err();
     assert!(matches!(refused, CosignatureError::Head(_)), "{refused}");
-    for (note, known) in [
-        (format!("{TEXT}\n{LOGS_LINE}"), &known[..]),
-        (note, &[]),
-    ] {
+    for (note, known) in [(format!("{TEXT}\n{LOGS_LINE}"), &known[..]), (note, &[])] {
         let refused = open(&note, known, head().origin()).unwrap_err();
         assert!(
             matches!(refused, CosignatureError::Unsigned { .. }),

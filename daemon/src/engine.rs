@@ -28,6 +28,7 @@ mod batch;
 mod boot;
 mod call;
 mod card;
+mod cosigning;
 mod deciding;
 mod erasing;
 mod error;
@@ -55,6 +56,7 @@ pub use call::{
     Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
 };
 pub use card::Card;
+pub use cosigning::Cosigned;
 pub use error::EngineError;
 pub use force::{Adopted, Force, NewRules, Proposed, RulesSigned, RulesWord, WordOn};
 pub use history::History;
@@ -181,6 +183,8 @@ pub struct Engine {
     signers: Signers,
     tail: LogTail,
     note: String,
+    /// What witnesses wrote below it.
+    cosignatures: cosigning::Lines,
     separation: Separation,
     live: HashMap<RequestId, Live>,
     /// Counts and keys of what is in `live`.

@@ -45,7 +45,12 @@ fn unread(what: &str, error: StoreError) -> SourceError {
 impl Source for Snapshot {
     fn checkpoint(&self) -> Result<String, SourceError> {
         match self.0.store().head() {
-            Ok(Some((_, note))) => Ok(note),
+            Ok(Some((frontier, note))) => {
+                let lines = self.0.store().cosignature_lines(frontier.size());
+                let lines =
+                    lines.map_err(|error| unread("the cosignatures cannot be read", error))?;
+                Ok(format!("{note}{lines}"))
+            }
             Ok(None) => Err(SourceError::new("the log has no head yet")),
             Err(error) => Err(unread("the head cannot be read", error)),
         }

@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 mod audit;
 mod backup;
+mod cosigned;
 mod debts;
 mod erase;
 mod exports;
@@ -28,6 +29,7 @@ mod rules;
 mod schema;
 
 pub use audit::{LogTail, Proofs};
+pub use cosigned::{CosignedHead, RawCosigned};
 pub use erase::Erasable;
 pub use inspect::{Inspection, RawHead, RawLeaf, RawRequest};
 pub use past::Asked;

@@ -1,7 +1,8 @@
 //! Checks a database anew: that it is the log which its key signed, that every entry follows, and
 //! that the rows of requests are what the entries lead to.
 //!
-//! Only the log's name and one of its keys are believed, and heads that were kept elsewhere. The steps: the
+//! Only the log's name and one of its keys are believed, heads that were kept elsewhere, and witnesses
+//! that a policy names. The steps: the
 //! note; each leaf's hash, each stored node, the root; the replay with every signature
 //! ([`replay`]); the rules as they were kept; the rows; the documents and their renderings. It reads
 //! as of one moment, so the daemon may go on. It changes nothing, and tells a whole older database
@@ -16,10 +17,12 @@ use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::Replayed;
 use countersign_shared::log::tree::{Frontier, TreeHead};
+use countersign_shared::log::trust_policy::TrustPolicy;
 
 use crate::engine::mark::{self, Reached};
 use crate::store::{Inspection, RawHead, Store, StoreError};
 
+mod cosigned;
 mod document;
 mod log;
 mod report;
@@ -39,6 +42,8 @@ pub struct Trust {
     pub vkey: VerifierKey,
     /// Heads of the log that were kept elsewhere, as notes.
     pub heads: Vec<String>,
+    /// Which witnesses are believed.
+    pub policy: Option<TrustPolicy>,
     /// The file beside the database of a home that says how far its log had come. It lies on the same
     /// machine, so it shows a restored copy and witnesses nothing.
     pub mark: Option<PathBuf>,
@@ -95,6 +100,7 @@ fn check(
         head(&stored, signed, replayed.head, report);
     }
     heads(trust, &replayed, report);
+    cosigned::check(&database, &replayed, trust, report)?;
     if let (Some(path), Some(bytes)) = (&trust.mark, reached) {
         marked(path, &bytes, &replayed, report);
     }

@@ -68,6 +68,7 @@ fn database(
         origin: vkey.name().to_owned(),
         heads: heads(&arguments.head, vkey.name())?,
         vkey,
+        policy: None,
         mark,
     };
     let mut progress = Progress::of("entries checked");

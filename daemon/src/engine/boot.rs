@@ -16,6 +16,7 @@ use countersign_shared::machine::{Event, Mode, State};
 use countersign_shared::time::Timestamp;
 use tokio::sync::{broadcast, watch};
 
+use super::cosigning::Lines;
 use super::erasing::Retention;
 use super::force::{Adopted, Force, NewRules};
 use super::history::{HOUR, History};
@@ -273,12 +274,14 @@ fn prepare(
         head: frontier.head(),
         note: note.as_str().into(),
     };
+    let cosignatures = Lines::stored(&store, frontier.size())?;
     let mut engine = Engine {
         store,
         clock,
         signers,
         tail: LogTail::new(origin, frontier),
         note,
+        cosignatures,
         separation: rules.separation(),
         rules,
         published: watch::Sender::new(force),

@@ -16,8 +16,9 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 use super::EngineError;
 use super::card::Card;
+use super::cosigning::Cosigned;
 use super::force::{Force, NewRules, RulesSigned, RulesWord};
-use crate::store::KeptRules;
+use crate::store::{CosignedHead, KeptRules};
 
 /// Where an answer goes. The asker may have gone away; then it goes nowhere.
 pub type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -111,6 +112,8 @@ pub struct Standing {
 pub struct Head {
     /// The signed note.
     pub note: String,
+    /// The signature lines of witnesses for it.
+    pub cosignatures: String,
     /// The number of entries.
     pub size: u64,
     /// The proof from `from` to this head.
@@ -354,6 +357,10 @@ pub enum Call {
     Prove(u64, u64, Reply<Inclusion>),
     /// Reads the root over the first entries; nothing when the log is not that long.
     Root(u64, Reply<Option<Hash>>),
+    /// Keeps what a witness wrote below a head.
+    Cosigned(Box<Cosigned>, Reply<()>),
+    /// Reads the largest cosigned head of fewer entries than this.
+    CosignedHead(u64, Reply<Option<CosignedHead>>),
     /// Counts a call that was refused before it became a request.
     Count {
         /// The OS user.
@@ -406,6 +413,7 @@ impl Call {
             | Self::Act(..)
             | Self::RulesRefused(..)
             | Self::SignRules(..)
+            | Self::Cosigned(..)
             | Self::Rules(..) => true,
             Self::Follow(..)
             | Self::Leave(..)
@@ -419,6 +427,7 @@ impl Call {
             | Self::KeptRules(..)
             | Self::Head(..)
             | Self::Prove(..)
+            | Self::CosignedHead(..)
             | Self::Root(..)
             | Self::Count { .. }
             | Self::Stop(_) => false,

@@ -56,6 +56,7 @@ impl Engine {
             }
             Call::Head(known, reply) => answer(reply, self.head(known)),
             Call::Prove(at, known, reply) => answer(reply, self.inclusion(at, known)),
+            Call::CosignedHead(below, reply) => answer(reply, self.cosigned_head(below)),
             Call::Root(size, reply) => {
                 let done = if size == 0 || size > self.tail.size() {
                     Ok(None)
@@ -85,6 +86,7 @@ impl Engine {
             | Call::Rules(..)
             | Call::SignRules(..)
             | Call::RulesRefused(..)
+            | Call::Cosigned(..)
             | Call::Stop(_) => tracing::error!("a call that writes was read"),
         }
     }
@@ -244,6 +246,7 @@ impl Engine {
         };
         Ok(Head {
             note: self.note.clone(),
+            cosignatures: self.cosignatures.of(size).to_owned(),
             size,
             consistency,
             from,

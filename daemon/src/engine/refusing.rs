@@ -34,6 +34,8 @@ impl Call {
             | Self::Release(..)
             | Self::BreakGlass(..)
             | Self::SignRules(..)
+            | Self::Cosigned(..)
+            | Self::CosignedHead(..)
             | Self::Get(..)
             | Self::List { .. }
             | Self::Page { .. }
@@ -71,11 +73,13 @@ impl Call {
             Self::KeptRules(_, reply) => no(reply),
             Self::Head(_, reply) => no(reply),
             Self::Prove(_, _, reply) => no(reply),
+            Self::CosignedHead(_, reply) => no(reply),
             Self::Root(_, reply) => no(reply),
             Self::Detach(_, _, reply)
             | Self::Open(_, _, _, reply)
             | Self::Release(_, _, reply)
             | Self::RulesRefused(_, reply)
+            | Self::Cosigned(_, reply)
             | Self::Stop(reply) => no(reply),
             Self::Rules(_, reply) => no(reply),
             Self::SignRules(_, reply) => no(reply),

@@ -82,6 +82,7 @@ impl Engine {
                 let done = self.note_refused_rules(batch, scene, problem);
                 held(reply, done, |_, ()| Ok(()))
             }
+            Call::Cosigned(cosigned, reply) => self.write_cosigned(batch, scene, &cosigned, reply),
             // `Call::writes` says which calls come here; the others are answered by `read`.
             call @ (Call::Follow(..)
             | Call::Leave(..)
@@ -95,6 +96,7 @@ impl Engine {
             | Call::KeptRules(..)
             | Call::Head(..)
             | Call::Prove(..)
+            | Call::CosignedHead(..)
             | Call::Root(..)
             | Call::Count { .. }
             | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
@@ -200,6 +202,8 @@ impl Engine {
             | Call::Head(..)
             | Call::Prove(..)
             | Call::Root(..)
+            | Call::Cosigned(..)
+            | Call::CosignedHead(..)
             | Call::Count { .. }
             | Call::Rules(..)
             | Call::SignRules(..)
@@ -371,7 +375,7 @@ impl Engine {
 }
 
 /// Holds an answer back until the batch is durable.
-fn held<T: Send + 'static, R: Send + 'static>(
+pub(super) fn held<T: Send + 'static, R: Send + 'static>(
     reply: super::Reply<R>,
     done: Result<T, EngineError>,
     then: impl FnOnce(&mut Engine, T) -> Result<R, EngineError> + Send + 'static,

@@ -49,7 +49,7 @@ pub(super) fn stream(standing: stream::Standing) -> pb::StreamStanding {
 
 pub(super) fn head(head: &Head) -> pb::Head {
     pb::Head {
-        note: head.note.clone(),
+        note: format!("{}{}", head.note, head.cosignatures),
         consistency: hashes(&head.consistency),
         consistent_from: head.from,
         rotation: head.rotation.as_ref().map(|rotation| pb::KeyRotation {

@@ -1,12 +1,21 @@
-//! The database's schema, by number. A newer one is refused; an older one is brought up in one
-//! transaction.
+//! The database's schema, by number. A newer one is refused; an older one is brought up step by
+//! step, each in a transaction.
 
 use rusqlite::Connection;
 
 use super::StoreError;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
+
+/// What makes each schema of the one before it, and what that is called when it fails.
+const STEPS: [(&str, &str); 5] = [
+    (FIRST, "create the tables"),
+    (SECOND, "create the tables of what is owed"),
+    (THIRD, "create the tables of the rules"),
+    (FOURTH, "create the table of the log's keys"),
+    (FIFTH, "create the tables of cosigned heads"),
+];
 
 /// Brings the schema up to [`VERSION`].
 pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
@@ -19,36 +28,14 @@ pub(super) fn upgrade(conn: &mut Connection) -> Result<(), StoreError> {
             known: VERSION,
         });
     }
-    if found < 1 {
+    let steps = (1..).zip(STEPS);
+    for (number, (tables, what)) in steps.filter(|(number, _)| found < *number) {
         let tx = conn
             .transaction()
             .map_err(StoreError::sql("begin the upgrade"))?;
-        tx.execute_batch(FIRST)
-            .map_err(StoreError::sql("create the tables"))?;
-        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
-    }
-    if found < 2 {
-        let tx = conn
-            .transaction()
-            .map_err(StoreError::sql("begin the upgrade"))?;
-        tx.execute_batch(SECOND)
-            .map_err(StoreError::sql("create the tables of what is owed"))?;
-        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
-    }
-    if found < 3 {
-        let tx = conn
-            .transaction()
-            .map_err(StoreError::sql("begin the upgrade"))?;
-        tx.execute_batch(THIRD)
-            .map_err(StoreError::sql("create the tables of the rules"))?;
-        tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
-    }
-    if found < 4 {
-        let tx = conn
-            .transaction()
-            .map_err(StoreError::sql("begin the upgrade"))?;
-        tx.execute_batch(FOURTH)
-            .map_err(StoreError::sql("create the table of the log's keys"))?;
+        tx.execute_batch(tables).map_err(StoreError::sql(what))?;
+        tx.pragma_update(None, "user_version", number)
+            .map_err(StoreError::sql("number the schema"))?;
         tx.commit().map_err(StoreError::sql("finish the upgrade"))?;
     }
     Ok(())
@@ -103,8 +90,6 @@ CREATE TABLE rules_in_force (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     digest BLOB NOT NULL CHECK (length(digest) = 32)
 ) STRICT;
-
-PRAGMA user_version = 1;
 ";
 
 /// Schema 2. What people still owe; and what is indeterminate is not open.
@@ -118,8 +103,6 @@ CREATE TABLE joined_asking (
 INSERT INTO joined_asking (request) SELECT id FROM request WHERE open = 1;
 CREATE INDEX request_unsettled ON request (received_ms) WHERE state = 'indeterminate';
 UPDATE request SET open = 0 WHERE state = 'indeterminate';
-
-PRAGMA user_version = 2;
 ";
 
 /// Schema 3. The rules that were ever in force, as bytes; and which adoption nobody acknowledged.
@@ -142,8 +125,6 @@ CREATE TABLE rules_adopted (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     entry INTEGER NOT NULL
 ) STRICT;
-
-PRAGMA user_version = 3;
 ";
 
 /// Schema 4. Where in the log its keys changed: the entry that announced a key, and the one that ended
@@ -153,6 +134,18 @@ CREATE TABLE log_rotation (
     entry INTEGER PRIMARY KEY,
     retired INTEGER
 ) STRICT;
+";
 
-PRAGMA user_version = 4;
+/// Schema 5. Heads that witnesses have cosigned, and what each wrote below.
+const FIFTH: &str = "
+CREATE TABLE cosigned_head (
+    size INTEGER PRIMARY KEY,
+    note TEXT NOT NULL
+) STRICT;
+CREATE TABLE cosignature (
+    size INTEGER NOT NULL REFERENCES cosigned_head (size),
+    vkey TEXT NOT NULL,
+    line TEXT NOT NULL,
+    PRIMARY KEY (size, vkey)
+) STRICT, WITHOUT ROWID;
 ";

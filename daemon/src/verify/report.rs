@@ -31,6 +31,8 @@ pub enum Place {
     },
     /// A request.
     Request(RequestId),
+    /// The head of so many entries that was sent to witnesses, or what they wrote below.
+    Cosigned(u64),
 }
 
 impl fmt::Display for Place {
@@ -42,6 +44,7 @@ impl fmt::Display for Place {
             Self::Entry(index) => write!(f, "entry {index}"),
             Self::Node { level, index } => write!(f, "node {index} of level {level}"),
             Self::Request(id) => write!(f, "request {id}"),
+            Self::Cosigned(size) => write!(f, "cosigned head of {size} entries"),
         }
     }
 }
@@ -89,6 +92,9 @@ pub struct Report {
     pub witnessed: u64,
     /// How many documents were erased before their time, for a reason that stands in the log.
     pub erased_early: u64,
+    /// The size of the largest head that a quorum of witnesses has cosigned, 0 for none; nothing
+    /// without a policy.
+    pub quorum: Option<u64>,
 }
 
 impl Report {
@@ -131,9 +137,11 @@ impl Report {
                 let (entry, request) = match finding.place {
                     Place::Entry(index) => (Some(index), None),
                     Place::Request(id) => (None, Some(id)),
-                    Place::Database | Place::Head | Place::Mark | Place::Node { .. } => {
-                        (None, None)
-                    }
+                    Place::Database
+                    | Place::Head
+                    | Place::Mark
+                    | Place::Node { .. }
+                    | Place::Cosigned(_) => (None, None),
                 };
                 json!({
                     "place": finding.place.to_string(),
@@ -154,6 +162,7 @@ impl Report {
             "witnessed": self.witnessed,
             "unwitnessed": self.tail(),
             "erased_early": self.erased_early,
+            "quorum": self.quorum,
             "findings": findings,
             "more_findings": self.more,
         })
@@ -197,6 +206,11 @@ impl fmt::Display for Report {
             0 => {}
             1 => f.write_str("; 1 document was erased before its time")?,
             several => write!(f, "; {several} documents were erased before their time")?,
+        }
+        match self.quorum {
+            None => {}
+            Some(0) => f.write_str("; no head has a quorum of witnesses")?,
+            Some(size) => write!(f, "; a quorum of witnesses cosigned the head of {size}")?,
         }
         match (self.entries, self.tail()) {
             (0, _) => Ok(()),

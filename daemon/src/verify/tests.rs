@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::*;
 use made::{ANA, BO, DATABASE, ORIGIN, is_decision, log_key, still_serving};
 
+mod cosigned;
 mod every_byte;
 pub(crate) mod made;
 mod ruling;
@@ -24,6 +25,7 @@ fn trust() -> Trust {
         origin: ORIGIN.to_owned(),
         vkey: log_key().verifier().clone(),
         heads: Vec::new(),
+        policy: None,
         mark: None,
     }
 }

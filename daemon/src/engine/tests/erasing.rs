@@ -26,6 +26,7 @@ fn checked(world: &World) -> Report {
         origin: ORIGIN.to_owned(),
         vkey: world.engine.signers.in_force.verifier().clone(),
         heads: Vec::new(),
+        policy: None,
         mark: None,
     };
     verify(&world.database(), &trust, &mut |_, _| {}).unwrap()

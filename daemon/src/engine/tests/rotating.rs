@@ -68,6 +68,7 @@ fn checked(dir: &TempDir, vkey: &VerifierKey, heads: &[String]) -> Report {
         origin: ORIGIN.to_owned(),
         vkey: vkey.clone(),
         heads: heads.to_vec(),
+        policy: None,
         mark: Some(dir.path().join("head")),
     };
     verify(&dir.path().join("state.db"), &trust, &mut |_, _| {}).unwrap()

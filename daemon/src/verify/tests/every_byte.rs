@@ -35,7 +35,7 @@ struct Stored {
 }
 
 /// Which places a finding may name.
-enum Expected {
+pub(super) enum Expected {
     /// An entry, or a node of the tree that it completes.
     Entry(u64),
     Exactly(Place),
@@ -61,10 +61,10 @@ fn completes(index: u64, place: Place) -> bool {
 }
 
 /// A table, the column that its rows are found by, and what its rows are about.
-struct Table {
-    name: &'static str,
-    key: &'static str,
-    about: fn(&Connection, &Cell) -> Expected,
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) key: &'static str,
+    pub(super) about: fn(&Connection, &Cell) -> Expected,
 }
 
 fn entry(_: &Connection, key: &Cell) -> Expected {
@@ -156,9 +156,14 @@ const MORE_KEYS: [(&str, &str); 3] = [
     ("rules_file", "name"),
 ];
 
-/// Tables that are empty here: rows in them are looked at by the tests of the rules that were kept and
-/// of keys that changed.
-const EMPTY: [&str; 2] = ["rules_adopted", "log_rotation"];
+/// Tables that are empty here: rows in them are looked at by the tests of the rules that were kept, of
+/// keys that changed, and of what witnesses wrote.
+const EMPTY: [&str; 4] = [
+    "rules_adopted",
+    "log_rotation",
+    "cosigned_head",
+    "cosignature",
+];
 
 fn stored(conn: &Connection, table: &Table, column: &str) -> Vec<Stored> {
     let sql = format!(
@@ -211,7 +216,7 @@ fn flipped(value: &Cell, at: usize) -> Cell {
 }
 
 /// Flips bytes of one column, and expects each flip to be found.
-fn flip(copy: &Copy, table: &Table, column: &str, is_all: bool) {
+pub(super) fn flip(copy: &Copy, table: &Table, column: &str, is_all: bool) {
     let all = stored(&copy.conn, table, column);
     let put = |row: &Stored, value: &Cell| {
         let sql = format!(
@@ -281,7 +286,7 @@ fn flip(copy: &Copy, table: &Table, column: &str, is_all: bool) {
     }
 }
 
-fn columns(conn: &Connection, table: &str) -> Vec<String> {
+pub(super) fn columns(conn: &Connection, table: &str) -> Vec<String> {
     let mut query = conn
         .prepare("SELECT name FROM pragma_table_info(?1)")
         .unwrap();
@@ -290,7 +295,7 @@ fn columns(conn: &Connection, table: &str) -> Vec<String> {
 }
 
 /// Lets rows refer to nothing, as foreign hands would.
-fn free(copy: &Copy) {
+pub(super) fn free(copy: &Copy) {
     copy.conn
         .pragma_update(None, "foreign_keys", "OFF")
         .unwrap();

@@ -38,6 +38,8 @@ use crate::judge::{Bench, Signed};
 use crate::keyring::Keyring;
 use crate::rules::Rules;
 
+pub(crate) mod cosigned;
+
 pub(crate) const ORIGIN: &str = "countersign/test";
 const AGENT: u32 = 50_001;
 /// The process that redeems and reports.
@@ -548,8 +550,13 @@ fn lived(rounds: u8) -> Vec<u8> {
     let mut maker = Maker::new(&path);
     maker.live(rounds);
     maker.ask(Call::Stop);
-    let copy = dir.path().join("copy.db");
-    let conn = rusqlite::Connection::open(&path).unwrap();
+    stored(&path)
+}
+
+/// Returns a database as one file.
+fn stored(path: &Path) -> Vec<u8> {
+    let copy = path.with_extension("copy");
+    let conn = rusqlite::Connection::open(path).unwrap();
     conn.execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
         .unwrap();
     std::fs::read(copy).unwrap()

@@ -28,6 +28,7 @@ use crate::secrets::Secrets;
 use crate::socket::{Lock, SocketGroups, Sockets, raise_descriptor_limit};
 use crate::stream::{Origin, Streams};
 use crate::sys;
+use crate::witnesses::{Setup, Witnesses};
 
 mod backup;
 mod erase;
@@ -294,6 +295,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let streams = Streams::start(config.stream.as_ref(), &origin)
         .context("cannot start what streams the log")?;
+    let setup = Setup::load(home.layout(), config.witnesses.as_ref(), engine.key())?;
     let vkey = engine.key().to_string();
     let database = home.layout().database();
     let origin = config.origin.clone();
@@ -302,7 +304,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(&home, &config, &lock, Arc::new(desk)))
+        .block_on(serve(&home, &config, &lock, desk, setup))
 }
 
 /// Returns the places to look for a home.
@@ -350,7 +352,20 @@ fn configured(home: Option<&Path>) -> anyhow::Result<(Layout, Config)> {
     )
 }
 
-async fn serve(home: &Home, config: &Config, lock: &Lock, desk: Arc<Desk>) -> anyhow::Result<()> {
+async fn serve(
+    home: &Home,
+    config: &Config,
+    lock: &Lock,
+    mut desk: Desk,
+    setup: Option<Setup>,
+) -> anyhow::Result<()> {
+    // Dropped at the end, and the tasks with it.
+    let _calls = setup.map(|setup| {
+        let (witnesses, calls) = Witnesses::start(setup, desk.engine());
+        desk.send_heads_to(witnesses);
+        calls
+    });
+    let desk = Arc::new(desk);
     let groups = match config.mode {
         Mode::User => None,
         Mode::System => Some(socket_groups(config)?),

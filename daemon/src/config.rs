@@ -19,11 +19,13 @@ mod policies;
 mod profiles;
 mod reviewers;
 mod stream;
+mod witnesses;
 
 pub use policies::{Candidates, PolicySources};
 pub use profiles::{AllowedProgram, Delivery, Input, Profile, ProfileLimits, SecretSource};
 pub use reviewers::{load_roster, parse_roster};
 pub use stream::{Receiver, Stream};
+pub use witnesses::WitnessesTable;
 
 /// The longest file that is read, in bytes.
 const FILE_LIMIT: usize = 4 << 20;
@@ -112,6 +114,8 @@ pub struct Config {
     pub retention: Retention,
     /// To whom the log goes as it grows; to nobody when the table is absent.
     pub stream: Option<Stream>,
+    /// Who elsewhere is sent heads of the log; nobody when the table is absent.
+    pub witnesses: Option<WitnessesTable>,
 }
 
 /// The table `[rules]`: how new rules take force in system mode.
@@ -218,6 +222,7 @@ struct Raw {
     #[serde(default)]
     retention: Retention,
     stream: Option<Spanned<stream::Raw>>,
+    witnesses: Option<WitnessesTable>,
 }
 
 impl Config {
@@ -286,6 +291,7 @@ impl Config {
             rules: raw.rules,
             retention: raw.retention,
             stream,
+            witnesses: raw.witnesses,
         })
     }
 }

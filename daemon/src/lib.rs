@@ -14,6 +14,7 @@
 //! | [`export`] | what is stored as exports read it |
 //! | [`stream`] | what is stored told to journals and syslog daemons as it grows |
 //! | [`witness`] | the other program in this one: a witness of logs elsewhere, which needs no home |
+//! | [`witnesses`] | heads sent to witnesses elsewhere, and what they write below |
 //! | `rpc` | the two services; wire messages end there |
 //! | [`clock`], [`secrets`] | time, and what is derived from the one secret |
 //!
@@ -42,5 +43,6 @@ pub mod stream;
 mod sys;
 pub mod verify;
 pub mod witness;
+pub mod witnesses;
 
 pub use cli::main;

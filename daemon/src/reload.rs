@@ -91,6 +91,7 @@ fn fixed_key(started: &Config, now: &Config) -> Option<&'static str> {
         ("daemon_user", started.daemon_user == now.daemon_user),
         ("retention", started.retention == now.retention),
         ("stream", started.stream == now.stream),
+        ("witnesses", started.witnesses == now.witnesses),
     ]
     .into_iter()
     .find_map(|(key, same)| (!same).then_some(key))
@@ -138,6 +139,10 @@ mod tests {
                 format!("{base}[retention]\ndocuments_days = 9\n"),
             ),
             ("stream", format!("{base}[stream]\njournald = true\n")),
+            (
+                "witnesses",
+                format!("{base}[witnesses]\npolicy = \"witness.policy\"\n"),
+            ),
         ] {
             assert_eq!(fixed_key(&started, &parse(&text).unwrap()), Some(key));
         }

@@ -16,6 +16,7 @@ use crate::rules::Rules;
 use crate::secrets::Secrets;
 use crate::socket::{CallLimits, ConnectionCap, Refusals, Sockets, incoming, server};
 use crate::stream::Streams;
+use crate::witnesses::Witnesses;
 
 mod agent;
 mod encode;
@@ -74,6 +75,8 @@ pub(crate) struct Desk {
     reviewers_online: Online,
     held_by_reviewers: AtomicU64,
     held_by_agents: AtomicU64,
+    /// Who is sent heads, if anybody is.
+    witnesses: Option<Arc<Witnesses>>,
     /// What the daemon runs.
     runs: Runs,
     /// To whom the log goes as it grows.
@@ -105,6 +108,7 @@ impl Desk {
             reviewers_online: Online::default(),
             held_by_reviewers: AtomicU64::new(0),
             held_by_agents: AtomicU64::new(0),
+            witnesses: None,
             runs: Runs::default(),
             streams,
             counting: usage::Counting::new(database),
@@ -136,6 +140,11 @@ impl Desk {
     /// Remembers the size of a head that an agent's program says it holds.
     fn agent_holds(&self, size: u64) {
         self.held_by_agents.fetch_max(size, Ordering::Relaxed);
+    }
+
+    /// Takes note of who is sent heads.
+    pub(crate) fn send_heads_to(&mut self, witnesses: Arc<Witnesses>) {
+        self.witnesses = Some(witnesses);
     }
 
     /// Returns what the daemon runs.

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use countersign_evidence::verify::{Trust as DirectoryTrust, verify_directory};
+use countersign_shared::home::Layout;
 use countersign_shared::log::checkpoint;
 use countersign_shared::log::keeper::HeadKeeper;
 use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::trust_policy::TrustPolicy;
 
 use super::progress::Progress;
 use super::{VERIFICATION_FAILED, configured, key_of, log_key, say};
+use crate::config::Config;
 use crate::verify::{self, Trust};
+use crate::witnesses::read_policy;
 
 /// What is checked, and against what.
 #[derive(Debug, clap::Args)]
@@ -26,6 +30,9 @@ pub(super) struct Arguments {
     /// A head of the log that was kept elsewhere; the log must still contain it. Repeatable.
     #[arg(long, value_name = "FILE")]
     head: Vec<PathBuf>,
+    /// Which witnesses are believed (C2SP tlog-policy); without it what the home's `[witnesses]` names.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Write the report as JSON.
     #[arg(long)]
     json: bool,
@@ -52,23 +59,26 @@ fn database(
     named: Option<VerifierKey>,
     arguments: &Arguments,
 ) -> anyhow::Result<(String, bool)> {
-    let (path, vkey, mark) = match (path, named) {
-        (Some(path), Some(vkey)) => (path.to_owned(), vkey, None),
+    let policy = arguments.policy.as_deref();
+    let (path, vkey, mark, policy) = match (path, named) {
+        (Some(path), Some(vkey)) => (path.to_owned(), vkey, None, policy_of(policy, None)?),
         (Some(path), None) => {
-            let (layout, _) = configured(home)?;
-            (path.to_owned(), log_key(&layout)?, None)
+            let (layout, config) = configured(home)?;
+            let policy = policy_of(policy, Some((&layout, &config)))?;
+            (path.to_owned(), log_key(&layout)?, None, policy)
         }
         (None, named) => {
-            let (layout, _) = configured(home)?;
+            let (layout, config) = configured(home)?;
             let vkey = named.map_or_else(|| log_key(&layout), Ok)?;
-            (layout.database(), vkey, Some(layout.head()))
+            let policy = policy_of(policy, Some((&layout, &config)))?;
+            (layout.database(), vkey, Some(layout.head()), policy)
         }
     };
     let trust = Trust {
         origin: vkey.name().to_owned(),
         heads: heads(&arguments.head, vkey.name())?,
         vkey,
-        policy: None,
+        policy,
         mark,
     };
     let mut progress = Progress::of("entries checked");
@@ -92,9 +102,17 @@ fn directory(
     named: Option<VerifierKey>,
     arguments: &Arguments,
 ) -> anyhow::Result<(String, bool)> {
-    let key = match named {
-        Some(key) => Some(key),
-        None => own_key(home, path)?,
+    // Somebody who checks a pack on a machine of their own has no home.
+    let own = configured(home).ok().filter(|(_, config)| {
+        let note = std::fs::read_to_string(path.join("checkpoint")).unwrap_or_default();
+        note.lines().next() == Some(config.origin.as_str())
+    });
+    let own = own.as_ref().map(|(layout, config)| (layout, config));
+    let policy = policy_of(arguments.policy.as_deref(), own)?;
+    let key = match (named, own) {
+        (Some(key), _) => Some(key),
+        (None, Some((layout, _))) => Some(log_key(layout)?),
+        (None, None) => None,
     };
     let heads = match &key {
         Some(key) => heads(&arguments.head, key.name())?,
@@ -102,11 +120,7 @@ fn directory(
         None => anyhow::bail!("heads can be compared only under a key: name it with `--vkey FILE`"),
     };
     let is_believed = key.is_some();
-    let trust = DirectoryTrust {
-        key,
-        heads,
-        policy: None,
-    };
+    let trust = DirectoryTrust { key, heads, policy };
     let mut progress = Progress::of("entries checked");
     let report = verify_directory(path, &trust, &mut |done, all| progress.tell(done, all));
     progress.end();
@@ -124,18 +138,17 @@ fn directory(
     Ok((text, report.is_good()))
 }
 
-/// Returns the key of the home, if there is a home and the directory is of its log.
-fn own_key(home: Option<&Path>, path: &Path) -> anyhow::Result<Option<VerifierKey>> {
-    let note = std::fs::read_to_string(path.join("checkpoint")).unwrap_or_default();
-    // Somebody who checks a pack on a machine of their own has no home.
-    let Ok((layout, config)) = configured(home) else {
-        return Ok(None);
+/// Reads the policy that is named, or else that of the home, if it has one.
+fn policy_of(
+    named: Option<&Path>,
+    home: Option<(&Layout, &Config)>,
+) -> anyhow::Result<Option<TrustPolicy>> {
+    let of_home = || {
+        let (layout, config) = home?;
+        Some(config.witnesses.as_ref()?.policy_file(layout))
     };
-    if note.lines().next() == Some(config.origin.as_str()) {
-        log_key(&layout).map(Some)
-    } else {
-        Ok(None)
-    }
+    let file = named.map(std::path::absolute).transpose()?.or_else(of_home);
+    Ok(file.as_deref().map(read_policy).transpose()?)
 }
 
 /// Reads heads that were kept elsewhere. Whether the log's keys signed them is found out with its keys.

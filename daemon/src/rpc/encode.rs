@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use countersign_shared::log::note::WitnessKey;
 use countersign_shared::log::tree::Hash;
 use countersign_shared::machine::{Executor, Request, State, Via};
 use countersign_shared::requirement::Escalation;
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use crate::engine::{Head, Inclusion, Standing, View};
 use crate::stream;
+use crate::witnesses::{self, Witnesses};
 
 pub(super) fn state(state: State) -> pb::State {
     match state {
@@ -58,6 +60,16 @@ pub(super) fn head(head: &Head) -> pb::Head {
             proof: hashes(&rotation.proof),
         }),
     }
+}
+
+pub(super) fn witnesses(witnesses: &Witnesses) -> Vec<pb::Witness> {
+    let one = |(key, standing): (WitnessKey, witnesses::Standing)| pb::Witness {
+        vkey: key.to_string(),
+        size: standing.size,
+        time: standing.time,
+        trouble: standing.trouble.unwrap_or_default(),
+    };
+    witnesses.standings().into_iter().map(one).collect()
 }
 
 pub(super) fn inclusion(inclusion: &Inclusion) -> pb::Inclusion {

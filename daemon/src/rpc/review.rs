@@ -18,6 +18,7 @@ use crate::engine::{ActKind, Call, Emergency, View};
 use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
 use crate::rules::Rules;
+use crate::witnesses::Witnesses;
 
 /// How many requests one list holds at most.
 const LIST: u32 = 1000;
@@ -479,6 +480,7 @@ impl ReviewService for Reviewers {
             (encode::head(&head), head.size, None)
         };
         let vkey = self.desk.vkey.clone();
+        let witnesses = self.desk.witnesses.as_deref();
         // A program may say anything: more than there is holds nobody.
         let said = |by: &AtomicU64| by.load(Ordering::Relaxed).min(size);
         Ok(Response::new(pb::GetHeadResponse {
@@ -494,6 +496,8 @@ impl ReviewService for Reviewers {
                 .into_iter()
                 .map(encode::stream)
                 .collect(),
+            witnesses: witnesses.map_or_else(Vec::new, encode::witnesses),
+            witnessed_note: witnesses.map_or_else(String::new, Witnesses::witnessed_note),
         }))
     }
 

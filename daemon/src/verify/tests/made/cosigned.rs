@@ -7,7 +7,7 @@ use countersign_shared::log::cosignature::CosignerKey;
 use countersign_shared::log::trust_policy::TrustPolicy;
 
 use super::{Call, Maker, ORIGIN, stored};
-use crate::engine::Cosigned;
+use crate::engine::{Cosigned, Handle, Head};
 
 /// A witness.
 pub(crate) fn witness(seed: u8) -> CosignerKey {
@@ -74,3 +74,34 @@ pub(crate) static COSIGNED: LazyLock<CosignedLog> = LazyLock::new(|| {
         alone,
     }
 });
+
+/// A log that an engine is writing, for whoever talks to it.
+pub(crate) struct Served(Maker);
+
+impl Served {
+    pub(crate) fn new(path: &std::path::Path) -> Self {
+        let mut maker = Maker::new(path);
+        maker.submit();
+        Self(maker)
+    }
+
+    pub(crate) fn engine(&self) -> Handle {
+        self.0.engine.clone()
+    }
+
+    /// Has the log grow.
+    pub(crate) fn grow(&mut self) {
+        self.0.submit();
+    }
+
+    /// Returns the head as it is handed out.
+    pub(crate) fn head(&self) -> Head {
+        self.0.ask(|reply| Call::Head(0, reply))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.ask(Call::Stop);
+    }
+}

@@ -21,6 +21,9 @@ pub(super) struct VerifyArguments {
     /// A head of the log that was kept elsewhere; the log must still contain it. Repeatable.
     #[arg(long, value_name = "FILE")]
     head: Vec<PathBuf>,
+    /// Which witnesses are believed (C2SP tlog-policy); without it what the home's `[witnesses]` names.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Write JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -131,6 +134,7 @@ pub(super) fn verify(home: Option<&Path>, arguments: &VerifyArguments) -> Done {
     let mut call = Call::new(home, "verify")?;
     call.options("--vkey", &arguments.vkey);
     call.options("--head", &arguments.head);
+    call.options("--policy", &arguments.policy);
     if arguments.json {
         call.0.arg("--json");
     }

@@ -1,6 +1,6 @@
 //! Checks this installation and says what to mend, a line for each finding.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use countersign_client::peer::ConnectError;
 use countersign_client::place::Place;
@@ -10,6 +10,7 @@ mod hooks;
 mod log;
 mod people;
 mod streams;
+mod witnesses;
 
 use super::exit::{Done, Trouble, chain};
 use super::{output, runtime, wall_time};
@@ -32,6 +33,10 @@ pub(super) struct Arguments {
     /// Write JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// Which witnesses are believed (C2SP tlog-policy); without it the home's `witness.policy`, where
+    /// it can be read.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Also make a call through the hooks that are installed for agents' clients, and see that it is
     /// held. Reviewers see that request for a moment; it is withdrawn.
     #[arg(long)]
@@ -69,7 +74,7 @@ pub(super) fn doctor(home: Option<&Path>, key: Option<&Path>, arguments: &Argume
         ),
     ));
     runtime()?.block_on(async {
-        log = connected(&place, key, &mut findings).await;
+        log = connected(&place, key, arguments.policy.as_deref(), &mut findings).await;
     });
     check_profiles(home, &mut findings);
     if arguments.hooks {
@@ -97,7 +102,12 @@ fn check_profiles(home: Option<&Path>, findings: &mut Vec<Finding>) {
 }
 
 /// Looks at what can be seen over a connection only; returns the figures of the log.
-async fn connected(place: &Place, key: Option<&Path>, findings: &mut Vec<Finding>) -> Value {
+async fn connected(
+    place: &Place,
+    key: Option<&Path>,
+    policy: Option<&Path>,
+    findings: &mut Vec<Finding>,
+) -> Value {
     let mut client = match Client::connect(place).await {
         Ok(client) => {
             let socket = place.review_socket().display().to_string();
@@ -114,7 +124,7 @@ async fn connected(place: &Place, key: Option<&Path>, findings: &mut Vec<Finding
         }
     };
     check_clock(&mut client, findings).await;
-    let log = log::check(place, &mut client, findings).await;
+    let log = log::check(place, policy, &mut client, findings).await;
     people::check(&mut client, findings).await;
     check_key(place, key, &mut client, findings).await;
     log

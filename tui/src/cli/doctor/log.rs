@@ -5,6 +5,8 @@
 //! when a person's signature names it: whoever owns the daemon's files can make neither. The log
 //! must then still contain it. Everything else is for `verify`, which reads the whole log.
 
+use std::path::Path;
+
 use countersign_client::heads::Heads;
 use countersign_client::peer;
 use countersign_client::place::{self, Place};
@@ -23,7 +25,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::super::exit::chain;
-use super::{Finding, bad, good, streams};
+use super::{Finding, bad, good, streams, witnesses};
 use crate::client::Client;
 use crate::signing::enrolled;
 
@@ -31,6 +33,9 @@ use crate::signing::enrolled;
 const PAGE: u64 = 200;
 /// How many of the last entries are looked through for a signed head.
 const LOOKED_THROUGH: u64 = 10_000;
+
+/// Who holds a head that a quorum has cosigned.
+const BY_QUORUM: &str = "a quorum of witnesses cosigned";
 
 /// How often a head is asked for that moved on meanwhile.
 const TRIES: usize = 5;
@@ -44,10 +49,11 @@ struct Held {
 /// Checks the log and returns its figures.
 pub(super) async fn check(
     place: &Place,
+    policy: Option<&Path>,
     client: &mut Client,
     findings: &mut Vec<Finding>,
 ) -> Value {
-    match look(place, client, findings).await {
+    match look(place, policy, client, findings).await {
         Ok(figures) => figures,
         Err(error) => {
             findings.push(bad("log", error));
@@ -58,9 +64,11 @@ pub(super) async fn check(
 
 async fn look(
     place: &Place,
+    policy: Option<&Path>,
     client: &mut Client,
     findings: &mut Vec<Finding>,
 ) -> Result<Value, String> {
+    let policy = witnesses::policy(place, policy)?;
     let key = place.log_key().map_err(|error| chain(&error))?;
     let dir = place::state_dir().map_err(|error| chain(&error))?;
     let mut heads = Heads::open(&dir, key, Lasting::PowerCut).map_err(|error| chain(&error))?;
@@ -85,12 +93,22 @@ async fn look(
         by: "you had kept before this check".to_owned(),
     });
     let signed = last_signed(client, &mut heads, size).await?;
-    let held = [kept, signed]
+    let said = client.head(0).await.map_err(|error| chain(&error))?;
+    witnesses::standings(&said, findings);
+    let witnessed = witnesses::held(&said, policy.as_ref(), heads.origin())?;
+    if let Some(head) = witnessed {
+        contains(client, &mut heads, head, BY_QUORUM).await?;
+    }
+    let witnessed = witnessed.map(|head| Held {
+        head,
+        by: BY_QUORUM.to_owned(),
+    });
+    let quorum = witnessed.as_ref().map(|held| held.head.size);
+    let held = [kept, signed, witnessed]
         .into_iter()
         .flatten()
         .max_by_key(|held| held.head.size);
     let covered = held.as_ref().map_or(0, |held| held.head.size);
-    let said = client.head(0).await.map_err(|error| chain(&error))?;
     let tail = size.saturating_sub(covered);
     findings.push(good(
         "held elsewhere",
@@ -134,6 +152,7 @@ async fn look(
         "held_by_agents": said.held_by_agents,
         "separation": separation,
         "held_elsewhere": covered,
+        "quorum": quorum,
         "tail": tail,
         "streams": streams,
     }))
@@ -195,7 +214,7 @@ async fn last_signed(
                 size: stated.log.size,
                 root: Hash::from_bytes(*stated.log.root.as_bytes()),
             };
-            contains(client, heads, head).await?;
+            contains(client, heads, head, "a person signed").await?;
             let request = entry.request.map_or_else(String::new, |id| id.to_string());
             let by = format!("{} signed with the decision on {request}", stated.reviewer);
             return Ok(Some(Held { head, by }));
@@ -242,8 +261,13 @@ fn signed_by_roster(decision: &Decision, allowed: &str) -> Option<statement::Dec
     is_signed.then_some(stated)
 }
 
-/// Checks that the log still contains a head that somebody signed.
-async fn contains(client: &mut Client, heads: &mut Heads, held: TreeHead) -> Result<(), String> {
+/// Checks that the log still contains a head that somebody signed, as `by` says.
+async fn contains(
+    client: &mut Client,
+    heads: &mut Heads,
+    held: TreeHead,
+    by: &str,
+) -> Result<(), String> {
     for _ in 0..TRIES {
         advance(client, heads).await?;
         let shown = client
@@ -262,7 +286,7 @@ async fn contains(client: &mut Client, heads: &mut Heads, held: TreeHead) -> Res
         }
         return verify_consistency(&held, now.head(), &shown.proof).map_err(|_| {
             format!(
-                "it no longer contains the head of {} entries that a person signed; \
+                "it no longer contains the head of {} entries that {by}; \
                  run `countersign verify` and decide nothing",
                 held.size
             )

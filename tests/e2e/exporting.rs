@@ -60,7 +60,7 @@ fn export(home: &Home, format: &str, name: &str) -> PathBuf {
 }
 
 /// Runs a pack's script on a PATH with nothing but what it says it needs.
-fn verify(home: &Home, pack: &Path) -> Ran {
+pub(crate) fn verify_by_script(home: &Home, pack: &Path) -> Ran {
     let tools = home.make_dir("tools");
     for name in ["sh", "sha256sum", "ssh-keygen", "python3"] {
         let link = tools.join(name);
@@ -99,7 +99,7 @@ fn renew_manifest(pack: &Path) {
 fn a_pack_of_a_lived_log_is_good_without_our_programs_and_refused_once_it_was_changed() {
     let home = lived();
     let pack = export(&home, "evidence", "pack");
-    let good = verify(&home, &pack).expect_code(0);
+    let good = verify_by_script(&home, &pack).expect_code(0);
     assert!(
         good.stdout.contains("the log's key is believed"),
         "{good:?}"
@@ -168,13 +168,13 @@ fn a_pack_of_a_lived_log_is_good_without_our_programs_and_refused_once_it_was_ch
         assert_ne!(before, changed, "nothing of `{name}` was changed");
         fs::write(pack.join(name), changed).unwrap();
         renew_manifest(&pack);
-        let refused = verify(&home, &pack).expect_code(9);
+        let refused = verify_by_script(&home, &pack).expect_code(9);
         assert!(refused.stderr.contains("NOT GOOD"), "{refused:?}");
         assert!(refused.stderr.contains(place), "{name}: {refused:?}");
         fs::write(pack.join(name), before).unwrap();
     }
     renew_manifest(&pack);
-    verify(&home, &pack).expect_code(0);
+    verify_by_script(&home, &pack).expect_code(0);
 }
 
 #[test]

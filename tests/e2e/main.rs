@@ -33,3 +33,4 @@ mod system;
 mod tidy;
 mod views;
 mod wire;
+mod witness;

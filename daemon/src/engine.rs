@@ -16,7 +16,7 @@ use countersign_shared::log::entry::{Actor, ActorKind, ErasedEarly, LogEvent, Se
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::machine::State;
 use countersign_shared::time::{Moment, Timestamp};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
 use crate::rules::Rules;
@@ -34,6 +34,7 @@ mod erasing;
 mod error;
 mod executing;
 mod force;
+mod handle;
 mod heads;
 mod history;
 mod index;
@@ -59,6 +60,7 @@ pub use card::Card;
 pub use cosigning::Cosigned;
 pub use error::EngineError;
 pub use force::{Adopted, Force, NewRules, Proposed, RulesSigned, RulesWord, WordOn};
+pub use handle::Handle;
 pub use history::History;
 pub use mark::MarkError;
 pub use rotating::Rotated;
@@ -67,7 +69,7 @@ use batch::{Changed, New, Scene, Step};
 use index::Index;
 use live::Live;
 use mark::Mark;
-use queue::{Entrance, Exit, Lane, NotTaken, Room, queue};
+use queue::{Exit, Lane, Room, queue};
 use reserve::Reserve;
 use rotating::Signers;
 
@@ -80,95 +82,11 @@ const QUEUE: Room = Room {
 /// How many calls share one commit at most.
 const BATCH: usize = 256;
 
-/// How long a message that must arrive waits for a place in the queue.
-const PAUSE: Duration = Duration::from_millis(20);
-
 /// How far the wall clock may be behind the log before approvals stop (R10).
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// How many changes a slow follower may be behind before it has to start anew.
 const CHANGES: usize = 4096;
-
-/// The way to the engine. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    calls: Arc<Entrance>,
-    lane: Lane,
-    history: History,
-    force: watch::Receiver<Force>,
-    released: watch::Receiver<Released>,
-    key: VerifierKey,
-    /// Closed when the engine's thread is gone.
-    alive: watch::Receiver<()>,
-}
-
-impl Handle {
-    /// Returns what each user did lately, as far as it is committed.
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// Returns the rules in force and what stands beside them, as far as it is committed.
-    pub fn force(&self) -> Force {
-        self.force.borrow().clone()
-    }
-
-    /// Returns the newest head that is durable, and a way to wait for the next one.
-    pub fn released(&self) -> watch::Receiver<Released> {
-        self.released.clone()
-    }
-
-    /// Returns the log's key in force, which is the same for as long as the engine runs.
-    pub const fn key(&self) -> &VerifierKey {
-        &self.key
-    }
-
-    /// Returns the agents' way: however full it is, people's calls find their place.
-    #[must_use]
-    pub fn for_agents(&self) -> Self {
-        Self {
-            lane: Lane::Agents,
-            ..self.clone()
-        }
-    }
-
-    /// Sends a call that has an answer, and waits for it.
-    pub async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        self.calls
-            .send(self.lane, call(reply))
-            .map_err(|error| match error {
-                NotTaken::Full(_) => EngineError::Busy,
-                NotTaken::Closed => EngineError::Draining,
-            })?;
-        answer.await.unwrap_or(Err(EngineError::Draining))
-    }
-
-    /// Waits until the engine has ended, in good order or not. Without it nothing is permitted, and
-    /// nothing is served: whoever runs the daemon is to end it.
-    pub async fn ended(&self) {
-        let mut alive = self.alive.clone();
-        while alive.changed().await.is_ok() {}
-    }
-
-    /// Sends a call that has no answer. When the engine is too busy, the call is dropped.
-    pub fn tell(&self, call: Call) {
-        if self.calls.send(self.lane, call).is_err() {
-            tracing::debug!("the engine is busy; a message without an answer was dropped");
-        }
-    }
-
-    /// Sends a message that must arrive, however long there is no place for it.
-    pub async fn insist(&self, call: Call) {
-        let mut next = Some(call);
-        while let Some(call) = next.take() {
-            if let Err(NotTaken::Full(call)) = self.calls.send(Lane::People, call) {
-                tokio::time::sleep(PAUSE).await;
-                next = Some(*call);
-            }
-        }
-    }
-}
 
 /// The engine's state. Only its own thread touches it.
 #[derive(Debug)]

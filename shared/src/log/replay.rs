@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accessed::DataAccessed;
-use super::entry::{Actor, ActorKind, Body, Entry, LogEvent};
+use super::entry::{Actor, Body, Entry, LogEvent};
 use super::keys::LogKeys;
 use super::note::VerifierKey;
 use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
@@ -39,6 +39,7 @@ mod tests;
 pub use prepared::Prepared;
 pub use problem::{Finding, Problem};
 
+use actor::{check_actor, check_daemon};
 use force::InForce;
 use rules::{Proposal, Signable};
 use signed::Word;
@@ -575,27 +576,4 @@ fn check_first(index: u64, entry: &Entry) -> Result<(), Problem> {
         (0, true) | (1.., false) => return Ok(()),
     };
     Err(Problem::Genesis { found, expected })
-}
-
-fn check_actor(entry: &Entry, event: &Event, agent: &Actor) -> Result<(), Problem> {
-    if actor::fits(event, &entry.actor, agent) {
-        Ok(())
-    } else {
-        Err(not_by(entry, event.entry_type()))
-    }
-}
-
-fn check_daemon(entry: &Entry, entry_type: &'static str) -> Result<(), Problem> {
-    if entry.actor.kind == ActorKind::Daemon {
-        Ok(())
-    } else {
-        Err(not_by(entry, entry_type))
-    }
-}
-
-fn not_by(entry: &Entry, entry_type: &'static str) -> Problem {
-    Problem::Actor {
-        entry_type,
-        found: entry.actor.id.escape_default().to_string(),
-    }
 }

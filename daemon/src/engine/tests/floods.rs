@@ -28,7 +28,7 @@ fn a_deny_finds_its_place_in_a_queue_that_agents_have_filled_and_is_served_first
             Err(refused) => break refused,
         }
     };
-    assert!(matches!(full, NotTaken::Full(_)));
+    assert!(matches!(full, super::super::queue::NotTaken::Full(_)));
     assert_eq!(waiting.len(), QUEUE.agents);
     let (reply, mut answer) = oneshot::channel();
     world

@@ -43,7 +43,7 @@ pub(super) struct World {
     pub(super) hand: Hand,
     pub(super) secrets: Secrets,
     pub(super) engine: Engine,
-    pub(super) entrance: Entrance,
+    pub(super) entrance: super::super::queue::Entrance,
     serial: u64,
     /// What people say when they sign.
     pub(super) reason: String,

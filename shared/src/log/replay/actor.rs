@@ -1,13 +1,14 @@
 //! Who can have brought an event about.
 
-use crate::log::entry::{Actor, ActorKind};
+use super::Problem;
+use crate::log::entry::{Actor, ActorKind, Entry};
 use crate::machine::{Act, Event, Executor, Withdrawal};
 use crate::requirement::Member;
 
 /// Tells whether an actor can have brought an event about; `agent` is the one that asked.
 ///
 /// What only ever follows another event is by that one's actor, which is checked where it follows.
-pub(super) fn fits(event: &Event, actor: &Actor, agent: &Actor) -> bool {
+fn fits(event: &Event, actor: &Actor, agent: &Actor) -> bool {
     let daemon = actor.kind == ActorKind::Daemon;
     let holder = actor == agent;
     match event {
@@ -64,4 +65,30 @@ pub(super) fn signed(actor: &Actor, act: &Act) -> bool {
 
 fn is(actor: &Actor, member: &Member) -> bool {
     actor.kind == ActorKind::Reviewer && actor.id == member.name && actor.uid == Some(member.uid)
+}
+
+/// Refuses an event that the actor of its entry cannot have brought about.
+pub(super) fn check_actor(entry: &Entry, event: &Event, agent: &Actor) -> Result<(), Problem> {
+    if fits(event, &entry.actor, agent) {
+        Ok(())
+    } else {
+        Err(not_by(entry, event.entry_type()))
+    }
+}
+
+/// Refuses an entry that is not the daemon's own.
+pub(super) fn check_daemon(entry: &Entry, entry_type: &'static str) -> Result<(), Problem> {
+    if entry.actor.kind == ActorKind::Daemon {
+        Ok(())
+    } else {
+        Err(not_by(entry, entry_type))
+    }
+}
+
+/// Says that an entry is by somebody who cannot have written it.
+pub(super) fn not_by(entry: &Entry, entry_type: &'static str) -> Problem {
+    Problem::Actor {
+        entry_type,
+        found: entry.actor.id.escape_default().to_string(),
+    }
 }

@@ -1,7 +1,8 @@
 //! What entries say of documents without holding them: which data a run touched, and that one was
 //! erased.
 
-use super::{Problem, Replay, check_daemon, not_by};
+use super::actor::{check_daemon, not_by};
+use super::{Problem, Replay};
 use crate::id::RequestId;
 use crate::log::accessed::DataAccessed;
 use crate::log::entry::{Entry, ErasedEarly};

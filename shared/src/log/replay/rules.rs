@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use super::actor::{check_daemon, not_by};
 use super::force::InForce;
-use super::{Problem, Replay, actor, check_daemon, not_by};
+use super::{Problem, Replay, actor};
 use crate::digest::Digest;
 use crate::log::entry::Entry;
 use crate::machine::{Act, Event, Mode, RulesChanged, RulesVia};

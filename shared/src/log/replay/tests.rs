@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::log::checkpoint::Checkpoint;
-use crate::log::entry::{Separation, Sync};
+use crate::log::entry::{ActorKind, Separation, Sync};
 use crate::log::note::SignerKey;
 use crate::log::tree::leaf_hash;
 use crate::machine::RulesVia;

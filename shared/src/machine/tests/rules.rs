@@ -125,9 +125,9 @@ fn decisions_count_once_and_while_listed(world: &World) -> Checked {
     let Some(attempt) = last(world) else {
         return Ok(());
     };
-    // A request that has ended hears of no change of rules: there the event's word stands alone.
+    // A request that is over hears of no change of rules: there the event's word stands alone.
     if attempt.is_accepted()
-        && !attempt.before.state().has_ended()
+        && attempt.before.state().is_live()
         && let Some((name, key)) = signer(&attempt.event)
     {
         prop_assert!(

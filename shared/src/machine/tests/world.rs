@@ -118,7 +118,7 @@ impl World {
             self.clocks.last = now.wall.as_millis();
         }
         if let Event::RulesChanged(rules) = &event
-            && (result.is_ok() || before.state().has_ended())
+            && (result.is_ok() || !before.state().is_live())
         {
             self.roster.clone_from(&rules.members);
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::message::undisguised;
+use super::message::{is_plain, undisguised};
 use super::strict::{self, Members, StrictError};
 
 /// What the protocol and clients say about themselves in `_meta`. A server that acts upon these is
@@ -35,6 +35,10 @@ const OWN_META: [&str; 17] = [
 
 /// The longest name that ties the askings of one call together, in bytes.
 const LONGEST_USE: usize = 256;
+
+/// What the name of a tool has besides letters and digits. The protocol asks for such names; in any
+/// other, what policy and people read need not be what the server takes it for.
+const TOOL_MARKS: &str = "_./-";
 
 /// The call cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,10 +97,10 @@ impl Call {
         let tool = params
             .get("name")
             .and_then(|raw| strict::text(raw))
-            .filter(|name| !name.is_empty())
+            .filter(|name| is_plain(name, TOOL_MARKS))
             .ok_or(CallError::Member {
                 name: "name",
-                expected: "the name of a tool",
+                expected: "the name of a tool: letters, digits, `_`, `.`, `/` and `-` of ASCII",
             })?;
         let arguments = match params.get("arguments") {
             None => Value::Object(Map::new()),

@@ -205,11 +205,30 @@ fn envelope(members: &Members<'_>) -> Result<Option<String>, MessageError> {
     if is_answer(members) {
         return Err(MessageError::Nothing);
     }
-    let method = strict::text(method).ok_or(MessageError::Member {
+    let wrong = |expected| MessageError::Member {
         name: "method",
-        expected: "a text",
-    })?;
+        expected,
+    };
+    let method = strict::text(method).ok_or(wrong("a text"))?;
+    if !is_plain(&method, "_/.$-") {
+        return Err(wrong(
+            "made of letters, digits, `_`, `/`, `.`, `$` and `-` of ASCII",
+        ));
+    }
+    // Somebody who trims, folds or routes as on paths would call a tool nobody was asked about.
+    if strict::is_like(&method, CALL) {
+        return Err(wrong("`tools/call`, and could be taken for it"));
+    }
     Ok(Some(method))
+}
+
+/// Tells whether a name has nothing but letters and digits of ASCII and these marks: every reader
+/// takes it for the same, and whoever is shown it reads what it is.
+pub(super) fn is_plain(name: &str, marks: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
 }
 
 /// Refuses names that a loose reader takes for one of `names`.

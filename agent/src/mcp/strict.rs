@@ -2,8 +2,8 @@
 //!
 //! What is passed on is never written anew, so whoever reads it after us reads the same bytes with
 //! another parser. Everything that parsers are known to differ in is refused here: names that stand
-//! twice, text that is no Unicode, nesting that some cannot follow, a carriage return that some take
-//! for the end of a message. Numbers are left as they are.
+//! twice, text that is no Unicode, U+0000 where some think that a text ends, nesting that some cannot
+//! follow, a carriage return that some take for the end of a message. Numbers are left as they are.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -116,7 +116,7 @@ pub(super) fn carried(raw: &RawValue) -> Result<Value, StrictError> {
 }
 
 /// Tells whether a name is another spelling of one of `names`, for a reader that does not look at
-/// the case of letters, as that of Go's standard library does not.
+/// the case of letters, as that of Go's standard library does not, or leaves out what it cannot see.
 pub(super) fn is_disguised(name: &str, names: &[&str]) -> bool {
     let folded = fold(name);
     names
@@ -124,9 +124,19 @@ pub(super) fn is_disguised(name: &str, names: &[&str]) -> bool {
         .any(|known| *known != name && fold(known) == folded)
 }
 
-/// Folds as Go does: the long s and the sign of kelvin are letters as well.
+/// Tells whether a text could be taken for `known` by a reader that looks at its letters and digits
+/// only, in whatever case.
+pub(super) fn is_like(text: &str, known: &str) -> bool {
+    let letters =
+        |text: &str| -> String { fold(text).chars().filter(|c| c.is_alphanumeric()).collect() };
+    text != known && letters(text) == letters(known)
+}
+
+/// Folds as Go does: the long s and the sign of kelvin are letters as well. What is neither a letter
+/// nor drawn as a mark of its own (blanks, controls, joiners) is left out.
 fn fold(name: &str) -> String {
     name.chars()
+        .filter(|c| c.is_alphanumeric() || c.is_ascii_punctuation())
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect()
@@ -189,6 +199,16 @@ impl Walk {
     }
 }
 
+/// Refuses a text that ends earlier for a reader that keeps texts as C does.
+fn whole<E: serde::de::Error>(text: &str) -> Result<(), E> {
+    if text.contains('\0') {
+        return Err(E::custom(
+            "a text in it holds U+0000, where some readers end",
+        ));
+    }
+    Ok(())
+}
+
 impl<'de> DeserializeSeed<'de> for Walk {
     type Value = ();
 
@@ -224,8 +244,8 @@ impl<'de> Visitor<'de> for Walk {
         Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        whole(text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
@@ -238,6 +258,7 @@ impl<'de> Visitor<'de> for Walk {
         let inner = self.deeper()?;
         let mut seen: HashSet<Name<'de>> = HashSet::new();
         while let Some(name) = access.next_key::<Name<'de>>()? {
+            whole(&name.0)?;
             if seen.contains(&name) {
                 let problem = format!("the name `{}` stands twice in one object", name.0);
                 return Err(A::Error::custom(problem));
@@ -273,6 +294,8 @@ mod tests {
             r#"{"a":01}"#,
             r#"{"a":1e999}"#,
             "{\"a\":\"\t\"}",
+            r#"{"a":"b\u0000"}"#,
+            r#"{"a\u0000":1}"#,
             "\u{feff}{}",
             r#"{"a":"#,
             "",
@@ -325,10 +348,19 @@ mod tests {
     #[test]
     fn other_spellings_of_a_name_are_seen() {
         let known = ["method", "params", "task"];
-        for name in ["Method", "METHOD", "pARAMS", "ta\u{17f}k", "tas\u{212a}"] {
+        for name in [
+            "Method",
+            "METHOD",
+            "pARAMS",
+            "ta\u{17f}k",
+            "tas\u{212a}",
+            "task ",
+            "\u{200b}task",
+            "me\u{ad}thod",
+        ] {
             assert!(is_disguised(name, &known), "{name}");
         }
-        for name in ["method", "params", "methods", "x"] {
+        for name in ["method", "params", "methods", "_method", "x"] {
             assert!(!is_disguised(name, &known), "{name}");
         }
     }

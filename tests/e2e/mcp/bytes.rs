@@ -72,6 +72,12 @@ fn what_somebody_could_take_for_a_call_never_reaches_the_server() {
         b"{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"params\":\r{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"drop\"}}\r}",
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\xff\",\"params\":{\"name\":\"drop\"}}",
         br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"drop","arguments":"{}"}}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":"tools/call\u0000","params":{"name":"drop"}}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":"ping","method\u0000":"tools/call","params":{"name":"drop"}}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":"Tools/Call","params":{"name":"drop"}}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":" tools/call","params":{"name":"drop"}}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":"tools/call\u200b","params":{"name":"drop"}}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"drop\u0000x"}}"#,
         b"garbage",
         b"\0",
     ];

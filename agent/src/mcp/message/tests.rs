@@ -71,11 +71,104 @@ fn what_somebody_else_could_take_for_a_call_is_not_passed_on() {
 }
 
 #[test]
+fn a_method_that_a_looser_reader_takes_for_a_call_of_a_tool_is_not_passed_on() {
+    for method in [
+        r"tools/call\u0000",
+        r"tools/call\u0000x",
+        "Tools/Call",
+        "TOOLS/CALL",
+        " tools/call",
+        "tools/call ",
+        r"tools/call\t",
+        r"\ntools/call",
+        r"tools/call\u200b",
+        r"tools\u00ad/call",
+        r"tools/call\ufeff",
+        r"tool\u017f/call",
+        r"tools\u2215call",
+        "tools//call",
+        "/tools/call",
+        "tools/call/",
+        "tools.call",
+        "tools_call",
+        "tools/call?x",
+        "tools/call;x",
+        "",
+    ] {
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"name":"drop"}}}}"#);
+        assert!(client(&text).is_err(), "{text}");
+        assert!(server(&text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_name_that_a_looser_reader_takes_for_one_with_a_meaning_is_not_passed_on() {
+    for name in [
+        r"method\u0000",
+        r"method\u0000x",
+        r"\u200bmethod",
+        "method ",
+        "M\u{e9}thod",
+    ] {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{name}":"tools/call","params":{{"name":"drop"}}}}"#
+        );
+        let is_another = name.contains('\u{e9}');
+        assert_eq!(client(&text).is_ok(), is_another, "{text}");
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{}},"{name}":"x"}}"#);
+        assert_eq!(server(&text).is_ok(), is_another, "{text}");
+    }
+}
+
+#[test]
+fn a_nul_is_passed_on_in_neither_direction() {
+    for part in [
+        r#""x":"a\u0000b""#,
+        r#""x\u0000":1"#,
+        r#""x":[{"y":["\u0000"]}]"#,
+        r#""x":{"y\u0000":1}"#,
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{{part}}}}}"#);
+        let error = client(&text).unwrap_err().to_string();
+        assert!(error.contains("U+0000"), "{error}");
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{part}}}}}"#);
+        server(&text).unwrap_err();
+    }
+}
+
+#[test]
+fn a_tool_is_called_by_a_name_that_is_one_to_every_reader() {
+    let call = |name: &str| {
+        client(&format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#
+        ))
+    };
+    for name in ["drop", "Drop_2", "db.drop", "a/b-c"] {
+        assert!(matches!(call(name), Ok(FromClient::Call(..))), "{name}");
+    }
+    for name in [
+        r"drop\u0000x",
+        r"drop\u200b",
+        r"drop\u202ex",
+        r"drop\u001b[2J",
+        r"dr\u043ep",
+        " drop",
+        "drop ",
+        r"drop\n",
+        "drop(x)",
+        "",
+    ] {
+        assert!(call(name).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn everything_else_passes() {
     for text in [
         r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"x":1}}"#,
         r#"{"jsonrpc":"2.0","id":"a","method":"server/discover"}"#,
-        r#"{"jsonrpc":"2.0","id":3,"method":"Tools/Call","params":{"name":"drop"}}"#,
+        r#"{"jsonrpc":"2.0","id":3,"method":"x.example/Do_it-2$","params":{"name":"drop it"}}"#,
     ] {
         assert!(matches!(client(text), Ok(FromClient::Request(_))), "{text}");
     }

@@ -17,6 +17,10 @@ fn what_somebody_could_take_for_a_call_does_not_pass_over_http_either() {
         r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"drop"}}]"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"drop"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{"name":"drop"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call\u0000","params":{"name":"drop"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method\u0000":"tools/call","params":{"name":"drop"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"Tools/Call","params":{"name":"drop"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call\u200b","params":{"name":"drop"}}"#,
         "garbage",
     ] {
         let answer = front.exactly("POST", &front.headers(), body);

@@ -50,14 +50,49 @@ impl Fields {
         }
     }
 
-    /// Takes the first of several names that is there.
+    /// Takes a text that has several names, of which one is there. Of two, nobody could tell which one
+    /// the tool goes by.
     pub(in crate::hook) fn text_of(&mut self, names: &[&str]) -> Result<String, FieldError> {
-        for name in names {
-            if let Some(text) = self.optional_text(name)? {
-                return Ok(text);
-            }
+        match self.one_of(names)? {
+            Some(name) => self.text(name),
+            None => Err(self.error(names.first().copied().unwrap_or_default(), "is missing")),
         }
-        Err(self.error(names.first().copied().unwrap_or_default(), "is missing"))
+    }
+
+    /// Returns which of several names of one thing is there.
+    pub(in crate::hook) fn one_of<'n>(
+        &self,
+        names: &[&'n str],
+    ) -> Result<Option<&'n str>, FieldError> {
+        let mut there = names
+            .iter()
+            .filter(|name| self.members.contains_key(**name));
+        match (there.next(), there.next()) {
+            (first, None) => Ok(first.copied()),
+            (_, Some(second)) => Err(self.error(second, "is given with another name at once")),
+        }
+    }
+
+    /// Returns the first name that is there and not among these.
+    pub(in crate::hook) fn other_than(&self, known: &[&str]) -> Option<&str> {
+        let mut names = self.members.keys().map(String::as_str);
+        names.find(|name| !known.contains(name))
+    }
+
+    /// Refuses what is there besides these names.
+    pub(in crate::hook) fn only(&self, known: &[&str]) -> Result<(), FieldError> {
+        match self.other_than(known) {
+            Some(name) => Err(self.error(name, "is none that is known of this tool")),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses these names.
+    pub(in crate::hook) fn without(&self, names: &[&str]) -> Result<(), FieldError> {
+        match names.iter().find(|name| self.members.contains_key(**name)) {
+            Some(name) => Err(self.error(name, "is none that is known of this tool")),
+            None => Ok(()),
+        }
     }
 
     /// Takes a truth value that may be absent or null.
@@ -123,7 +158,22 @@ impl Fields {
         Ok(objects)
     }
 
-    /// Looks at a text without taking it.
+    /// Looks at a text that may be absent or null without taking it.
+    pub(in crate::hook) fn look_text(&self, name: &str) -> Result<Option<&str>, FieldError> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.error(name, "is not a text")),
+        }
+    }
+
+    /// Looks at a text that has to be there without taking it.
+    pub(in crate::hook) fn text_at(&self, name: &str) -> Result<&str, FieldError> {
+        self.look_text(name)?
+            .ok_or_else(|| self.error(name, "is missing"))
+    }
+
+    /// Looks at a text without taking it, whatever else may be there.
     pub(in crate::hook) fn peek_text(&self, name: &str) -> Option<&str> {
         self.members.get(name)?.as_str()
     }

@@ -340,3 +340,226 @@ fn a_servers_tool_is_named_as_the_client_names_it() {
         assert_eq!(tools::of_server(tool, None), None, "{tool}");
     }
 }
+
+/// Returns the action of a call of a tool, or the reason why there is none.
+fn action_of(scene: &Scene, client: Dialect, tool: &str, input: &Value) -> Result<Value, String> {
+    let call = ToolCall {
+        client,
+        session: "s".to_owned(),
+        id: None,
+        cwd: scene.root(),
+        tool: tool.to_owned(),
+        input: input.as_object().unwrap().clone(),
+        server: None,
+        transcript: None,
+        claims: Vec::new(),
+    };
+    let action = describe(&call, &scene.around(), &Limits::default())
+        .map_err(|error| crate::failure::chain(&error))?;
+    Ok(serde_json::from_slice(&action).unwrap())
+}
+
+#[test]
+fn two_names_of_one_path_are_never_judged_by_one_of_them() {
+    let scene = Scene::new();
+    let dir = "/home/x/.ssh";
+    for (client, tool, input) in [
+        (
+            Dialect::Gemini,
+            "search_file_content",
+            json!({"pattern": ".", "path": ".", "dir_path": dir}),
+        ),
+        (
+            Dialect::Gemini,
+            "glob",
+            json!({"pattern": "**", "path": ".", "dir_path": "/"}),
+        ),
+        (
+            Dialect::Gemini,
+            "grep_search",
+            json!({"pattern": ".", "dir_path": ".", "include": "a", "include_pattern": ".env"}),
+        ),
+        (
+            Dialect::Gemini,
+            "read_file",
+            json!({"file_path": "a", "absolute_path": dir}),
+        ),
+        (
+            Dialect::Gemini,
+            "list_directory",
+            json!({"dir_path": ".", "path": dir}),
+        ),
+        (
+            Dialect::Copilot,
+            "grep",
+            json!({"pattern": ".", "path": ".", "paths": [dir]}),
+        ),
+        (
+            Dialect::Copilot,
+            "view",
+            json!({"path": "a", "file_path": dir}),
+        ),
+        (
+            Dialect::Claude,
+            "Read",
+            json!({"file_path": "a", "path": dir}),
+        ),
+        (
+            Dialect::Claude,
+            "Grep",
+            json!({"pattern": ".", "path": ".", "dir_path": dir}),
+        ),
+        (
+            Dialect::Claude,
+            "Glob",
+            json!({"pattern": "*", "paths": [dir]}),
+        ),
+    ] {
+        // Either it is no action at all, or one of which nothing is known, with all of its input.
+        match action_of(&scene, client, tool, &input) {
+            Ok(action) => {
+                assert_eq!(action["kind"], "tool.call", "{tool} {input}");
+                assert_eq!(action["arguments"]["input"], input, "{tool}");
+            }
+            Err(reason) => assert!(reason.contains("at once"), "{tool} {input}: {reason}"),
+        }
+    }
+}
+
+#[test]
+fn what_a_tool_is_known_to_be_given_leaves_it_what_it_is() {
+    let scene = Scene::new();
+    for (client, tool, input, kind) in [
+        (
+            Dialect::Claude,
+            "Read",
+            json!({"file_path": "a", "offset": 1, "limit": 2}),
+            "file.read",
+        ),
+        (
+            Dialect::Claude,
+            "Grep",
+            json!({"pattern": "x", "-n": true, "-A": 2, "output_mode": "content", "type": "rust"}),
+            "file.search",
+        ),
+        (
+            Dialect::Gemini,
+            "read_file",
+            json!({"absolute_path": "/a", "limit": 2}),
+            "file.read",
+        ),
+        (
+            Dialect::Gemini,
+            "search_file_content",
+            json!({"pattern": "x", "dir_path": "src", "include": "*.rs"}),
+            "file.search",
+        ),
+        (
+            Dialect::Copilot,
+            "view",
+            json!({"path": "a", "view_range": [1, 2]}),
+            "file.read",
+        ),
+        (
+            Dialect::Gemini,
+            "write_file",
+            json!({"file_path": "a", "content": "x", "modified_by_user": false}),
+            "file.write",
+        ),
+    ] {
+        let action = action_of(&scene, client, tool, &input).unwrap();
+        assert_eq!(action["kind"], kind, "{tool} {input}");
+    }
+}
+
+#[test]
+fn a_change_with_a_member_that_nobody_knows_is_denied() {
+    let scene = Scene::new();
+    fs::write(scene.dir.path().join("a"), "x\n").unwrap();
+    let patch = "*** Begin Patch\n*** Add File: b\n+x\n*** End Patch";
+    for (client, tool, input, name) in [
+        (
+            Dialect::Claude,
+            "Write",
+            json!({"file_path": "a", "content": "y", "path": "/etc/x"}),
+            "path",
+        ),
+        (
+            Dialect::Claude,
+            "Edit",
+            json!({"file_path": "a", "old_string": "x", "new_string": "y", "edits": []}),
+            "edits",
+        ),
+        (
+            Dialect::Claude,
+            "MultiEdit",
+            json!({"file_path": "a", "edits": [
+                {"old_string": "x", "new_string": "y", "file_path": "/etc/x"},
+            ]}),
+            "edits.0.file_path",
+        ),
+        (
+            Dialect::Claude,
+            "WebFetch",
+            json!({"url": "https://example.com", "prompt": "p", "uri": "http://169.254.169.254"}),
+            "uri",
+        ),
+        (
+            Dialect::Codex,
+            "apply_patch",
+            json!({"command": patch, "workdir": "/etc"}),
+            "workdir",
+        ),
+        (
+            Dialect::Gemini,
+            "replace",
+            json!({"file_path": "a", "old_string": "x", "new_string": "y", "path": "/etc/x"}),
+            "path",
+        ),
+        (
+            Dialect::Copilot,
+            "create",
+            json!({"path": "a", "file_text": "y", "file_path": "/etc/x"}),
+            "file_path",
+        ),
+        // A shell is given much, and none of it is another command or directory.
+        (
+            Dialect::Claude,
+            "Bash",
+            json!({"command": "ls", "cmd": "rm -rf /"}),
+            "cmd",
+        ),
+        (
+            Dialect::Codex,
+            "Bash",
+            json!({"command": "ls", "workdir": ".", "cwd": "/etc"}),
+            "cwd",
+        ),
+        (
+            Dialect::Gemini,
+            "run_shell_command",
+            json!({"command": "ls", "directory": "/etc"}),
+            "directory",
+        ),
+    ] {
+        let reason = action_of(&scene, client, tool, &input).unwrap_err();
+        assert!(reason.contains(&format!("`{name}`")), "{tool}: {reason}");
+    }
+}
+
+#[test]
+fn a_pattern_that_is_no_text_is_not_taken_for_none() {
+    let scene = Scene::new();
+    for (client, tool, input) in [
+        (
+            Dialect::Copilot,
+            "grep",
+            json!({"pattern": ".", "glob": [".env"]}),
+        ),
+        (Dialect::Claude, "Glob", json!({"pattern": ["/etc/*"]})),
+        (Dialect::Claude, "Glob", json!({})),
+    ] {
+        let reason = action_of(&scene, client, tool, &input).unwrap_err();
+        assert!(reason.contains("cannot be read"), "{tool}: {reason}");
+    }
+}

@@ -1,7 +1,11 @@
 //! What the tools of each client do, as far as their names and inputs say.
 //!
 //! Nothing passes because it stands here: a kind is chosen, and policy judges it. A tool that is not
-//! known is asked for as what it is, a call with an input.
+//! known is asked for as what it is, a call with an input. So is one that looks at something and is
+//! given what is not known of it, for that may be where it looks; one that changes something is not
+//! described at all then.
+
+mod given;
 
 use serde_json::{Map, Value};
 
@@ -82,8 +86,8 @@ pub(in crate::hook) fn meaning(call: &ToolCall) -> Result<Known, FieldError> {
         Dialect::Gemini => gemini(&call.tool, &mut input),
         Dialect::Copilot => copilot(&call.tool, &mut input),
     }?;
-    if meaning == Meaning::Other {
-        return Ok((meaning, call.input.clone(), None));
+    if meaning == Meaning::Other || !given::is_understood(call, &meaning, &input)? {
+        return Ok((Meaning::Other, call.input.clone(), None));
     }
     let description = if matches!(meaning, Meaning::Shell { .. }) {
         input.optional_text("description")?
@@ -109,7 +113,10 @@ fn claude(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
             replacements: input
                 .objects("edits")?
                 .into_iter()
-                .map(|mut edit| claude_replacement(&mut edit))
+                .map(|mut edit| {
+                    let replacement = claude_replacement(&mut edit)?;
+                    edit.only(&[]).map(|()| replacement)
+                })
                 .collect::<Result<_, _>>()?,
         },
         "NotebookEdit" => Meaning::Notebook(NotebookEdit {
@@ -128,8 +135,8 @@ fn claude(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
         "LS" => Meaning::Read {
             path: input.text("path")?,
         },
-        "Glob" => list(input, "pattern")?,
-        "Grep" => search(input, &["glob"])?,
+        "Glob" => list(input, "path")?,
+        "Grep" => search(input, "path", &["glob"])?,
         "WebFetch" => Meaning::Fetch {
             url: input.text("url")?,
         },
@@ -178,8 +185,10 @@ fn gemini(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
         "list_directory" => Meaning::Read {
             path: input.text_of(&["dir_path", "path"])?,
         },
-        "glob" => list(input, "pattern")?,
-        "search_file_content" | "grep_search" => search(input, &["include", "include_pattern"])?,
+        "glob" => list(input, "dir_path")?,
+        "search_file_content" | "grep_search" => {
+            search(input, "dir_path", &["include", "include_pattern"])?
+        }
         _ => Meaning::Other,
     })
 }
@@ -203,8 +212,8 @@ fn copilot(tool: &str, input: &mut Fields) -> Result<Meaning, FieldError> {
         "view" => Meaning::Read {
             path: input.text("path")?,
         },
-        "glob" => list(input, "pattern")?,
-        "grep" => search(input, &["glob"])?,
+        "glob" => list(input, "path")?,
+        "grep" => search(input, "path", &["glob"])?,
         _ => Meaning::Other,
     })
 }
@@ -221,44 +230,50 @@ fn shell(input: &mut Fields, directory: Option<&str>) -> Result<Meaning, FieldEr
 }
 
 /// Takes a search for names, which reads no file.
-fn list(input: &mut Fields, pattern: &str) -> Result<Meaning, FieldError> {
-    Ok(match below(input, &[pattern])? {
+fn list(input: &mut Fields, directory: &str) -> Result<Meaning, FieldError> {
+    let pattern = input.text_at("pattern")?.to_owned();
+    Ok(match below(input, directory, &[&pattern])? {
         Some(path) => Meaning::Read { path },
         None => Meaning::Other,
     })
 }
 
-/// Takes a search for contents.
-fn search(input: &mut Fields, patterns: &[&str]) -> Result<Meaning, FieldError> {
-    let given = patterns.iter().filter_map(|name| input.peek_text(name));
-    let given = given.map(str::to_owned).collect();
-    Ok(match below(input, patterns)? {
-        Some(path) => Meaning::Search {
-            path,
-            patterns: given,
-        },
+/// Takes a search for contents; `names` are those of the pattern by which it picks files.
+fn search(input: &mut Fields, directory: &str, names: &[&str]) -> Result<Meaning, FieldError> {
+    let pattern = match input.one_of(names)? {
+        Some(name) => input.look_text(name)?.map(str::to_owned),
+        None => None,
+    };
+    let patterns: Vec<String> = pattern.into_iter().collect();
+    let looked: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    Ok(match below(input, directory, &looked)? {
+        Some(path) => Meaning::Search { path, patterns },
         None => Meaning::Other,
     })
 }
 
 /// Takes the directory that a search looks below; `None` when a pattern leads out of it.
-fn below(input: &mut Fields, patterns: &[&str]) -> Result<Option<String>, FieldError> {
-    let leaves = patterns.iter().any(|name| {
-        input.peek_text(name).is_some_and(|pattern| {
-            pattern.starts_with(['/', '~'])
-                || pattern.split(['/', ',', '{', '}']).any(|part| part == "..")
-                || pattern.contains(",/")
-                || pattern.contains("{/")
-        })
-    });
-    if leaves {
+fn below(
+    input: &mut Fields,
+    directory: &str,
+    patterns: &[&str],
+) -> Result<Option<String>, FieldError> {
+    if patterns.iter().any(|pattern| leads_out(pattern)) {
         return Ok(None);
     }
-    let path = input
-        .optional_text("path")?
-        .or(input.optional_text("dir_path")?);
+    let path = input.optional_text(directory)?;
     // Without one it is the agent's own directory.
     Ok(Some(path.unwrap_or_else(|| ".".to_owned())))
+}
+
+fn leads_out(pattern: &str) -> bool {
+    // Where a name can begin: alternatives stand in braces, and in some dialects in brackets.
+    let between = ['/', ',', '{', '}', '(', ')', '|'];
+    pattern.starts_with(['/', '~'])
+        || pattern.split(between).any(|part| part == "..")
+        || [",/", "{/", "(/", "|/"]
+            .iter()
+            .any(|from| pattern.contains(from))
 }
 
 /// Takes a name like `mcp__server__tool` apart, with the server's name where the client says it.

@@ -12,6 +12,7 @@
 //! | `action`, `changes` | the call as an action; what it changes in files |
 //! | `gate`, `outcome` | the answer before; the report after |
 //! | `headless`, `parent` | who asks, and whether it can come back |
+//! | `watchdog` | the end at the limit, whatever hangs |
 //! | `permission` | the same answer for a client that asks a tool instead of a hook |
 
 mod action;
@@ -23,6 +24,7 @@ mod headless;
 mod outcome;
 mod parent;
 pub(crate) mod permission;
+mod watchdog;
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -67,12 +69,29 @@ impl Dialect {
     }
 }
 
+/// How much earlier than its limit a hook that still waits gives up, at most: so much that it says so
+/// itself, and is not ended.
+const BEFORE: Duration = Duration::from_millis(200);
+
+fn limit(options: &HookOptions) -> Duration {
+    options.limit.unwrap_or(options.client.usual_limit())
+}
+
+/// Sees to it that the process ends within the limit, whatever it does. The first thing to be done.
+///
+/// # Errors
+/// When that cannot be seen to.
+pub(crate) fn watch(options: &HookOptions) -> Result<(), Failure> {
+    watchdog::start(limit(options))
+}
+
 /// Answers one event.
 ///
 /// # Errors
 /// With everything that is no answer; nothing was written to stdout then.
 pub(crate) async fn perform(home: Option<&Path>, options: HookOptions) -> Result<u8, Failure> {
-    let limit = options.limit.unwrap_or(options.client.usual_limit());
+    let limit = limit(&options);
+    let limit = limit.saturating_sub(BEFORE.min(limit / 10));
     // Whatever is under way by then, a client that gives up itself may let the call pass.
     match tokio::time::timeout(limit, one_event(home, options, limit)).await {
         Ok(done) => done,
@@ -141,6 +160,7 @@ async fn answer(
         .render(&decision.verdict)
         .ok_or_else(|| io::Error::other("the client has no word for it"))
         .and_then(|value| {
+            watchdog::last_word().map_err(|failure| io::Error::other(failure.message))?;
             let mut stdout = io::stdout().lock();
             writeln!(stdout, "{}", output::ascii(&value))?;
             stdout.flush()

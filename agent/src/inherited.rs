@@ -15,7 +15,8 @@ use rustix::io::{Errno, FdFlags};
 
 /// Closes on exec all descriptors from 3 on, and returns a copy of `status`.
 ///
-/// Called once, while the process has one thread and nothing of its own open.
+/// Called once, while the process has nothing of its own open, and no thread but one that waits and
+/// opens nothing.
 ///
 /// # Errors
 /// When `status` is not open, or the list of descriptors cannot be read.

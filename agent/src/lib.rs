@@ -111,10 +111,18 @@ fn run_command() -> ExitCode {
         | Command::AdoptLogKey(_) => |exit: Exit| exit.number(),
     };
     let as_json = arguments.command.as_json();
-    let result = inherited::close_on_exec(status_fd)
-        .map_err(|errno| {
-            Failure::of(Exit::Usage, "status-fd", &errno)
-                .hint("open the descriptor that `--status-fd` names, as in `--status-fd 3 3>file`")
+    let watched = if let Command::Hook(options) = &arguments.command {
+        hook::watch(options)
+    } else {
+        Ok(())
+    };
+    let result = watched
+        .and_then(|()| {
+            inherited::close_on_exec(status_fd).map_err(|errno| {
+                Failure::of(Exit::Usage, "status-fd", &errno).hint(
+                    "open the descriptor that `--status-fd` names, as in `--status-fd 3 3>file`",
+                )
+            })
         })
         .and_then(|status| start(arguments, status));
     match result {

@@ -210,11 +210,16 @@ impl About<'_> {
             cwd: &cwd,
             ..self.workspace
         };
-        // A patch that does not fit is shown as the command that it is, and fails as such.
-        if let Ok(Some(changes)) = inner.patch_in_shell(command) {
-            for change in &changes {
-                action = action.change(change);
+        match inner.patch_in_shell(command) {
+            Ok(changes) => {
+                for change in changes.iter().flatten() {
+                    action = action.change(change);
+                }
             }
+            // It may well fit, and nobody would be shown what it changes.
+            Err(error @ ChangeError::TooMuch) => return Err(error.into()),
+            // A patch that does not fit is shown as the command that it is, and fails as such.
+            Err(_) => {}
         }
         Ok(action)
     }

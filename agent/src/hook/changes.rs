@@ -11,6 +11,8 @@ mod file;
 mod heredoc;
 mod notebook;
 mod patch;
+mod seek;
+mod work;
 
 use std::io;
 use std::path::PathBuf;
@@ -66,6 +68,9 @@ pub(super) enum ChangeError {
         /// The file.
         path: PathBuf,
     },
+    /// More than a person could be shown, or than can be told in time.
+    #[error("what it would change is too much to show; make the change in smaller parts")]
+    TooMuch,
     /// A text edit of something that is no text.
     #[error("`{}` is not UTF-8 text", path.display())]
     NotText {
@@ -159,7 +164,7 @@ impl Workspace<'_> {
     ) -> Result<Change, ChangeError> {
         let place = resolve(path, self.cwd)?;
         let before = file::read(&place.real, self.limit)?;
-        let after = edit::apply(&place.real, before.as_ref(), replacements)?;
+        let after = edit::apply(&place.real, before.as_ref(), replacements, self.limit)?;
         Ok(place.change(before, Some(Contents::Text(after))))
     }
 

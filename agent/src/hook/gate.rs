@@ -90,14 +90,13 @@ impl Gate<'_> {
         calls: &Calls,
         signals: &mut Signals,
     ) -> Result<Decision, Failure> {
-        let limits = Limits::default();
         let around = Surroundings::take();
-        let action = match describe(self.call, &around, &limits) {
+        let action = match self.describe(&around, signals).await? {
             Ok(action) => action,
             Err(error) => return Ok(Verdict::Deny(cannot_be_shown(&error)).into()),
         };
         let wanted = Wanted {
-            key: held_key(&action, &limits)?,
+            key: held_key(&action, &Limits::default())?,
             action,
             around,
         };
@@ -219,9 +218,31 @@ impl Gate<'_> {
         if self.parent.is_gone() {
             return Err(abandoned());
         }
-        let action = describe(self.call, &wanted.around, &Limits::default())
+        let action = self
+            .describe(&wanted.around, signals)
+            .await?
             .map_err(|error| Failure::of(Exit::Conflict, CHANGED, &error))?;
         asked.holds(&action)
+    }
+
+    /// Writes the action on a thread of its own: the files it looks at may be slow, and nobody waits for
+    /// them longer than for anything else.
+    async fn describe(
+        &self,
+        around: &Surroundings,
+        signals: &mut Signals,
+    ) -> Result<Result<Vec<u8>, DescribeError>, Failure> {
+        let (call, around) = (self.call.clone(), around.clone());
+        let describing =
+            tokio::task::spawn_blocking(move || describe(&call, &around, &Limits::default()));
+        tokio::select! {
+            biased;
+            signal = signals.next() => Err(asked::interrupted(signal)),
+            () = self.parent.gone() => Err(abandoned()),
+            described = describing => described.map_err(|error| internal(&error)),
+            // An approval may come at the last moment: the look behind it is part of what is left then.
+            () = tokio::time::sleep(self.left().saturating_add(RESERVE)) => Err(too_slow()),
+        }
     }
 
     /// Leaves the request to itself: it waits on, and the same call finds it again.

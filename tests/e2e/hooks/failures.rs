@@ -236,6 +236,94 @@ fn an_answer_to_the_redemption_that_does_not_come_is_not_waited_for_beyond_the_c
 }
 
 #[test]
+fn a_patch_made_to_be_slow_does_not_outlast_the_clients_time() {
+    let home = Home::new();
+    fs::write(home.root().join("big.txt"), "a\n".repeat(120_000)).unwrap();
+    let removed = "-a\n".repeat(60_000);
+    let patch =
+        format!("*** Begin Patch\n*** Update File: big.txt\n@@\n{removed}-b\n+c\n*** End Patch");
+    let in_a_shell = format!("apply_patch <<'EOF'\n{patch}\nEOF");
+    for (client, tool, command) in [
+        ("codex", "apply_patch", &patch),
+        ("codex", "Bash", &in_a_shell),
+        ("copilot", "bash", &in_a_shell),
+    ] {
+        let mut payload = Call::new(client, command).before(&home);
+        if client == "codex" {
+            payload["tool_name"] = tool.into();
+        }
+        let mut command = home.agent_command(&["hook", client, "--limit", "3s"]);
+        command.args(event_of(client, true));
+        let mut hook = start_with(&home, &mut command, payload.to_string().as_bytes());
+        let ended = wait_at_most(Duration::from_secs(8), || hook.has_ended().then_some(()));
+        assert!(ended.is_some(), "{client} {tool}: it still thinks");
+        let heard = answer(client, hook);
+        assert!(
+            matches!(heard, Heard::Denied(_) | Heard::Failed),
+            "{client}: {heard:?}"
+        );
+    }
+}
+
+/// Puts something in the place of the log's key that nobody ever answers from.
+#[track_caller]
+fn stuck(home: &Home) {
+    for dir in [home.path(), home.path().join("run")] {
+        let key = dir.join("log.vkey");
+        if key.exists() {
+            fs::remove_file(&key).expect("our own file");
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                &key,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::RUSR,
+                0,
+            )
+            .expect("a pipe");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_never_comes_is_not_waited_for_beyond_the_limit() {
+    let home = Home::new();
+    stuck(&home);
+    for client in CLIENTS {
+        let mut hook = Call::new(client, "make").start(&home, &["--limit", "1s"]);
+        let ended = wait_at_most(Duration::from_secs(6), || hook.has_ended().then_some(()));
+        assert!(ended.is_some(), "{client}: it still waits");
+        assert_eq!(answer(client, hook), Heard::Failed, "{client}");
+    }
+}
+
+#[test]
+fn a_reader_of_the_reasons_that_is_stuck_does_not_keep_the_hook() {
+    let home = Home::new();
+    stuck(&home);
+    let (read, mut write) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&write, true).unwrap();
+    while std::io::Write::write(&mut write, &[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&write, false).unwrap();
+    let payload = Call::new("claude", "make").before(&home).to_string();
+    // Once while it hangs, and once while it would say at once what is wrong.
+    for input in [payload.as_str(), "{"] {
+        let mut hook = home
+            .agent_command(&["hook", "claude", "--limit", "1s"])
+            .stdin(fs::File::open(written(&home, input.as_bytes())).unwrap())
+            .stdout(Stdio::piped())
+            .stderr(write.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let ended = wait_at_most(Duration::from_secs(6), || hook.try_wait().unwrap());
+        drop(hook.kill());
+        let output = hook.wait_with_output().unwrap();
+        assert_eq!(ended.and_then(|status| status.code()), Some(2), "{input}");
+        assert_eq!(output.stdout, b"", "{input}");
+    }
+    drop(read);
+}
+
+#[test]
 fn a_full_disk_allows_nothing() {
     let home = Home::new();
     let (hook, asked) = Call::new("claude", "make").held(&home, &["--limit", "6s"]);

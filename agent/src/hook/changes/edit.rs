@@ -7,6 +7,7 @@ use std::path::Path;
 
 use countersign_shared::action::Contents;
 
+use super::work::Work;
 use super::{ChangeError, file};
 
 /// One text for another.
@@ -22,11 +23,13 @@ pub(in crate::hook) struct Replacement {
     pub(in crate::hook) expected: Option<u64>,
 }
 
-/// Returns the file's text after all replacements, one after the other.
+/// Returns the file's text after all replacements, one after the other; at no time has it more than
+/// `limit` bytes.
 pub(super) fn apply(
     path: &Path,
     before: Option<&Contents>,
     replacements: &[Replacement],
+    limit: usize,
 ) -> Result<String, ChangeError> {
     let makes_file = replacements
         .first()
@@ -39,13 +42,20 @@ pub(super) fn apply(
         path: path.to_path_buf(),
     })?;
     let mut text = ends.unify(text);
+    let mut work = Work::new();
     for replacement in replacements {
-        text = replace(path, &text, replacement)?;
+        work.spend(text.len().saturating_add(replacement.old.len()))?;
+        text = replace(path, &text, replacement, limit)?;
     }
     Ok(ends.restore(&text))
 }
 
-fn replace(path: &Path, text: &str, replacement: &Replacement) -> Result<String, ChangeError> {
+fn replace(
+    path: &Path,
+    text: &str,
+    replacement: &Replacement,
+    limit: usize,
+) -> Result<String, ChangeError> {
     let owned = || path.to_path_buf();
     let Replacement { old, new, .. } = replacement;
     if old == new {
@@ -59,6 +69,10 @@ fn replace(path: &Path, text: &str, replacement: &Replacement) -> Result<String,
         };
     }
     let found = text.matches(old.as_str()).count();
+    let kept = text.len().saturating_sub(found.saturating_mul(old.len()));
+    if kept.saturating_add(found.saturating_mul(new.len())) > limit {
+        return Err(ChangeError::TooMuch);
+    }
     let expected = match (replacement.all, replacement.expected) {
         (_, Some(expected)) => Some(expected),
         (true, None) => None,

@@ -1,15 +1,16 @@
 //! Patches in the form that `apply_patch` takes: files that are added, deleted, and updated by hunks
 //! that are found by their lines, not by numbers.
 //!
-//! A hunk's place is looked for the way the tool does it: where its lines stand exactly, else where
-//! they stand with other white space at the end, then at both ends, then with typographic marks
-//! taken for plain ones. What the file's lines are then is the hunk's, so the result is the same.
+//! A hunk's place is looked for the way the tool does it (`seek`). What the file's lines are then is the
+//! hunk's, so the result is the same.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign_shared::action::{Change, Contents};
 
+use super::seek::seek;
+use super::work::{A_FILE, Work};
 use super::{ChangeError, Workspace, file};
 
 /// One file of a patch.
@@ -197,6 +198,8 @@ pub(super) fn apply(
 ) -> Result<Vec<Change>, ChangeError> {
     let mut touched = BTreeSet::new();
     let mut changes = Vec::new();
+    let mut work = Work::new();
+    let mut shown = 0;
     let mut once = |place: &file::Place| {
         // Each would be worked out from the file as it is now, and only one could be right.
         if touched.insert(place.real.clone()) {
@@ -211,6 +214,8 @@ pub(super) fn apply(
         let (FilePatch::Add { path, .. }
         | FilePatch::Delete { path }
         | FilePatch::Update { path, .. }) = patch;
+        work.spend(A_FILE)?;
+        let had = changes.len();
         let place = file::resolve(path, workspace.cwd)?;
         once(&place)?;
         let before = file::read(&place.real, workspace.limit)?;
@@ -226,7 +231,7 @@ pub(super) fn apply(
                 moves_to, hunks, ..
             } => {
                 let text = file::text(&place.real, before.as_ref())?;
-                let after = Contents::Text(update(&place.real, text, hunks)?);
+                let after = Contents::Text(update(&place.real, text, hunks, &mut work)?);
                 match moves_to {
                     None => changes.push(place.change(before, Some(after))),
                     Some(target) => {
@@ -239,12 +244,25 @@ pub(super) fn apply(
                 }
             }
         }
+        let new = changes.iter().skip(had);
+        shown = new.map(size).fold(shown, usize::saturating_add);
+        if shown > workspace.limit {
+            return Err(ChangeError::TooMuch);
+        }
     }
     Ok(changes)
 }
 
+/// Returns how many bytes of contents would be shown.
+fn size(change: &Change) -> usize {
+    let sides = [&change.before, &change.after].into_iter().flatten();
+    sides
+        .map(|side| side.as_bytes().len())
+        .fold(0, usize::saturating_add)
+}
+
 /// Applies the hunks of one file.
-fn update(path: &Path, text: &str, hunks: &[Hunk]) -> Result<String, ChangeError> {
+fn update(path: &Path, text: &str, hunks: &[Hunk], work: &mut Work) -> Result<String, ChangeError> {
     let mut lines: Vec<&str> = text.split('\n').collect();
     if lines.last() == Some(&"") {
         lines.pop();
@@ -259,7 +277,7 @@ fn update(path: &Path, text: &str, hunks: &[Hunk]) -> Result<String, ChangeError
     let mut from = 0;
     for hunk in hunks {
         if let Some(below) = &hunk.below {
-            let found = seek(&lines, std::slice::from_ref(below), from, false);
+            let found = seek(&lines, std::slice::from_ref(below), from, false, work)?;
             let at = found.ok_or_else(|| missing("the line behind `@@`", Some(below)))?;
             from = at.saturating_add(1);
         }
@@ -272,7 +290,7 @@ fn update(path: &Path, text: &str, hunks: &[Hunk]) -> Result<String, ChangeError
             continue;
         }
         let (mut old, mut new) = (hunk.old.as_slice(), hunk.new.as_slice());
-        let mut found = seek(&lines, old, from, hunk.at_end);
+        let mut found = seek(&lines, old, from, hunk.at_end, work)?;
         if let (None, Some((last, shorter))) = (found, old.split_last())
             && last.is_empty()
         {
@@ -283,7 +301,7 @@ fn update(path: &Path, text: &str, hunks: &[Hunk]) -> Result<String, ChangeError
             {
                 new = shorter;
             }
-            found = seek(&lines, old, from, hunk.at_end);
+            found = seek(&lines, old, from, hunk.at_end, work)?;
         }
         let at = found.ok_or_else(|| missing("what it replaces", hunk.old.first()))?;
         replacements.push((at, old.len(), new));
@@ -291,6 +309,8 @@ fn update(path: &Path, text: &str, hunks: &[Hunk]) -> Result<String, ChangeError
     }
     replacements.sort_by_key(|(at, _, _)| *at);
     for (at, count, new) in replacements.into_iter().rev() {
+        // All that stands behind it moves.
+        work.spend(lines.len().saturating_sub(at))?;
         let end = at.saturating_add(count).min(lines.len());
         lines.splice(at.min(end)..end, new.iter().map(String::as_str));
     }
@@ -298,42 +318,4 @@ fn update(path: &Path, text: &str, hunks: &[Hunk]) -> Result<String, ChangeError
         lines.push("");
     }
     Ok(lines.join("\n"))
-}
-
-/// Finds where lines stand, beginning at `from`, or only at the end.
-fn seek(lines: &[&str], wanted: &[String], from: usize, at_end: bool) -> Option<usize> {
-    if wanted.is_empty() {
-        return Some(from);
-    }
-    let last = lines.len().checked_sub(wanted.len())?;
-    let first = if at_end { last } else { from };
-    let forms: [fn(&str) -> String; 4] = [
-        str::to_owned,
-        |line| line.trim_end().to_owned(),
-        |line| line.trim().to_owned(),
-        plain,
-    ];
-    forms.into_iter().find_map(|form| {
-        let wanted: Vec<String> = wanted.iter().map(|line| form(line)).collect();
-        let found = lines
-            .windows(wanted.len())
-            .enumerate()
-            .skip(first)
-            .find(|(_, window)| window.iter().zip(&wanted).all(|(a, b)| form(a) == *b));
-        found.map(|(at, _)| at)
-    })
-}
-
-/// Takes typographic dashes, quotes and blanks for their plain forms.
-fn plain(line: &str) -> String {
-    line.trim()
-        .chars()
-        .map(|c| match c {
-            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
-            '\u{2018}'..='\u{201b}' => '\'',
-            '\u{201c}'..='\u{201f}' => '"',
-            '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
-            c => c,
-        })
-        .collect()
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -295,6 +297,88 @@ fn a_patch_that_is_none_or_does_not_fit_is_refused() {
             "{text}"
         );
     }
+}
+
+/// Does something that must not take long, in a build that is not made to be fast.
+fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, done) = mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    done.recv_timeout(Duration::from_secs(20))
+        .expect("it takes too long")
+}
+
+#[test]
+fn a_patch_whose_lines_nearly_stand_everywhere_is_looked_for_only_once() {
+    let dir = Dir::new();
+    dir.write("f", &"a\n".repeat(120_000));
+    let hunk = format!("*** Update File: f\n@@\n{}-b\n+c", "-a\n".repeat(60_000));
+    let error = soon(move || dir.patch(&[&hunk])).unwrap_err();
+    assert!(matches!(error, ChangeError::DoesNotFit { .. }), "{error}");
+}
+
+#[test]
+fn lines_that_begin_again_inside_themselves_are_found() {
+    let dir = Dir::new();
+    for (before, old, after) in [
+        ("a\na\na\nb\n", &["-a", "-a", "-b"][..], "a\nx\n"),
+        ("a\nb\na\nb\na\nc\n", &["-a", "-b", "-a", "-c"], "a\nb\nx\n"),
+        (
+            "a\na\nb\na\na\na\nb\na\na\nc\n",
+            &["-a", "-a", "-b", "-a", "-a", "-c"],
+            "a\na\nb\na\nx\n",
+        ),
+    ] {
+        dir.write("f", before);
+        let lines = [&["*** Update File: f", "@@"], old, &["+x"]].concat();
+        let changes = dir.patch(&lines).unwrap();
+        assert_eq!(text(changes[0].after.as_ref()), after, "{old:?}");
+    }
+}
+
+#[test]
+fn what_takes_too_much_work_is_said_to_be_too_much_to_show() {
+    let too_much = |result: Result<Vec<Change>, ChangeError>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, ChangeError::TooMuch), "{error}");
+        assert!(error.to_string().contains("too much to show"), "{error}");
+    };
+    // Each hunk is looked for in the whole file before it is found with other blanks.
+    let dir = Dir::new();
+    dir.write("f", &"  a\n".repeat(100_000));
+    let hunks = format!("*** Update File: f\n{}", "@@\n-a\n+b\n".repeat(90_000));
+    too_much(soon(move || dir.patch(&[hunks.trim_end()])));
+    // Each hunk is found at once, and moves all that is behind it.
+    let dir = Dir::new();
+    dir.write("f", &"a\n".repeat(100_000));
+    let hunks = format!("*** Update File: f\n{}", "@@\n-a\n+b\n+c\n".repeat(90_000));
+    too_much(soon(move || dir.patch(&[hunks.trim_end()])));
+    // Each file is small.
+    let dir = Dir::new();
+    let half = "x".repeat(600 * 1024);
+    let files = format!("*** Add File: a\n+{half}\n*** Add File: b\n+{half}");
+    too_much(soon(move || dir.patch(&[&files])));
+}
+
+#[test]
+fn edits_that_make_a_text_grow_without_end_are_too_much_to_show() {
+    let dir = Dir::new();
+    dir.write("f", "x");
+    let double = Replacement {
+        all: true,
+        ..one("x", "xx")
+    };
+    let error = soon(move || dir.edit("f", &vec![double; 60])).unwrap_err();
+    assert!(matches!(error, ChangeError::TooMuch), "{error}");
+    let dir = Dir::new();
+    dir.write("f", &format!("a{}", "x".repeat(1_000_000)));
+    let back_and_forth: Vec<_> = (0..100_000)
+        .map(|turn| match turn % 2 {
+            0 => one("a", "b"),
+            _ => one("b", "a"),
+        })
+        .collect();
+    let error = soon(move || dir.edit("f", &back_and_forth)).unwrap_err();
+    assert!(matches!(error, ChangeError::TooMuch), "{error}");
 }
 
 #[test]

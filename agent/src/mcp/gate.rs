@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use super::action::describe;
 use super::call::Call;
 use super::message::{Answer, End};
-use super::pins::{Change, Pins};
+use super::pins::{Change, PinError, Pins, Repeated};
 use crate::asked::{Answer as Word, Asked};
 use crate::calls::{Calls, Note, Shelf};
 use crate::client::Asking;
@@ -122,6 +122,14 @@ impl Gate {
                 chain(&error)
             ));
         }
+    }
+
+    /// Returns which arguments of a tool are repeated in headers.
+    ///
+    /// # Errors
+    /// When what the server says of its tools cannot be read.
+    pub(super) fn repeated(&self, tool: &str) -> Result<Repeated, PinError> {
+        self.pins.repeated(&self.server, tool)
     }
 
     /// Asks for a call and waits until it may be made.

@@ -175,6 +175,24 @@ pub(super) fn from_server(members: &Members<'_>) -> Result<FromServer, MessageEr
     Ok(FromServer::Answer(id, Box::new(answer)))
 }
 
+/// Returns what a message is about, by the one name that the protocol has for it: a tool, a prompt, a
+/// resource or a task.
+pub(super) fn about(members: &Members<'_>) -> Option<String> {
+    let method = strict::text(members.get("method")?)?;
+    let params = strict::object(members.get("params")?).ok()?;
+    let named = |name: &str| strict::text(params.get(name)?);
+    match method.as_str() {
+        CALL | "prompts/get" => named("name"),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => named("uri"),
+        "tasks/get" | "tasks/update" | "tasks/cancel" | "tasks/result" => named("taskId"),
+        // Of two names, nobody could tell which one is meant.
+        _ => match (named("name"), named("uri")) {
+            (Some(name), None) | (None, Some(name)) => Some(name),
+            (Some(_), Some(_)) | (None, None) => None,
+        },
+    }
+}
+
 /// Returns the id that an error about unreadable bytes should name, as far as it can be guessed.
 pub(super) fn guess_id(bytes: &[u8]) -> Option<Id> {
     let value: Value = serde_json::from_slice(bytes).ok()?;

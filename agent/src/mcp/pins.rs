@@ -5,6 +5,8 @@
 //! user can change it, and then nobody is told of a change. What a definition says is the server's
 //! word: its annotations stand in an action as such, and nothing is permitted because of them here.
 
+mod repeated;
+
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -17,6 +19,8 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+pub(crate) use repeated::Repeated;
 
 /// The hints that the protocol knows. Only those that are said count.
 const HINTS: [&str; 4] = [
@@ -187,6 +191,28 @@ impl Pins {
                 }),
             },
         })
+    }
+
+    /// Returns which arguments of a tool are repeated in headers, as its server said last; none of a
+    /// tool that was not seen, or whose definition is too long to be kept.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub(super) fn repeated(&self, server: &str, tool: &str) -> Result<Repeated, PinError> {
+        let Some(kept) = self.read(server)?.tools.remove(tool) else {
+            return Ok(Repeated::new());
+        };
+        let Some(text) = kept.found.unwrap_or(kept.pinned).text else {
+            return Ok(Repeated::new());
+        };
+        let definition: Value = serde_json::from_str(&text).map_err(|source| PinError::Format {
+            path: self.of(server),
+            source,
+        })?;
+        Ok(definition
+            .get("inputSchema")
+            .map(repeated::of)
+            .unwrap_or_default())
     }
 
     /// Pins the definition that people have seen beside the former one, and approved.
@@ -386,6 +412,28 @@ mod tests {
         assert_eq!(pins.look("db", "drop").unwrap().change, None);
         pins.note("db", &tools(&[DROP])).unwrap();
         assert!(pins.look("db", "drop").unwrap().change.is_some());
+    }
+
+    #[test]
+    fn what_is_repeated_in_headers_is_what_the_server_said_last() {
+        let home = tempfile::tempdir().unwrap();
+        let pins = Pins::open(home.path());
+        let definition = |name: &str| {
+            format!(
+                r#"{{"name":"drop","inputSchema":{{"properties":{{"{name}":{{"x-mcp-header":"Database"}}}}}}}}"#
+            )
+        };
+        let repeated = || pins.repeated("db", "drop").unwrap();
+        assert_eq!(repeated(), Repeated::new());
+        for name in ["database", "other"] {
+            pins.note("db", &tools(&[&definition(name)])).unwrap();
+            let path = vec![name.to_owned()];
+            assert_eq!(repeated(), Repeated::from([("database".to_owned(), path)]));
+        }
+        let title = "x".repeat(LONGEST_TEXT);
+        let long = definition("x").replacen('{', &format!(r#"{{"title":"{title}","#), 1);
+        pins.note("db", &tools(&[&long])).unwrap();
+        assert_eq!(repeated(), Repeated::new());
     }
 
     #[test]

@@ -85,6 +85,10 @@ impl Front {
                 "`Mcp-Session-Id` stands twice",
             );
         };
+        if head.method != Method::POST && headers::repeat(&head.headers) {
+            let why = "`Mcp-Method`, `Mcp-Name` or a `Mcp-Param` stands where there is no message";
+            return refused(None, HEADER_MISMATCH, why);
+        }
         match head.method {
             Method::POST => {
                 let body = match read_body(&head.headers, body).await {
@@ -117,9 +121,10 @@ impl Front {
             .map_err(MessageError::from)
             .and_then(|members| {
                 let method = members.get("method").and_then(|raw| strict::text(raw));
-                Ok((message::from_client(&members)?, method))
+                let message = message::from_client(&members)?;
+                Ok((message, method, message::about(&members)))
             });
-        let (message, method) = match read {
+        let (message, method, about) = match read {
             Ok(read) => read,
             Err(error) => {
                 let code = match &error {
@@ -134,21 +139,23 @@ impl Front {
                 return refused(message::guess_id(&body).as_ref(), code, &why);
             }
         };
-        let (id, tool) = match &message {
-            FromClient::Call(id, call) => (Some(id), Some(call.tool.as_str())),
-            FromClient::Request(id) => (Some(id), None),
-            FromClient::Cancelled(_) | FromClient::Other => (None, None),
+        let id = match &message {
+            FromClient::Call(id, _) | FromClient::Request(id) => Some(id),
+            FromClient::Cancelled(_) | FromClient::Other => None,
         };
-        let parameters = match &message {
-            FromClient::Call(_, call) => headers::parameters_agree(&headers, &call.arguments),
-            FromClient::Request(_) | FromClient::Cancelled(_) | FromClient::Other => true,
+        let call = match &message {
+            FromClient::Call(_, call) => Some(&**call),
+            FromClient::Request(_) | FromClient::Cancelled(_) | FromClient::Other => None,
         };
         if !headers::agrees(&headers, "mcp-method", method.as_deref())
-            || (tool.is_some() && !headers::agrees(&headers, "mcp-name", tool))
-            || !parameters
+            || !headers::agrees(&headers, "mcp-name", about.as_deref())
         {
-            let why = "not passed on: `Mcp-Method`, `Mcp-Name` or a `Mcp-Param` says something else than the message";
+            let why =
+                "not passed on: `Mcp-Method` or `Mcp-Name` says something else than the message";
             return refused(id, HEADER_MISMATCH, why);
+        }
+        if let Err(why) = self.repeated_agree(&headers, call) {
+            return refused(id, HEADER_MISMATCH, &format!("not passed on: {why}"));
         }
         match message {
             FromClient::Call(id, call) => self.call(id, call, headers, body, talk).await,
@@ -160,6 +167,27 @@ impl Front {
                 self.pass(Method::POST, &headers, body, &talk).await
             }
         }
+    }
+
+    /// Tells whether the headers that repeat arguments say what those arguments are.
+    fn repeated_agree(&self, headers: &HeaderMap, call: Option<&Call>) -> Result<(), String> {
+        if !headers::repeat_arguments(headers) {
+            return Ok(());
+        }
+        let call = call.ok_or("a `Mcp-Param` stands beside a message that has no arguments")?;
+        let repeated = self
+            .gate
+            .repeated(&call.tool)
+            .map_err(|error| crate::failure::chain(&error))?;
+        if headers::parameters_agree(headers, &call.arguments, &repeated) {
+            return Ok(());
+        }
+        // The client asks for the list when it reads this code, and then it is known here.
+        Err(
+            "a `Mcp-Param` says something else than the argument it is for, or which one that is \
+             is not known: ask for the list of tools and call again"
+                .to_owned(),
+        )
     }
 
     /// Has a call seen through by a task of its own, which goes on when the client hangs up.

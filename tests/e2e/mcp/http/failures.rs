@@ -42,6 +42,69 @@ fn what_somebody_could_take_for_a_call_does_not_pass_over_http_either() {
 }
 
 #[test]
+fn a_header_that_repeats_another_argument_never_reaches_the_server() {
+    let home = Home::new();
+    let front = Front::start(&home);
+    let query = json!({"database": "staging", "note": "production"});
+    let query = call(1, "query", &query);
+    let code = |name: &str, value: &str| {
+        let headers = [front.headers(), vec![(name, value)]].concat();
+        let answer = front.exactly("POST", &headers, &query.to_string());
+        assert_eq!(answer.status, 400, "{name}: {value}: {answer:?}");
+        answer.json()["error"]["code"].clone()
+    };
+    // Which argument it is for has to be known.
+    assert_eq!(code("Mcp-Param-Database", "staging"), -32020);
+    let list = json!({"jsonrpc": "2.0", "id": 9, "method": "tools/list"});
+    front.post(&list);
+    assert_eq!(code("Mcp-Param-Database", "production"), -32020);
+    assert_eq!(code("Mcp-Param-Note", "production"), -32020);
+    front.assert_not_called();
+    assert_eq!(home.list().len(), 0);
+    let posted = front.posted_with(&[("Mcp-Param-Database", "staging")], &query);
+    home.approve(&home.wait_for_state("pending")).expect_code(0);
+    assert_eq!(posted.join().expect("an answer").json()["id"], 1);
+    let sent = front.sent();
+    let headers = &sent.last().expect("the call")[1];
+    assert_eq!(headers["mcp-param-database"], "staging", "{headers}");
+}
+
+#[test]
+fn a_name_in_a_header_is_that_of_the_message_whatever_its_method() {
+    let home = Home::new();
+    let front = Front::start(&home);
+    let post = |method: &str, params: Value, header: (&str, &str)| {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let headers = [front.headers(), vec![header]].concat();
+        front.exactly("POST", &headers, &message.to_string()).status
+    };
+    let name = |name| ("Mcp-Name", name);
+    for (method, params, said, other) in [
+        ("prompts/get", json!({"name": "a", "uri": "b"}), "a", "b"),
+        ("resources/read", json!({"uri": "a", "name": "b"}), "a", "b"),
+        ("tasks/get", json!({"taskId": "a", "name": "b"}), "a", "b"),
+        ("x/y", json!({"name": "a"}), "a", "b"),
+    ] {
+        assert_eq!(post(method, params.clone(), name(said)), 200, "{method}");
+        assert_eq!(post(method, params.clone(), name(other)), 400, "{method}");
+        let parameter = ("Mcp-Param-X", said);
+        assert_eq!(post(method, params, parameter), 400, "{method}");
+    }
+    assert_eq!(post("ping", json!({}), name("a")), 400);
+    assert_eq!(
+        post("x/y", json!({"name": "a", "uri": "b"}), name("a")),
+        400
+    );
+    assert_eq!(front.sent().len(), 4);
+    // Where there is no message, nothing can be repeated.
+    for method in ["GET", "DELETE"] {
+        let headers = [front.headers(), vec![name("a")]].concat();
+        assert_eq!(front.exactly(method, &headers, "").status, 400, "{method}");
+    }
+    assert_eq!(front.sent().len(), 4);
+}
+
+#[test]
 fn an_answer_that_could_be_read_in_two_ways_does_not_pass() {
     let home = Home::new();
     let front = Front::start(&home);

@@ -5,9 +5,10 @@
 
 use data_encoding::BASE64;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+use super::super::super::pins::Repeated;
 use super::super::upstream::PARAMETERS;
 
 /// Tells whether a body is JSON in UTF-8 and as it stands.
@@ -33,36 +34,73 @@ pub(super) fn agrees(headers: &HeaderMap, name: &str, message: Option<&str>) -> 
     only(headers, name).is_some() && said.is_some() && said.as_deref() == message
 }
 
-/// Tells whether each header that repeats an argument of a call says what one of the arguments is.
-pub(super) fn parameters_agree(headers: &HeaderMap, arguments: &Value) -> bool {
+/// Tells whether a header repeats an argument.
+pub(super) fn repeat_arguments(headers: &HeaderMap) -> bool {
+    parameters(headers).next().is_some()
+}
+
+/// Tells whether a header repeats anything of a message.
+pub(super) fn repeat(headers: &HeaderMap) -> bool {
+    repeat_arguments(headers)
+        || ["mcp-method", "mcp-name"]
+            .iter()
+            .any(|name| headers.contains_key(*name))
+}
+
+/// Tells whether each header that repeats an argument of a call says what that very argument is. A
+/// header that the tool's definition does not have repeats none.
+pub(super) fn parameters_agree(
+    headers: &HeaderMap,
+    arguments: &Value,
+    repeated: &Repeated,
+) -> bool {
     // An action carries arguments with reserved names as their text.
     let read: Option<Value> = arguments
         .as_str()
         .and_then(|text| serde_json::from_str(text).ok());
     let arguments = read.as_ref().unwrap_or(arguments);
-    headers
-        .iter()
-        .filter(|(name, _)| name.as_str().starts_with(PARAMETERS))
-        .all(|(_, value)| decode(value).is_some_and(|said| is_in(arguments, &said)))
+    parameters(headers).all(|name| {
+        let said = only(headers, name).and_then(|_| decode(headers.get(name)?));
+        let path = name
+            .strip_prefix(PARAMETERS)
+            .and_then(|name| repeated.get(name));
+        let argument = path.and_then(|path| {
+            path.iter()
+                .try_fold(arguments, |value, name| value.get(name))
+        });
+        matches!((argument, said), (Some(argument), Some(said)) if is_written(argument, &said))
+    })
 }
 
-/// Tells whether a text, a number or a truth value somewhere in `value` is written so.
-fn is_in(value: &Value, said: &str) -> bool {
+fn parameters(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .filter(|name| name.starts_with(PARAMETERS))
+}
+
+/// Tells whether a text, a number or a truth value is written so.
+fn is_written(value: &Value, said: &str) -> bool {
     match value {
-        Value::Null => false,
+        Value::Null | Value::Array(_) => false,
         Value::Bool(truth) => said == if *truth { "true" } else { "false" },
-        Value::Number(number) => {
-            number.to_string() == said
-                || said.parse().ok().is_some_and(|said: f64| {
-                    number
-                        .as_f64()
-                        .is_some_and(|number| number.to_bits() == said.to_bits())
-                })
-        }
+        Value::Number(number) => is_number(&number.to_string(), said),
         Value::String(text) => text == said,
-        Value::Array(elements) => elements.iter().any(|element| is_in(element, said)),
-        Value::Object(members) => members.values().any(|member| is_in(member, said)),
+        // A number as actions carry it whose digits would not be kept otherwise.
+        Value::Object(members) => match members.get("$number") {
+            Some(Value::String(number)) if members.len() == 1 => is_number(number, said),
+            _ => false,
+        },
     }
+}
+
+/// Tells whether a number is written so: in the same digits, or with a fraction of nothing.
+fn is_number(number: &str, said: &str) -> bool {
+    let whole = said
+        .split_once('.')
+        .filter(|(_, fraction)| !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0'))
+        .map(|(whole, _)| whole);
+    said == number || whole == Some(number)
 }
 
 /// Reads a header's text; one that no header can hold is written in Base64.
@@ -131,20 +169,84 @@ mod tests {
     }
 
     #[test]
-    fn a_header_can_repeat_an_argument_and_not_add_one() {
-        let arguments = json!({"region": "eu", "n": 42, "deep": {"on": true}, "odd": "\u{e4}"});
-        let agrees = |value: &'static str| {
+    fn a_header_repeats_the_argument_that_it_names_and_no_other() {
+        let arguments = json!({
+            "database": "staging", "note": "production", "n": 42, "deep": {"on": true},
+            "odd": "\u{e4}", "big": {"$number": "9007199254740993"}, "list": ["staging"],
+            "nothing": null,
+        });
+        let repeated: Repeated = [
+            ("database", &["database"][..]),
+            ("n", &["n"]),
+            ("on", &["deep", "on"]),
+            ("odd", &["odd"]),
+            ("big", &["big"]),
+            ("list", &["list"]),
+            ("nothing", &["nothing"]),
+            ("absent", &["absent"]),
+        ]
+        .into_iter()
+        .map(|(header, path)| {
+            let path = path.iter().map(|name| (*name).to_owned()).collect();
+            (header.to_owned(), path)
+        })
+        .collect();
+        let agrees = |pairs: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
-            headers.append("mcp-param-x", HeaderValue::from_static(value));
-            parameters_agree(&headers, &arguments)
-                && parameters_agree(&headers, &Value::String(arguments.to_string()))
+            for (name, value) in pairs {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            parameters_agree(&headers, &arguments, &repeated)
         };
-        for repeated in ["eu", "42", "42.0", "true", "=?base64?w6Q=?="] {
-            assert!(agrees(repeated), "{repeated}");
+        for (name, value) in [
+            ("mcp-param-database", "staging"),
+            ("mcp-param-n", "42"),
+            ("mcp-param-n", "42.0"),
+            ("mcp-param-on", "true"),
+            ("mcp-param-odd", "=?base64?w6Q=?="),
+            ("mcp-param-big", "9007199254740993"),
+        ] {
+            assert!(agrees(&[(name, value)]), "{name}: {value}");
         }
-        for added in ["us", "43", "false", "", "=?base64?w6Q?=", "region"] {
-            assert!(!agrees(added), "{added}");
+        for (name, value) in [
+            // What another argument says, or a part of this one.
+            ("mcp-param-database", "production"),
+            ("mcp-param-list", "staging"),
+            // What nothing says, or nobody can read.
+            ("mcp-param-n", "43"),
+            ("mcp-param-n", "42."),
+            ("mcp-param-n", "042"),
+            ("mcp-param-on", "false"),
+            ("mcp-param-database", ""),
+            ("mcp-param-odd", "=?base64?w6Q?="),
+            ("mcp-param-big", "9007199254740992"),
+            ("mcp-param-nothing", ""),
+            ("mcp-param-absent", "staging"),
+            // What the definition has no name for.
+            ("mcp-param-note", "production"),
+            ("mcp-param-", "staging"),
+        ] {
+            assert!(!agrees(&[(name, value)]), "{name}: {value}");
         }
-        assert!(parameters_agree(&HeaderMap::new(), &arguments));
+        assert!(agrees(&[]));
+        let said = ("mcp-param-database", "staging");
+        assert!(!agrees(&[said, said]));
+        let carried = Value::String(json!({"database": "staging", "$x": 1}).to_string());
+        let mut headers = HeaderMap::new();
+        headers.append(said.0, HeaderValue::from_static(said.1));
+        assert!(parameters_agree(&headers, &carried, &repeated));
+        assert!(!parameters_agree(&headers, &arguments, &Repeated::new()));
+    }
+
+    #[test]
+    fn what_repeats_a_message_is_seen_where_there_is_none() {
+        let mut headers = HeaderMap::new();
+        headers.append("mcp-session-id", HeaderValue::from_static("x"));
+        assert!(!repeat(&headers));
+        for name in ["mcp-method", "mcp-name", "mcp-param-x"] {
+            let mut headers = headers.clone();
+            headers.append(name, HeaderValue::from_static("x"));
+            assert!(repeat(&headers), "{name}");
+        }
     }
 }

@@ -130,6 +130,15 @@ async fn one_event(
         .map_err(|error| not_understood(&error))?;
     let calls = Calls::open(&state_dir()?);
     match event {
+        Event::Gate(_) if !output::is_heard() => {
+            // Before anybody is asked, and before a use is taken that nobody would make.
+            return Err(Failure::new(
+                Exit::Failure,
+                "not-heard",
+                "nobody hears the answer: standard output is closed, or is the null device",
+            )
+            .hint("start the hook with its standard output connected to the client"));
+        }
         Event::Gate(call) => {
             let mut session = Session::open(home)?;
             let gate = Gate {

@@ -124,7 +124,11 @@ fn run_command() -> ExitCode {
                 )
             })
         })
-        .and_then(|status| start(arguments, status));
+        .and_then(|status| {
+            signals::outlive_file_limit()
+                .map_err(|error| Failure::of(Exit::Failure, "signals", &error))?;
+            start(arguments, status)
+        });
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -167,6 +171,8 @@ async fn perform(arguments: Arguments, status: Option<OwnedFd>) -> Result<u8, Fa
 /// Prints what clap has to say and returns its exit code, which `run` moves out of the child's way.
 fn explain(error: &clap::Error) -> ExitCode {
     if asks_for("hook") && !std::io::stdin().is_terminal() {
+        // What cannot be said must not end us otherwise than what can.
+        drop(signals::outlive_file_limit());
         // A client waits for a decision, and would take help on stdout for none.
         output::message(&Printable::from_ours(error.to_string()));
         return ExitCode::from(hook::FAILED);

@@ -5,9 +5,20 @@
 use std::io::{self, Write};
 
 use countersign_shared::text::{Printable, Untrusted};
+use rustix::fs::FileType;
 use serde_json::Value;
 
 use crate::failure::Failure;
+
+/// Tells whether anybody could read what is written to stdout.
+///
+/// A descriptor that was closed at the start is the null device by now, which takes everything.
+pub(crate) fn is_heard() -> bool {
+    rustix::fs::fstat(rustix::stdio::stdout()).is_ok_and(|stat| {
+        let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+        !(is_device && stat.st_rdev == rustix::fs::makedev(1, 3))
+    })
+}
 
 /// Prints one line of a result.
 pub(crate) fn result(text: &Printable) {

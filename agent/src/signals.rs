@@ -1,9 +1,24 @@
-//! The signals that end us, or are passed on to the program we run.
+//! The signals that end us, are passed on to the program we run, or must not end us.
 
 use std::io;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind};
+
+/// Makes a write beyond the limit on the size of files (`RLIMIT_FSIZE`) an error of that write from now
+/// on, which ends in a code that says so: the signal (SIGXFSZ) would end us with one that some clients
+/// take for "go on". Programs that we start are not changed by it.
+///
+/// # Errors
+/// When the signal cannot be caught.
+pub(crate) fn outlive_file_limit() -> io::Result<()> {
+    // Once caught, it stays so when nobody listens any more.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let _inside = runtime.enter();
+    unix::signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
 
 /// SIGINT, SIGTERM, SIGHUP and SIGQUIT, caught from the moment this is made.
 #[derive(Debug)]

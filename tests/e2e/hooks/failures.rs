@@ -199,6 +199,42 @@ fn a_yes_that_nobody_heard_is_reported_as_not_run() {
 }
 
 #[test]
+fn an_answer_that_nobody_can_hear_is_a_failure_and_nobody_is_asked() {
+    // A yes as well as a no: policy decides both at once.
+    let permit = "@id(\"all\") @review(\"nobody\")
+permit (principal, action == Action::\"exec.run\", resource);
+";
+    let forbid = "@id(\"none\") @because(\"none of them\")
+forbid (principal, action == Action::\"exec.run\", resource);
+";
+    for policy in [permit, forbid] {
+        let home = Home::with_policy("", policy);
+        for closed in [">&-", ">/dev/null"] {
+            let script = format!("\"$0\" hook claude <\"$1\" {closed} 2>err; echo $?");
+            let ran = below_a_shell(&home, &script).wait();
+            assert_eq!(ran.stdout, "2\n", "{closed}");
+            let reason = fs::read_to_string(home.root().join("err")).unwrap();
+            assert!(reason.contains("nobody hears"), "{closed}: {reason}");
+        }
+        assert!(home.list().is_empty());
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_a_failure_and_no_signal() {
+    let home = Home::new();
+    for line in ["claude", "claude --nope", "cursor"] {
+        let script = format!("ulimit -f 0; \"$0\" hook {line} <\"$1\" 2>err; echo $?");
+        let ran = below_a_shell(&home, &script).wait();
+        assert_eq!(ran.stdout, "2\n", "{line}");
+    }
+    // What was asked before that could not be kept, and is wanted by nobody.
+    for asked in home.list() {
+        assert_ne!(asked["state"], "redeemed", "{asked}");
+    }
+}
+
+#[test]
 fn a_lost_answer_to_the_redemption_allows_nothing() {
     let home = Home::new();
     let line = Line::to(&home);

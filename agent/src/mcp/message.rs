@@ -203,6 +203,15 @@ pub(super) fn guess_id(bytes: &[u8]) -> Option<Id> {
     }
 }
 
+/// Returns the id of the request that unreadable bytes of the server's would answer, as far as it can be
+/// guessed.
+pub(super) fn guess_answered(bytes: &[u8]) -> Option<Id> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let is_answer = value.get("method").is_none()
+        && (value.get("result").is_some() || value.get("error").is_some());
+    is_answer.then(|| guess_id(bytes)).flatten()
+}
+
 /// Checks what all messages have in common, and returns the method.
 fn envelope(members: &Members<'_>) -> Result<Option<String>, MessageError> {
     undisguised(members, &NAMES)?;

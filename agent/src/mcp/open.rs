@@ -102,6 +102,19 @@ impl Open {
         true
     }
 
+    /// Gives up a call whose answer cannot be passed on; tells whether whoever waits for an answer with
+    /// this id may be told so.
+    pub(super) fn lose(&self, id: &Id) -> bool {
+        let mut calls = self.calls();
+        if matches!(calls.get(id), Some(State::Held(_))) {
+            return false;
+        }
+        calls.remove(id);
+        drop(calls);
+        self.fewer.notify_waiters();
+        true
+    }
+
     /// Forgets a call, and tells why it was stopped, if it was.
     pub(super) fn remove(&self, id: &Id) -> Option<Stop> {
         let removed = self.calls().remove(id);
@@ -177,6 +190,21 @@ mod tests {
         assert!(!open.answer(Some(&id), said()));
         assert!(open.has(&id));
         assert!(open.answer(None, said()));
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_ends_only_a_call_that_was_sent() {
+        let open = Open::default();
+        let (held, sent) = (Id::Number(1), Id::Number(2));
+        drop(open.hold(&held));
+        drop(open.hold(&sent));
+        let mut heard = open.send(&sent).unwrap();
+        assert!(open.lose(&sent));
+        assert!(heard.try_recv().is_err());
+        assert!(!open.has(&sent));
+        assert!(!open.lose(&held));
+        assert!(open.has(&held));
+        assert!(open.lose(&Id::Number(3)));
     }
 
     #[test]

@@ -271,10 +271,18 @@ impl Proxy {
                 self.write_client(line).await;
             }
             Ok(FromServer::Other) => self.write_client(line).await,
-            Err(error) => warn(&format!(
-                "a message of the server is not passed on: {}",
-                crate::failure::chain(&error)
-            )),
+            Err(error) => {
+                warn(&format!(
+                    "a message of the server is not passed on: {}",
+                    crate::failure::chain(&error)
+                ));
+                // Whoever waits for an answer shall not wait for ever; how a call ended is not known.
+                if let Some(id) = message::guess_answered(line).filter(|id| self.open.lose(id)) {
+                    let why = "the server's answer is none that could be passed on";
+                    self.to_client(&answer::error(Some(&id), answer::INTERNAL, why))
+                        .await;
+                }
+            }
         }
     }
 

@@ -127,6 +127,28 @@ fn a_large_answer_passes_whole() {
 }
 
 #[test]
+fn an_answer_that_does_not_pass_is_an_error_and_nobody_says_how_the_call_ended() {
+    let home = Home::new();
+    let mut talk = Talk::start(&home);
+    talk.call(1, "nul", &json!({}));
+    let asked = home.wait_for_state("pending");
+    home.approve(&asked).expect_code(0);
+    let said = talk.hear();
+    assert_eq!(said["id"], 1);
+    assert!(said["error"]["code"].is_i64(), "{said}");
+    // The id is free again, and the conversation goes on.
+    talk.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+    assert_eq!(talk.hear()["id"], 1);
+    let ran = talk.end().expect_code(0);
+    assert!(ran.stderr.contains("U+0000"), "{ran:?}");
+    let state = home.look(&asked.id).state;
+    assert!(
+        ["redeemed", "running", "indeterminate"].contains(&&*state),
+        "{state}"
+    );
+}
+
+#[test]
 fn what_a_server_writes_besides_its_messages_does_not_reach_the_client() {
     let home = Home::new();
     let mut talk = Talk::with(&home, "noise");

@@ -69,6 +69,8 @@ def call(message):
               + json.dumps(message["id"]).encode() + b', "jsonrpc":"2.0"}')
     elif name == "large":
         result(message, {"content": text("x" * int(arguments["bytes"]))})
+    elif name == "nul":
+        result(message, {"content": text("a\0b")})
     elif name == "ask":
         # Servers ask their clients too; ids are their own.
         send({"jsonrpc": "2.0", "id": message["id"], "method": "elicitation/create",

@@ -245,4 +245,18 @@ fn an_error_names_the_request_as_far_as_it_can_be_guessed() {
         assert_eq!(guess_id(bytes), None);
     }
     assert_eq!(Id::Number(5).to_value(), json!(5));
+    let answered = |text: &str| guess_answered(text.as_bytes());
+    assert_eq!(
+        answered(r#"{"id":5,"result":"\u0000"}"#),
+        Some(Id::Number(5))
+    );
+    assert_eq!(answered(r#"{"id":5,"error":{}}"#), Some(Id::Number(5)));
+    for text in [
+        r#"{"id":5,"method":"x","result":1}"#,
+        r#"{"id":5}"#,
+        "[]",
+        r#"{"result":1}"#,
+    ] {
+        assert_eq!(answered(text), None, "{text}");
+    }
 }

@@ -36,6 +36,7 @@ mod export;
 mod policy;
 mod profiles;
 mod progress;
+mod prune;
 mod rotate;
 mod rules;
 mod usage;
@@ -79,6 +80,8 @@ enum Task {
     },
     /// Erase the document of one request before its time; recorded in the log.
     Erase(erase::Arguments),
+    /// Take away what was over long ago, after it was handed out and checked; recorded in the log.
+    Prune(prune::Arguments),
     /// Change the log's key while the daemon is stopped: the old one signs along for a while.
     RotateLogKey(rotate::Arguments),
     /// Hand the log out: an evidence pack, tiles, or a file for other programs.
@@ -154,6 +157,9 @@ pub fn main() -> ExitCode {
         Some(Task::Erase(options)) => {
             erase::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
+        Some(Task::Prune(options)) => {
+            prune::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
+        }
         Some(Task::RotateLogKey(options)) => {
             rotate::run(arguments.home.as_deref(), options).map(|()| ExitCode::SUCCESS)
         }
@@ -226,6 +232,23 @@ fn say(text: &str) -> anyhow::Result<()> {
 fn read_text(file: &Path) -> anyhow::Result<String> {
     String::from_utf8(home::read_trusted(file, NOTE_LIMIT)?)
         .with_context(|| format!("`{}` is not text", file.display()))
+}
+
+/// Where the kernel says who logged in for a process (`audit_getloginuid(3)`).
+const LOGIN: &str = "/proc/self/loginuid";
+
+/// Says who runs this, as the kernel does: the OS user, its account's name, and the OS user that had
+/// logged in for it.
+fn operator() -> anyhow::Result<(u32, String, Option<u32>)> {
+    let uid = rustix::process::getuid().as_raw();
+    let account = Accounts.by_uid(uid)?;
+    // A kernel without auditing knows nobody, and says so with the largest number.
+    let login_uid = std::fs::read_to_string(LOGIN)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .filter(|login| *login != u32::MAX);
+    let user = account.map_or_else(String::new, |account| account.name);
+    Ok((uid, user, login_uid))
 }
 
 /// A home that is ours alone, and what the engine is started with.

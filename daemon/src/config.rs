@@ -134,16 +134,53 @@ impl Default for RulesTable {
     }
 }
 
-/// The table `[retention]`: how long documents are kept, which say what was asked. Entries of the log
-/// are kept for ever.
+/// The table `[retention]`: how long is kept what was asked, and what the log says of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, try_from = "Days")]
 pub struct Retention {
-    /// How many days from when the request was received; for ever when absent.
+    /// How many days documents are kept, from when the request was received; for ever when absent.
     documents_days: Option<NonZeroU16>,
+    /// How many days entries are kept at least, before `countersignd prune` may take them away; they
+    /// are for ever when absent.
+    entries_days: Option<NonZeroU16>,
+}
+
+/// [`Retention`] as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Days {
+    documents_days: Option<NonZeroU16>,
+    entries_days: Option<NonZeroU16>,
+}
+
+impl TryFrom<Days> for Retention {
+    type Error = String;
+
+    fn try_from(days: Days) -> Result<Self, String> {
+        let Days {
+            documents_days,
+            entries_days,
+        } = days;
+        match (documents_days, entries_days) {
+            // Whatever erases a document writes an entry about it.
+            (Some(documents), Some(entries)) if documents >= entries => Err(format!(
+                "`documents_days` is {documents}, and has to be less than `entries_days`, {entries}: a \
+                 document goes before the entries about it"
+            )),
+            (documents_days, entries_days) => Ok(Self {
+                documents_days,
+                entries_days,
+            }),
+        }
+    }
 }
 
 impl Retention {
+    /// Returns how many days entries are kept before they may be pruned; nothing for ever.
+    pub const fn entries_days(self) -> Option<NonZeroU16> {
+        self.entries_days
+    }
+
     /// Returns how long documents are kept; nothing for ever.
     pub fn documents(self) -> Option<Duration> {
         self.documents_days

@@ -40,6 +40,7 @@ mod history;
 mod index;
 mod live;
 pub(crate) mod mark;
+mod pruning;
 mod queue;
 mod reads;
 mod refusing;
@@ -63,6 +64,7 @@ pub use force::{Adopted, Force, NewRules, Proposed, RulesSigned, RulesWord, Word
 pub use handle::Handle;
 pub use history::History;
 pub use mark::MarkError;
+pub use pruning::{Gone, Prune};
 pub use rotating::Rotated;
 
 use batch::{Changed, New, Scene, Step};
@@ -200,6 +202,16 @@ impl Engine {
     ) -> Result<bool, BootError> {
         let (_, exit) = queue(QUEUE);
         erasing::early(path, settings, id, by, exit)
+    }
+
+    /// Prunes the log, which has to have been handed out before.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be used; then everything is there.
+    pub fn prune(path: &Path, settings: Settings, order: Prune) -> Result<Gone, BootError> {
+        let (_, exit) = queue(QUEUE);
+        pruning::prune(path, settings, order, exit)
     }
 
     /// Makes the log's next key and signs with both for `overlap`, for a reason that is recorded.

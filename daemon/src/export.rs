@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use countersign_evidence::export::ExportError;
-use countersign_evidence::source::{RulesFile, Source, SourceError, Take};
+use countersign_evidence::source::{Leaf, RulesFile, Source, SourceError, Take};
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 
-use crate::store::{Inspection, Store, StoreError};
+use crate::store::{Inspection, Store, StoreError, pruned};
 
 #[cfg(test)]
 mod tests;
@@ -60,11 +60,15 @@ impl Source for Snapshot {
         if range.is_empty() {
             return Ok(());
         }
-        self.0.store().each_entry(range.start, |at, bytes, _| {
+        self.0.store().each_entry(range.start, |at, bytes, hash| {
             if at >= range.end {
                 return Ok(false);
             }
-            take(at, bytes).map(|()| true)
+            let leaf = match pruned(bytes, hash) {
+                Some(hash) => Leaf::Pruned(hash),
+                None => Leaf::Entry(bytes),
+            };
+            take(at, leaf).map(|()| true)
         })
     }
 

@@ -12,6 +12,7 @@
 //! | [`store`] | the database |
 //! | [`verify`] | checks all that is stored anew, believing the log's key and nothing else |
 //! | [`export`] | what is stored as exports read it |
+//! | [`pruning`] | the beginning of the log handed out, checked, and then taken away |
 //! | [`stream`] | what is stored told to journals and syslog daemons as it grows |
 //! | [`witness`] | the other program in this one: a witness of logs elsewhere, which needs no home |
 //! | [`witnesses`] | heads sent to witnesses elsewhere, and what they write below |
@@ -32,6 +33,7 @@ pub mod init;
 pub mod intake;
 pub mod judge;
 pub mod keyring;
+pub mod pruning;
 mod reload;
 mod rpc;
 pub mod rules;

@@ -23,6 +23,7 @@ mod erase;
 mod exports;
 mod inspect;
 mod past;
+mod prune;
 mod requests;
 mod rotations;
 mod rules;
@@ -33,6 +34,7 @@ pub use cosigned::{CosignedHead, RawCosigned};
 pub use erase::Erasable;
 pub use inspect::{Inspection, RawHead, RawLeaf, RawRequest};
 pub use past::Asked;
+pub use prune::pruned;
 pub use rules::KeptRules;
 
 /// How long the start waits for another program that holds the database.
@@ -86,6 +88,12 @@ pub enum StoreError {
         id: RequestId,
         /// The version that was expected.
         version: u64,
+    },
+    /// An entry was pruned.
+    #[error("entry {at} was pruned: its hash is here, and whoever has its bytes can prove them")]
+    Pruned {
+        /// Its position.
+        at: u64,
     },
     /// A step was begun, or a batch ended, without a transaction.
     #[error("the transaction is gone")]

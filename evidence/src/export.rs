@@ -11,14 +11,17 @@ use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::{Checkpoint, CheckpointError};
 use countersign_shared::log::keys::KeysError;
 use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::pruning::{Pruned, Pruning, PruningError};
 use countersign_shared::log::tree::{Frontier, Hash, TreeError, leaf_hash};
+use countersign_shared::time::Timestamp;
+use serde::Deserialize as _;
 
 use crate::cef::Cef;
 use crate::csv::Csv;
 use crate::jsonl::Jsonl;
 use crate::ocsf::Ocsf;
 use crate::record::{Record, RecordError};
-use crate::source::{Period, Source, SourceError};
+use crate::source::{Leaf, Period, Source, SourceError};
 
 /// Nothing, or not everything, was exported.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,22 @@ pub enum ExportError {
         expected: Hash,
         /// The root of the entries.
         found: Hash,
+    },
+    /// Other entries are gone than the log says.
+    #[error("entries are gone")]
+    Pruning(#[from] PruningError),
+    /// What is asked for was pruned, or a part of it.
+    #[error(
+        "{what} is gone in part: the log was pruned before entry {before}; what was handed out then has \
+         it, and here is whatever is of {from} or later"
+    )]
+    Pruned {
+        /// What is asked for.
+        what: &'static str,
+        /// The position from which on every entry is there.
+        before: u64,
+        /// The time of that entry.
+        from: Timestamp,
     },
     /// The tree cannot grow.
     #[error("the log is too long")]
@@ -159,6 +178,8 @@ pub struct Exported {
     pub head: Checkpoint,
     /// How many entries were written.
     pub written: u64,
+    /// How many entries of the log were pruned before, and are in no file that is made now.
+    pub gone: u64,
 }
 
 /// Writes the entries that `filter` lets through, after all that the head covers were found to have
@@ -185,7 +206,7 @@ pub fn write(
     };
     let failed = |cause| ExportError::write("output", cause);
     let mut written = 0u64;
-    let head = each(source, key, |record| {
+    let (head, pruning) = each(source, key, |record| {
         if filter.holds(record) {
             format.entry(record).map_err(failed)?;
             written = written.saturating_add(1);
@@ -193,20 +214,26 @@ pub fn write(
         Ok(())
     })?;
     format.finish().map_err(failed)?;
-    Ok(Exported { head, written })
+    Ok(Exported {
+        head,
+        written,
+        gone: pruning.positions().count(),
+    })
 }
 
-/// Reads every entry that the source's head covers, and fails when they do not have its root.
+/// Reads every entry that the source's head covers, and fails when they do not have its root, or when
+/// others are gone than the log says were pruned.
 pub(crate) fn each(
     source: &impl Source,
     key: &VerifierKey,
     mut take: impl FnMut(&Record<'_>) -> Result<(), ExportError>,
-) -> Result<Checkpoint, ExportError> {
+) -> Result<(Checkpoint, Pruning), ExportError> {
     let note = source.checkpoint()?;
     let head =
         countersign_shared::log::checkpoint::open(&note, std::slice::from_ref(key), key.name())?;
     let mut frontier = Frontier::new();
-    source.entries(0..head.size(), &mut |at, bytes| {
+    let mut pruning = Pruning::default();
+    source.entries(0..head.size(), &mut |at, leaf| {
         let expected = frontier.size();
         if at != expected {
             return Err(ExportError::Order {
@@ -214,13 +241,38 @@ pub(crate) fn each(
                 found: at,
             });
         }
+        let bytes = match leaf {
+            Leaf::Entry(bytes) => bytes,
+            Leaf::Pruned(hash) => {
+                pruning.gone(at);
+                drop(frontier.push(hash)?);
+                return Ok(());
+            }
+        };
         drop(frontier.push(leaf_hash(bytes))?);
         let record =
             Record::read(at, bytes).map_err(|problem| ExportError::Record { seq: at, problem })?;
+        follow(&mut pruning, &record)?;
         take(&record)
     })?;
     same_root(&head, &frontier)?;
-    Ok(head)
+    pruning.finish()?;
+    Ok((head, pruning))
+}
+
+/// Takes what an entry says of others that are gone.
+pub(crate) fn follow(pruning: &mut Pruning, record: &Record<'_>) -> Result<(), ExportError> {
+    if record.entry_type != "log.pruned" {
+        return Ok(());
+    }
+    let wrong = |error: serde_json::Error| ExportError::Record {
+        seq: record.seq,
+        problem: RecordError::Fields {
+            problem: error.to_string(),
+        },
+    };
+    let pruned = Pruned::deserialize(&record.body).map_err(wrong)?;
+    Ok(pruning.told(record.seq, &pruned)?)
 }
 
 /// Compares the head with the tree over the entries that came.

@@ -2,8 +2,7 @@
 //!
 //! Nothing in it is drawn at random, so that it is the same in every run.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use countersign_shared::digest::Digest;
@@ -30,11 +29,12 @@ use serde_json::{Value, json};
 use ssh_key::PrivateKey;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 
-use crate::export::ExportError;
-use crate::source::{RulesFile, Source, SourceError, Take};
+use crate::source::RulesFile;
 
+mod pruning;
 mod rotating;
 mod signing;
+mod source;
 
 /// The log's name.
 pub(crate) const ORIGIN: &str = "countersign/d7a4hw322365ywpb7nhcs1scn8";
@@ -76,6 +76,8 @@ pub(crate) struct Fixture {
     /// The key before it, while that signs as well.
     pub(crate) ending: Option<SignerKey>,
     pub(crate) machines: BTreeMap<RequestId, Request>,
+    /// The positions of entries that are gone.
+    pub(crate) gone: BTreeSet<u64>,
     frontier: Frontier,
     members: Vec<Member>,
     keys: BTreeMap<String, PrivateKey>,
@@ -99,6 +101,7 @@ impl Fixture {
             key: SignerKey::from_seed(ORIGIN, &[7; 32]).unwrap(),
             ending: None,
             machines: BTreeMap::new(),
+            gone: BTreeSet::new(),
             frontier: Frontier::new(),
             members: Vec::new(),
             keys: BTreeMap::new(),
@@ -532,30 +535,6 @@ impl Fixture {
         Checkpoint::new(ORIGIN, frontier.head())
             .unwrap()
             .sign_with(&self.key, self.ending.as_slice())
-    }
-}
-
-impl Source for Fixture {
-    fn checkpoint(&self) -> Result<String, SourceError> {
-        Ok(self.note())
-    }
-
-    fn entries(&self, range: Range<u64>, take: &mut Take<'_>) -> Result<(), ExportError> {
-        for at in range {
-            let Some(bytes) = self.entries.get(usize::try_from(at).unwrap()) else {
-                break;
-            };
-            take(at, bytes)?;
-        }
-        Ok(())
-    }
-
-    fn document(&self, id: RequestId) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok(self.documents.get(&id).cloned())
-    }
-
-    fn rules(&self, rules: Digest) -> Result<Vec<RulesFile>, SourceError> {
-        Ok(self.rules.get(&rules).cloned().unwrap_or_default())
     }
 }
 

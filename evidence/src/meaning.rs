@@ -177,6 +177,7 @@ fn by_type(entry_type: &str) -> Meaning {
         "execution.kill-requested" => ended("end of the run asked for").grave(MEDIUM),
         "data.accessed" => Meaning::noted("data accessed", READ),
         "document.erased" => Meaning::noted("document erased", DELETE).grave(LOW),
+        "log.pruned" => Meaning::noted("old entries pruned", DELETE).grave(LOW),
         "mask.revealed" => Meaning::noted("masked value revealed", READ).grave(MEDIUM),
         "export.made" => Meaning::noted("log exported", READ),
         "notice.sent" => Meaning::noted("notice sent", CREATE),

@@ -16,7 +16,6 @@ use countersign_shared::digest::Digest;
 use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::Checkpoint;
-use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::time::Timestamp;
 use serde_json::{Value, json};
@@ -130,6 +129,10 @@ pub fn write(
         erased: Vec::new(),
     };
     let usage = pack.requests(source, key, &mut tally)?;
+    let before = survey.pruning.before();
+    if pack.requests == 0 && before > 0 && matches!(order.scope, Scope::Request(_)) {
+        return Err(survey::gone(source, "this request", before));
+    }
     let written = pack.entries(source, key, &mut tally)?;
     let mut table = begin(&mut tally, "controls.csv")?;
     rows(&mut table, "controls.csv", &controls::COLUMNS, |table| {
@@ -160,7 +163,7 @@ pub fn write(
         "README.txt",
         readme::text(order, &packed, &survey).as_bytes(),
     )?;
-    let pack = describe(order, &packed, &survey.keys);
+    let pack = describe(order, &packed, &survey);
     let text = serde_json::to_string_pretty(&pack)
         .map_err(|error| ExportError::write("pack.json", error.into()))?;
     put(&mut tally, "pack.json", format!("{text}\n").as_bytes())?;
@@ -169,7 +172,8 @@ pub fn write(
 }
 
 /// Says for programs what the pack is.
-fn describe(order: &Order, packed: &Packed, keys: &LogKeys) -> Value {
+fn describe(order: &Order, packed: &Packed, survey: &Survey) -> Value {
+    let keys = &survey.keys;
     let scope = match order.scope {
         Scope::Period(period) => {
             json!({"kind": "period", "from": period.from, "until": period.until})
@@ -184,6 +188,7 @@ fn describe(order: &Order, packed: &Packed, keys: &LogKeys) -> Value {
         "head": {"size": packed.head.size(), "root": packed.head.root().to_string()},
         "scope": scope,
         "range": {"begin": packed.range.start, "end": packed.range.end},
+        "pruned_before": survey.pruning.before(),
         "made_at": order.made_at,
         "software": order.software,
         "entries": packed.entries,

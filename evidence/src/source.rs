@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
+use countersign_shared::log::tree::Hash;
 use countersign_shared::time::Timestamp;
 
 use crate::export::ExportError;
@@ -43,8 +44,17 @@ impl SourceError {
     }
 }
 
-/// Takes one entry: its position and its exact bytes.
-pub type Take<'t> = dyn FnMut(u64, &[u8]) -> Result<(), ExportError> + 't;
+/// What stands at one position of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaf<'l> {
+    /// The exact bytes of an entry.
+    Entry(&'l [u8]),
+    /// The hash of an entry that was pruned.
+    Pruned(Hash),
+}
+
+/// Takes one position, and what stands there.
+pub type Take<'t> = dyn FnMut(u64, Leaf<'_>) -> Result<(), ExportError> + 't;
 
 /// One file of the rules that were in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +77,7 @@ pub trait Source {
     /// When there is none to be had.
     fn checkpoint(&self) -> Result<String, SourceError>;
 
-    /// Hands the entries at the positions of `range` to `take`, in order and without a gap.
+    /// Hands what stands at the positions of `range` to `take`, in order and without a gap.
     ///
     /// # Errors
     ///

@@ -8,16 +8,21 @@
 //!
 //! The last tile of a level has fewer, and is called `<N>.p/<W>`. Numbers above 999 are written in
 //! parts of three digits, `x001/234`. What is written is held against the head before the head is.
+//!
+//! Of a log that was pruned there are all hashes, and the bundles that lack nothing; from the place on
+//! that its entry `log.pruned` names, they are all there: the minimum index of the specification.
 
 use std::io::Write as _;
 
 use countersign_shared::log::checkpoint::{self, Checkpoint};
 use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::pruning::Pruning;
 use countersign_shared::log::tree::{Frontier, Hash, leaf_hash};
 
-use crate::export::{ExportError, Exported, same_root};
+use crate::export::{ExportError, Exported, follow, same_root};
+use crate::record::Record;
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Leaf, Source};
 
 mod path;
 #[cfg(test)]
@@ -41,6 +46,8 @@ pub struct Tiles<'s> {
     /// For each level of tiles, the hashes of the tile that is not full yet.
     levels: Vec<Level>,
     bundle: Vec<u8>,
+    /// Whether an entry of the bundle is gone.
+    is_holed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +66,7 @@ impl<'s> Tiles<'s> {
             frontier: Frontier::new(),
             levels: Vec::new(),
             bundle: Vec::new(),
+            is_holed: false,
         }
     }
 
@@ -105,12 +113,31 @@ impl<'s> Tiles<'s> {
             u16::try_from(bytes.len()).map_err(|_| ExportError::Record { seq, problem })?;
         self.bundle.extend_from_slice(&length.to_be_bytes());
         self.bundle.extend_from_slice(bytes);
-        if self.frontier.size().is_multiple_of(WIDTH) {
-            let name = entries_path(self.frontier.size() / WIDTH - 1, WIDTH);
-            let bundle = std::mem::take(&mut self.bundle);
-            self.put(&name, &bundle)?;
+        self.end_bundle()
+    }
+
+    /// Appends an entry that is gone; the bundle that it is of is not written.
+    ///
+    /// # Errors
+    ///
+    /// When a tile that it fills cannot be written.
+    pub fn gone(&mut self, leaf: Hash) -> Result<(), ExportError> {
+        self.leaf(leaf)?;
+        self.is_holed = true;
+        self.end_bundle()
+    }
+
+    /// Writes the bundle, if the last entry filled it.
+    fn end_bundle(&mut self) -> Result<(), ExportError> {
+        if !self.frontier.size().is_multiple_of(WIDTH) {
+            return Ok(());
         }
-        Ok(())
+        let bundle = std::mem::take(&mut self.bundle);
+        if std::mem::take(&mut self.is_holed) {
+            return Ok(());
+        }
+        let name = entries_path(self.frontier.size() / WIDTH - 1, WIDTH);
+        self.put(&name, &bundle)
     }
 
     fn hash(&mut self, level: usize, hash: Hash) -> Result<(), ExportError> {
@@ -156,7 +183,7 @@ impl<'s> Tiles<'s> {
             }
         }
         let size = self.frontier.size();
-        if !self.bundle.is_empty() {
+        if !self.bundle.is_empty() && !self.is_holed {
             let name = entries_path(size / WIDTH, size % WIDTH);
             let bundle = std::mem::take(&mut self.bundle);
             self.put(&name, &bundle)?;
@@ -165,6 +192,7 @@ impl<'s> Tiles<'s> {
         Ok(Exported {
             head,
             written: size,
+            gone: 0,
         })
     }
 
@@ -188,6 +216,12 @@ pub(crate) fn put(sink: &mut dyn Sink, name: &str, bytes: &[u8]) -> Result<(), E
     write().map_err(|cause| ExportError::write(name, cause))
 }
 
+/// Tells whether an entry says that others were pruned. Of the fields of an entry, whose names are
+/// sorted, the type is the last but one.
+pub(crate) fn is_pruning(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\"type\":\"log.pruned\",\"v\":1}")
+}
+
 /// Writes the whole log up to the source's head.
 ///
 /// # Errors
@@ -201,7 +235,8 @@ pub fn write(
     let note = source.checkpoint()?;
     let head = checkpoint::open(&note, std::slice::from_ref(key), key.name())?;
     let mut tiles = Tiles::new(sink);
-    source.entries(0..head.size(), &mut |at, bytes| {
+    let mut pruning = Pruning::default();
+    source.entries(0..head.size(), &mut |at, leaf| {
         let expected = tiles.frontier().size();
         if at != expected {
             return Err(ExportError::Order {
@@ -209,7 +244,24 @@ pub fn write(
                 found: at,
             });
         }
-        tiles.entry(bytes)
+        match leaf {
+            Leaf::Entry(bytes) => {
+                if is_pruning(bytes) {
+                    let problem = |problem| ExportError::Record { seq: at, problem };
+                    follow(&mut pruning, &Record::read(at, bytes).map_err(problem)?)?;
+                }
+                tiles.entry(bytes)
+            }
+            Leaf::Pruned(hash) => {
+                pruning.gone(at);
+                tiles.gone(hash)
+            }
+        }
     })?;
-    tiles.finish(&note, key)
+    let exported = tiles.finish(&note, key)?;
+    pruning.finish()?;
+    Ok(Exported {
+        gone: pruning.positions().count(),
+        ..exported
+    })
 }

@@ -106,6 +106,8 @@ pub struct Usage {
     by: By,
     period: Period,
     rows: BTreeMap<String, Uses>,
+    /// The position before which entries were pruned, 0 when none was.
+    pruned_before: u64,
 }
 
 /// The names of the columns; the first one is that of [`By`].
@@ -133,6 +135,7 @@ impl Usage {
             by,
             period,
             rows: BTreeMap::new(),
+            pruned_before: 0,
         }
     }
 
@@ -149,12 +152,13 @@ impl Usage {
     ) -> Result<Self, ExportError> {
         let mut usage = Self::new(by, period);
         let mut lives = Lives::new();
-        drop(each(source, key, |record| {
+        let (_, pruning) = each(source, key, |record| {
             let seq = record.seq;
             let problem = |problem| ExportError::Record { seq, problem };
             drop(lives.take(record).map_err(problem)?);
             usage.take(record, &lives).map_err(problem)
-        })?);
+        })?;
+        usage.pruned_before = pruning.before();
         Ok(usage)
     }
 
@@ -237,7 +241,7 @@ impl Usage {
             })
             .collect();
         json!({"schema": 1, "by": self.by.word(), "since": self.period.from,
-               "until": self.period.until, "usage": rows})
+               "until": self.period.until, "usage": rows, "pruned_before": self.pruned_before})
     }
 
     /// Writes the counts as a table for spreadsheets.

@@ -90,7 +90,7 @@ pub fn verify_directory(
     };
     let note = read_text(root, "checkpoint")?;
     let mut report = Report::default();
-    let told = keys::told(&entries, key.name());
+    let told = keys::told(&entries, &key);
     if !told.keys.has(&key) {
         let other = || ("entry 0".to_owned(), Problem::LogKey.to_string());
         let (place, problem) = told.problem.unwrap_or_else(other);
@@ -104,6 +104,7 @@ pub fn verify_directory(
             return Ok(report);
         }
     };
+    keys::missing(&entries, &told, &mut report);
     let kept = keys::kept(&told.keys, &trust.heads, &mut report);
     if let Some(policy) = &trust.policy {
         cosigned(policy, &note, &head, &mut report);

@@ -13,6 +13,7 @@
 //! | [`keys`] | which keys signed which heads, as the entries tell |
 //! | [`keeper`] | what a client remembers, so that a log cannot show it two histories |
 //! | [`entry`] | what the leaves say |
+//! | [`pruning`] | entries whose bytes are gone, and what the log says of them |
 //! | [`accessed`] | which data an action touched, for its entry |
 //! | [`replay`] | runs the entries through the request machine again, and judges every signature |
 //!
@@ -27,6 +28,7 @@ pub mod keeper;
 pub mod keys;
 pub mod note;
 pub mod proof;
+pub mod pruning;
 pub mod receipt;
 pub mod replay;
 pub mod tree;

@@ -20,6 +20,7 @@ mod mcp;
 mod notify;
 mod people;
 mod policy;
+mod pruning;
 mod reading;
 mod refusals;
 mod reload;

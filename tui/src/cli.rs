@@ -113,6 +113,8 @@ enum Command {
     AdoptRollback(daemons::AdoptRollbackArguments),
     /// Erase the document of one request before its time; recorded in the log.
     Erase(daemons::EraseArguments),
+    /// Take away what was over long ago, after it was handed out and checked; recorded in the log.
+    Prune(daemons::PruneArguments),
     /// Check this installation and say what to mend.
     Doctor(doctor::Arguments),
     /// Believe another key of the log from now on, after comparing it.
@@ -171,6 +173,7 @@ impl Command {
             | Self::Backup(_)
             | Self::AdoptRollback(_)
             | Self::Erase(_)
+            | Self::Prune(_)
             | Self::Reviewer(_)
             | Self::Notify(_)
             | Self::AdoptLogKey(_)
@@ -263,10 +266,9 @@ fn run(arguments: Arguments) -> Done {
         Some(Command::Verify(arguments)) => daemons::verify(home.as_deref(), &arguments),
         Some(Command::Export(arguments)) => daemons::export(home.as_deref(), &arguments),
         Some(Command::Backup(arguments)) => daemons::backup(home.as_deref(), &arguments),
-        Some(Command::AdoptRollback(arguments)) => {
-            daemons::adopt_rollback(home.as_deref(), &arguments)
-        }
+        Some(Command::AdoptRollback(arguments)) => daemons::adopt(home.as_deref(), &arguments),
         Some(Command::Erase(arguments)) => daemons::erase(home.as_deref(), &arguments),
+        Some(Command::Prune(arguments)) => daemons::prune(home.as_deref(), &arguments),
         Some(Command::Usage(arguments)) => daemons::usage(home.as_deref(), &arguments),
         Some(Command::Doctor(arguments)) => {
             doctor::doctor(home.as_deref(), key.as_deref(), &arguments)

@@ -10,15 +10,11 @@ use anyhow::bail;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::ErasedEarly;
 
-use super::{Opened, say};
+use super::{Opened, operator, say};
 use crate::engine::Engine;
-use crate::identity::Accounts;
 
 /// The longest reason, in bytes.
 const LONGEST: usize = 500;
-
-/// Where the kernel says who logged in for a process (`audit_getloginuid(3)`).
-const LOGIN: &str = "/proc/self/loginuid";
 
 /// Which document is erased, and why.
 #[derive(Debug, clap::Args)]
@@ -59,16 +55,10 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
 
 /// Says who runs this, as the kernel does.
 fn by(reason: &str) -> anyhow::Result<ErasedEarly> {
-    let uid = rustix::process::getuid().as_raw();
-    let account = Accounts.by_uid(uid)?;
-    // A kernel without auditing knows nobody, and says so with the largest number.
-    let login_uid = std::fs::read_to_string(LOGIN)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .filter(|login| *login != u32::MAX);
+    let (uid, user, login_uid) = operator()?;
     Ok(ErasedEarly {
         uid,
-        user: account.map_or_else(String::new, |account| account.name),
+        user,
         login_uid,
         reason: reason.to_owned(),
     })

@@ -203,8 +203,12 @@ fn is_standard(output: &Path) -> bool {
 fn words(exported: &Exported) -> String {
     let head = exported.head.head();
     let written = exported.written;
+    let gone = match exported.gone {
+        0 => String::new(),
+        gone => format!("; {gone} entries were pruned before, older packs have them"),
+    };
     format!(
-        "{written} entries written, head {} {}",
+        "{written} entries written, head {} {}{gone}",
         head.size, head.root
     )
 }
@@ -237,8 +241,9 @@ const fn is_tampering(error: &ExportError) -> bool {
         | ExportError::Short { .. }
         | ExportError::Root { .. }
         | ExportError::Tree(_)
+        | ExportError::Pruning(_)
         | ExportError::Document { .. }
         | ExportError::Rules { .. } => true,
-        ExportError::Source(_) | ExportError::Write { .. } => false,
+        ExportError::Source(_) | ExportError::Write { .. } | ExportError::Pruned { .. } => false,
     }
 }

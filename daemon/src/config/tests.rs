@@ -53,17 +53,25 @@ self_attest = "allow"
 [limits]
 held_per_uid = 3
 [retention]
-documents_days = 400
+documents_days = 30
+entries_days = 400
 "#,
     )
     .unwrap();
-    let year = std::time::Duration::from_secs(400 * 24 * 3600);
-    assert_eq!(read.retention.documents(), Some(year));
+    let month = std::time::Duration::from_secs(30 * 24 * 3600);
+    assert_eq!(read.retention.documents(), Some(month));
+    assert_eq!(read.retention.entries_days().unwrap().get(), 400);
     for wrong in ["0", "-1", "\"400d\"", "70000"] {
         let text = format!("{GOOD}[retention]\ndocuments_days = {wrong}\n");
         let (line, _, message) = place(config(&text));
         assert_eq!(line, 4, "{message}");
     }
+    let text = format!("{GOOD}[retention]\ndocuments_days = 400\nentries_days = 400\n");
+    let (line, _, message) = place(config(&text));
+    assert!(
+        line == 3 && message.contains("has to be less"),
+        "{line} {message}"
+    );
     assert_eq!(read.mode, Mode::System);
     assert_eq!(read.groups.agents, "bots");
     assert_eq!(read.daemon_user, "cs");

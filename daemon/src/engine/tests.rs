@@ -27,6 +27,7 @@ mod limits;
 mod listing;
 mod mark;
 mod people;
+mod pruning;
 mod restart;
 mod rotating;
 mod ruling;

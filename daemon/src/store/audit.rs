@@ -93,6 +93,7 @@ impl Store {
             })
             .map_err(StoreError::sql("read the log"))?;
         match found {
+            Some((data, _)) if data.is_empty() => Err(StoreError::Pruned { at }),
             Some((data, hash)) if *leaf_hash(&data).as_bytes() != hash => Err(StoreError::row(
                 format!("entry {at} is not the one that was hashed"),
             )),
@@ -100,8 +101,13 @@ impl Store {
         }
     }
 
+    /// Returns the hash of one entry as it is stored.
+    pub fn leaf(&self, at: u64) -> Result<Hash, StoreError> {
+        self.node(0, at)
+    }
+
     /// Calls `each` with index, bytes and stored hash of the entries from `from` on, in order,
-    /// until it says stop.
+    /// until it says stop. One that was pruned has no bytes.
     pub fn each_entry<E: From<StoreError>>(
         &self,
         from: u64,

@@ -85,7 +85,8 @@ impl StoreError {
             | Self::Row { .. }
             | Self::File { .. }
             | Self::Newer { .. }
-            | Self::Conflict { .. } => false,
+            | Self::Conflict { .. }
+            | Self::Pruned { .. } => false,
         }
     }
 
@@ -103,6 +104,7 @@ impl StoreError {
             Self::File { .. }
             | Self::Newer { .. }
             | Self::Conflict { .. }
+            | Self::Pruned { .. }
             | Self::NoTransaction => false,
         }
     }

@@ -15,7 +15,7 @@ use super::link::{Link, is_too_large};
 use super::message::Message;
 use super::{Origin, Released, Standing, cursor_of};
 use crate::config::{Receiver, Stream};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, pruned};
 
 /// How many entries are read at once.
 const PAGE: usize = 64;
@@ -233,7 +233,11 @@ impl Pump {
         let (Some(at), Some(store)) = (position.checked_sub(1), &self.store) else {
             return Ok(None);
         };
-        Ok(store.entry(at)?.map(|bytes| leaf_hash(&bytes)))
+        match store.entry(at) {
+            Err(StoreError::Pruned { .. }) => store.leaf(at).map(Some),
+            found => Ok(found?.map(|bytes| leaf_hash(&bytes))),
+        }
+        .map_err(PumpError::from)
     }
 
     /// Sends some entries.
@@ -243,6 +247,16 @@ impl Pump {
         let mut arrived = None;
         for leaf in leaves {
             let seq = leaf.seq;
+            let at = At {
+                entries: seq.saturating_add(1),
+                leaf: Some(leaf.hash),
+                head,
+            };
+            if leaf.bytes.is_empty() {
+                tracing::warn!(seq, "an entry was pruned before it was streamed");
+                self.keep(at)?;
+                continue;
+            }
             let record = Record::read(seq, &leaf.bytes)
                 .map_err(|problem| PumpError::Record { seq, problem })?;
             let message = Message::entry(self.wanted.form, &record).map_err(PumpError::Receiver)?;
@@ -252,11 +266,6 @@ impl Pump {
                 }
                 sent => sent?,
             }
-            let at = At {
-                entries: seq.saturating_add(1),
-                leaf: Some(leaf.hash),
-                head,
-            };
             if self.link.as_ref().is_some_and(Link::settles) {
                 arrived = Some(at);
             } else {
@@ -280,7 +289,7 @@ impl Pump {
                 if seq >= end || leaves.len() == PAGE || bytes >= PAGE_BYTES {
                     return Ok(false);
                 }
-                let hash = leaf_hash(data);
+                let hash = pruned(data, stored).unwrap_or_else(|| leaf_hash(data));
                 let due = from.saturating_add(u64::try_from(leaves.len()).unwrap_or(u64::MAX));
                 if seq != due || hash.as_bytes() != stored {
                     damaged = Some(due);

@@ -14,7 +14,7 @@ use countersign_shared::log::tree::{CompleteNode, Hash};
 
 use super::report::{Place, Report};
 use super::{Trust, rows};
-use crate::store::{Inspection, StoreError};
+use crate::store::{Inspection, StoreError, pruned};
 
 /// How many entries are handed from thread to thread at once.
 const PIECE: usize = 128;
@@ -34,7 +34,8 @@ struct Leaf {
 /// A row of the log that was looked at by itself.
 struct Looked {
     index: i64,
-    prepared: Prepared,
+    /// The entry, or the hash of one that was pruned. Whether it may be is told by the others.
+    prepared: Result<Prepared, Hash>,
     nodes: Vec<u8>,
     has_its_hash: bool,
     has_its_request: bool,
@@ -42,6 +43,15 @@ struct Looked {
 
 impl Looked {
     fn at(leaf: Leaf) -> Self {
+        if let Some(hash) = pruned(&leaf.data, &leaf.hash) {
+            return Self {
+                index: leaf.index,
+                prepared: Err(hash),
+                has_its_hash: true,
+                has_its_request: leaf.request.is_none(),
+                nodes: leaf.nodes,
+            };
+        }
         let prepared = Prepared::of(&leaf.data);
         // An entry that cannot be read is told by the replay.
         let has_its_request = prepared.entry().is_none_or(|entry| {
@@ -52,7 +62,7 @@ impl Looked {
             index: leaf.index,
             has_its_hash: leaf.hash == prepared.leaf().as_bytes(),
             has_its_request,
-            prepared,
+            prepared: Ok(prepared),
             nodes: leaf.nodes,
         }
     }
@@ -132,6 +142,7 @@ pub(super) fn replay(
     report.head = Some(replayed.head);
     report.witnessed = replayed.witnessed;
     report.erased_early = replayed.erased_early;
+    report.pruned = replayed.pruning.positions().count();
     progress(all, all);
     Ok(replayed)
 }
@@ -176,7 +187,11 @@ fn entry(replay: &mut Replay, looked: Looked, report: &mut Report) -> bool {
             "its bytes do not have the hash that is stored beside them",
         );
     }
-    if let Err(finding) = replay.prepared(at, looked.prepared) {
+    let taken = match looked.prepared {
+        Ok(prepared) => replay.prepared(at, prepared),
+        Err(hash) => replay.gone(at, hash),
+    };
+    if let Err(finding) = taken {
         let request = finding
             .request
             .map(|id| format!(" ({id})"))

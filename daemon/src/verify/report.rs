@@ -90,6 +90,8 @@ pub struct Report {
     /// The size of the largest head that is known to be held elsewhere: given to be compared with,
     /// or named in a person's good statement.
     pub witnessed: u64,
+    /// How many entries were pruned: their hashes were read, and nothing else is there.
+    pub pruned: u64,
     /// How many documents were erased before their time, for a reason that stands in the log.
     pub erased_early: u64,
     /// The size of the largest head that a quorum of witnesses has cosigned, 0 for none; nothing
@@ -162,6 +164,7 @@ impl Report {
             "witnessed": self.witnessed,
             "unwitnessed": self.tail(),
             "erased_early": self.erased_early,
+            "pruned": self.pruned,
             "quorum": self.quorum,
             "findings": findings,
             "more_findings": self.more,
@@ -206,6 +209,11 @@ impl fmt::Display for Report {
             0 => {}
             1 => f.write_str("; 1 document was erased before its time")?,
             several => write!(f, "; {several} documents were erased before their time")?,
+        }
+        match self.pruned {
+            0 => {}
+            1 => f.write_str("; 1 entry was pruned")?,
+            several => write!(f, "; {several} entries were pruned")?,
         }
         match self.quorum {
             None => {}

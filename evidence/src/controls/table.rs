@@ -98,8 +98,13 @@ const CLOCK: Evidence = Evidence {
     files: &["entries.jsonl"],
 };
 const KEEP: Evidence = Evidence {
-    supports: "what was kept, what was exported, and what was erased",
-    types: &["export.made", "document.erased", "log.genesis"],
+    supports: "what was kept, what was exported, what was erased, and what was pruned",
+    types: &[
+        "export.made",
+        "document.erased",
+        "log.pruned",
+        "log.genesis",
+    ],
     files: &["entries.jsonl", "pack.json"],
 };
 const RULES: Evidence = Evidence {

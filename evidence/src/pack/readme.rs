@@ -1,14 +1,15 @@
 //! The README of a pack: what it is about, what lies where, and what is shown by it.
 
+use countersign_shared::time::Timestamp;
+
 use super::survey::Survey;
 use super::{Order, Packed, Scope};
 
 /// Writes the README.
 pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
     let head = &packed.head;
-    let time = |at: Option<countersign_shared::time::Timestamp>, none: &str| {
-        at.map_or_else(|| none.to_owned(), |at| at.to_string())
-    };
+    let time =
+        |at: Option<Timestamp>, none: &str| at.map_or_else(|| none.to_owned(), |at| at.to_string());
     let (scope, completeness) = match order.scope {
         Scope::Period(period) => {
             let (begin, end) = (packed.range.start, packed.range.end);
@@ -17,14 +18,12 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
                 time(period.from, "the beginning of the log"),
                 time(period.until, "the end of the log"),
             );
-            let before = match survey.before {
-                Some(at) => format!("The entry before them, of {at}, is here as well."),
-                None => "No entry is before them.".to_owned(),
+            let neighbour = |side: &str, at: Option<Timestamp>| match at {
+                Some(at) => format!("The entry {side} them, of {at}, is here as well."),
+                None => format!("No entry is {side} them."),
             };
-            let after = match survey.after {
-                Some(at) => format!("The entry after them, of {at}, is here as well."),
-                None => "No entry is after them.".to_owned(),
-            };
+            let before = neighbour("before", survey.before);
+            let after = neighbour("after", survey.after);
             let completeness = format!(
                 "The entries of this time have the positions from {begin} up to and without {end}. All of them are\n\
                  here, each a leaf of the one tree under the log's signed head: none can be left out, added\n\
@@ -93,6 +92,7 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
          WHAT IS NOT HERE\n\
          \n\
          documents that were erased: {erased}; rules whose files were not kept: {missing}.\n\
+         {pruned}\
          What an agent's side executed is what it reported; see `executor` in population.csv.\n",
         origin = head.origin(),
         size = head.size(),
@@ -104,5 +104,19 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
         software = crate::record::shown(&order.software),
         erased = packed.erased.len(),
         missing = packed.rules_missing.len(),
+        pruned = pruned(survey),
+    )
+}
+
+/// Says what of the log is gone, if anything is.
+fn pruned(survey: &Survey) -> String {
+    let count = survey.pruning.positions().count();
+    if count == 0 {
+        return String::new();
+    }
+    let before = survey.pruning.before();
+    format!(
+        "Of the entries before {before}, {count} were pruned from the log; their hashes are in its tree. Packs\n\
+         that were made before have them.\n"
     )
 }

@@ -6,13 +6,14 @@ use countersign_shared::log::checkpoint::{Checkpoint, unverified};
 use countersign_shared::log::entry::{Entry, EntryError};
 use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
+use countersign_shared::log::pruning::Pruning;
 use countersign_shared::time::Timestamp;
 
 use super::{Order, Scope};
-use crate::export::ExportError;
+use crate::export::{ExportError, follow};
 use crate::record::{Record, RecordError};
 use crate::sink::Sink;
-use crate::source::{Period, Source};
+use crate::source::{Leaf, Period, Source};
 use crate::tiles::Tiles;
 
 /// What the first reading found.
@@ -28,6 +29,8 @@ pub(super) struct Survey {
     pub(super) key_entries: Vec<u64>,
     /// The keys that these entries tell.
     pub(super) keys: LogKeys,
+    /// What of the log is gone.
+    pub(super) pruning: Pruning,
     /// The time of the entry before the range.
     pub(super) before: Option<Timestamp>,
     /// The time of the entry after the range.
@@ -53,7 +56,8 @@ impl Survey {
         let mut place = Place::default();
         let mut roster_entries = Vec::new();
         let mut last = None;
-        source.entries(0..size, &mut |at, bytes| {
+        let mut pruning = Pruning::default();
+        source.entries(0..size, &mut |at, leaf| {
             let expected = tiles.frontier().size();
             if at != expected {
                 return Err(ExportError::Order {
@@ -61,9 +65,17 @@ impl Survey {
                     found: at,
                 });
             }
+            let bytes = match leaf {
+                Leaf::Entry(bytes) => bytes,
+                Leaf::Pruned(hash) => {
+                    pruning.gone(at);
+                    return tiles.leaf(hash);
+                }
+            };
             tiles.entry(bytes)?;
             let record = Record::read(at, bytes)
                 .map_err(|problem| ExportError::Record { seq: at, problem })?;
+            follow(&mut pruning, &record)?;
             if let Scope::Period(period) = order.scope {
                 place.take(at, record.time, period);
             }
@@ -86,6 +98,11 @@ impl Survey {
             Scope::Period(_) => place.begin..place.end,
             Scope::Request(_) => head.size()..head.size(),
         };
+        pruning.finish()?;
+        let before = pruning.before();
+        if range.start < before {
+            return Err(gone(source, "this time", before));
+        }
         // Who could sign after the period is no part of it; who began the log is.
         roster_entries.retain(|seq| *seq == 0 || *seq < range.end);
         Ok(Self {
@@ -94,10 +111,31 @@ impl Survey {
             roster_entries,
             key_entries,
             keys,
+            pruning,
             before: place.before,
             after: place.after,
             last,
         })
+    }
+}
+
+/// Says that something is gone, and from when on everything is there.
+pub(super) fn gone(source: &impl Source, what: &'static str, before: u64) -> ExportError {
+    let mut from = None;
+    let read = source.entries(before..before.saturating_add(1), &mut |at, leaf| {
+        if let Leaf::Entry(bytes) = leaf {
+            let problem = |problem| ExportError::Record { seq: at, problem };
+            from = Some(Record::read(at, bytes).map_err(problem)?.time);
+        }
+        Ok(())
+    });
+    match (read, from) {
+        (Err(error), _) => error,
+        (Ok(()), Some(from)) => ExportError::Pruned { what, before, from },
+        (Ok(()), None) => ExportError::Short {
+            expected: before.saturating_add(1),
+            found: before,
+        },
     }
 }
 

@@ -10,6 +10,7 @@ use crate::fixture::{self, Ask, Fixture, MIKA};
 use crate::sink::Directory;
 
 mod contents;
+mod pruned;
 mod rotating;
 mod tampered;
 

@@ -44,6 +44,8 @@ pub(super) struct Lists {
     revealed: List,
     /// Documents that went before their time.
     erased: List,
+    /// Entries that went after they were handed out.
+    pruned: List,
     clock: List,
     /// The log went on from an older copy of itself.
     went_back: List,
@@ -165,6 +167,13 @@ impl Lists {
                 let by = [id, record.shown("/early/user"), login.unwrap_or_default()];
                 let why = record.shown("/early/reason");
                 self.erased.push(place().into_iter().chain(by).chain([why]));
+            }
+            "log.pruned" => {
+                let number = |path| record.value(path).map(ToString::to_string);
+                let what = ["/entries", "/before", "/kept_days"]
+                    .map(|path| number(path).unwrap_or_default());
+                let who = [record.shown("/user"), record.shown("/archive")];
+                self.pruned.push(place().into_iter().chain(what).chain(who));
             }
             "clock.jumped" => {
                 let reason = record.reason().map(shown).unwrap_or_default();

@@ -36,7 +36,7 @@ impl Usage {
             ]);
         }
         if lines.len() == 1 {
-            return "no data was used".to_owned();
+            return format!("no data was used{}", self.gone());
         }
         let mut text = aligned(&lines);
         if uncounted > 0 {
@@ -45,7 +45,18 @@ impl Usage {
         if stated > 0 {
             text.push_str("\nclassifications are the agents' word where the catalogue lists none");
         }
+        text.push_str(&self.gone());
         text
+    }
+
+    /// Says what cannot be counted any more.
+    fn gone(&self) -> String {
+        match self.pruned_before {
+            0 => String::new(),
+            before => format!(
+                "\nthe log was pruned before entry {before}: what was used then is counted in older packs"
+            ),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::ops::Range;
 use std::path::Path;
 use std::thread;
 
@@ -27,7 +28,12 @@ const LINES: usize = 256;
 #[derive(Debug)]
 pub(super) enum Entries<'r> {
     /// In bundles.
-    Tiles { root: &'r Path, size: u64 },
+    Tiles {
+        root: &'r Path,
+        size: u64,
+        /// The position from which on every bundle is there.
+        first: u64,
+    },
     /// In lines.
     Pack {
         root: &'r Path,
@@ -72,7 +78,8 @@ impl<'r> Entries<'r> {
         let text = note.split_inclusive("\n\n").next().unwrap_or_default();
         let text = text.strip_suffix('\n').unwrap_or(text);
         let size = Checkpoint::from_text(text).map_or(0, |head| head.size());
-        Ok(Self::Tiles { root, size })
+        let first = first(root, size);
+        Ok(Self::Tiles { root, size, first })
     }
 
     pub(super) const fn is_pack(&self) -> bool {
@@ -82,8 +89,19 @@ impl<'r> Entries<'r> {
     /// Tells whether all entries of the log are there.
     pub(super) const fn is_whole(&self, size: u64) -> bool {
         match self {
-            Self::Tiles { .. } => true,
+            Self::Tiles { first, .. } => *first == 0,
             Self::Pack { count, .. } => *count == size,
+        }
+    }
+
+    /// Returns the name of the last bundle that is not there, and the position behind it.
+    pub(super) fn without(&self) -> Option<(String, u64)> {
+        match self {
+            Self::Pack { .. } | Self::Tiles { first: 0, .. } => None,
+            Self::Tiles { size, first, .. } => {
+                let index = first.div_ceil(WIDTH).saturating_sub(1);
+                Some((bundle(index, *size).0, *first))
+            }
         }
     }
 
@@ -104,7 +122,7 @@ impl<'r> Entries<'r> {
             true
         };
         match self {
-            Self::Tiles { root, size } => bundles(root, *size, &mut put),
+            Self::Tiles { root, size, first } => bundles(root, *first..*size, &mut put),
             Self::Pack { root, .. } => lines(root, &mut put),
         }
     }
@@ -123,7 +141,7 @@ impl<'r> Entries<'r> {
             piece.into_iter().all(|(seq, prepared)| take(seq, prepared))
         };
         let read = |put: &mut dyn FnMut(Piece) -> bool| match self {
-            Self::Tiles { root, size } => bundles(root, *size, put),
+            Self::Tiles { root, size, first } => bundles(root, *first..*size, put),
             Self::Pack { root, .. } => lines(root, put),
         };
         in_order(workers, read, look, &mut take).unwrap_or_else(|| {
@@ -135,11 +153,29 @@ impl<'r> Entries<'r> {
     }
 }
 
-fn bundles(root: &Path, size: u64, put: &mut dyn FnMut(Piece) -> bool) -> Result<(), Unreadable> {
-    for index in 0..size.div_ceil(WIDTH) {
+/// Returns the position from which on every bundle is there. What is before may have been pruned.
+fn first(root: &Path, size: u64) -> u64 {
+    let is_there = |index: &u64| root.join(bundle(*index, size).0).exists();
+    let there = (0..size.div_ceil(WIDTH)).rev().take_while(is_there);
+    there
+        .last()
+        .map_or(size, |index| index.saturating_mul(WIDTH))
+}
+
+/// Returns the name of a bundle, and how many entries it has.
+fn bundle(index: u64, size: u64) -> (String, u64) {
+    let width = WIDTH.min(size.saturating_sub(index.saturating_mul(WIDTH)));
+    (entries_path(index, width), width)
+}
+
+fn bundles(
+    root: &Path,
+    range: Range<u64>,
+    put: &mut dyn FnMut(Piece) -> bool,
+) -> Result<(), Unreadable> {
+    for index in range.start / WIDTH..range.end.div_ceil(WIDTH) {
         let first = index.saturating_mul(WIDTH);
-        let width = WIDTH.min(size.saturating_sub(first));
-        let name = entries_path(index, width);
+        let (name, width) = bundle(index, range.end);
         let wrong = |problem: &str| (name.clone(), problem.to_owned());
         let bytes = fs::read(root.join(&name)).map_err(|error| wrong(&error.to_string()))?;
         let mut rest = bytes.as_slice();

@@ -3,14 +3,16 @@
 //! The entries are read once more for this, and only those that name a key are looked at. That they are
 //! leaves of the tree under the head that these keys signed is found out afterwards, with all others.
 
-use countersign_shared::log::entry::Entry;
+use countersign_shared::log::entry::{Body, Entry, LogEvent};
 use countersign_shared::log::keys::LogKeys;
+use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::Problem;
 use countersign_shared::log::tree::TreeHead;
 
 use super::entries::Entries;
 use super::report::Report;
 use super::said;
+use crate::tiles::{WIDTH, is_pruning};
 
 /// What the entries tell of keys.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Told {
     pub(super) keys: LogKeys,
     /// The heads that two keys signed together, each with the position of its entry, by size.
     pub(super) handovers: Vec<(u64, TreeHead)>,
+    /// The position before which entries were pruned, as the last entry about that says.
+    pub(super) pruned_before: u64,
     /// The first place where they do not follow, and what is wrong there.
     pub(super) problem: Option<(String, String)>,
 }
@@ -30,15 +34,28 @@ const ENDS: [&[u8]; 3] = [
     b"\"type\":\"key.retired\",\"v\":1}",
 ];
 
-/// Reads what the entries tell.
-pub(super) fn told(entries: &Entries<'_>, origin: &str) -> Told {
+/// Reads what the entries tell. Where those at the beginning of the log are not there, `key` is what
+/// is believed.
+pub(super) fn told(entries: &Entries<'_>, key: &VerifierKey) -> Told {
+    let believed = match LogKeys::begin(key.name(), key.clone()) {
+        Ok(keys) if entries.without().is_some() => Some(keys),
+        Ok(_) | Err(_) => None,
+    };
+    let follows = believed.is_none();
     let mut told = Told {
-        keys: LogKeys::new(origin),
+        keys: believed.unwrap_or_else(|| LogKeys::new(key.name())),
         handovers: Vec::new(),
+        pruned_before: 0,
         problem: None,
     };
     let read = entries.each(&mut |seq, bytes| {
-        if told.problem.is_some() || !ENDS.iter().any(|end| bytes.ends_with(end)) {
+        if is_pruning(bytes)
+            && let Ok(entry) = Entry::read(bytes)
+            && let Body::Log(LogEvent::Pruned(pruned)) = entry.body
+        {
+            told.pruned_before = pruned.before;
+        }
+        if !follows || told.problem.is_some() || !ENDS.iter().any(|end| bytes.ends_with(end)) {
             return;
         }
         let Ok(entry) = Entry::read(bytes) else {
@@ -60,6 +77,16 @@ pub(super) fn told(entries: &Entries<'_>, origin: &str) -> Told {
         told.problem = Some(unreadable);
     }
     told
+}
+
+/// Finds bundles that are not there although no entry says that they were pruned.
+pub(super) fn missing(entries: &Entries<'_>, told: &Told, report: &mut Report) {
+    let least = told.pruned_before.div_ceil(WIDTH).saturating_mul(WIDTH);
+    if let Some((name, first)) = entries.without()
+        && first > least
+    {
+        report.found(name, "is missing, and no entry says that it was pruned");
+    }
 }
 
 /// Opens heads that were kept elsewhere with the keys of their time.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::accessed::DataAccessed;
+use super::pruning::Pruned;
 use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::json::{self, JsonError};
@@ -216,6 +217,9 @@ pub enum LogEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         early: Option<Box<ErasedEarly>>,
     },
+    /// Entries about requests that were over long ago are gone; their hashes stay.
+    #[serde(rename = "log.pruned")]
+    Pruned(Box<Pruned>),
     /// The action of a request ran and touched data; right after the entry that says it ran, by
     /// the requester.
     #[serde(rename = "data.accessed")]
@@ -257,6 +261,7 @@ impl LogEvent {
             Self::RulesAcknowledged { .. } => "rules.acknowledged",
             Self::CallsRefused { .. } => "event.refused",
             Self::DocumentErased { .. } => "document.erased",
+            Self::Pruned(_) => "log.pruned",
             Self::DataAccessed(_) => "data.accessed",
         }
     }
@@ -438,6 +443,7 @@ fn is_log_event(kind: &str) -> bool {
             | "rules.acknowledged"
             | "event.refused"
             | "document.erased"
+            | "log.pruned"
             | "data.accessed"
     )
 }

@@ -16,6 +16,7 @@ use super::accessed::DataAccessed;
 use super::entry::{Actor, Body, Entry, LogEvent};
 use super::keys::LogKeys;
 use super::note::VerifierKey;
+use super::pruning::Pruning;
 use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
 use crate::digest::Digest;
 use crate::id::RequestId;
@@ -31,6 +32,7 @@ mod force;
 mod keys;
 mod prepared;
 mod problem;
+mod pruned;
 mod rules;
 mod signed;
 #[cfg(test)]
@@ -91,6 +93,8 @@ pub struct Replayed {
     /// The keys that the log signed with. That its last head is signed as they demand is not asked
     /// here.
     pub keys: LogKeys,
+    /// What is gone, and what the log says of that.
+    pub pruning: Pruning,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -134,6 +138,7 @@ pub struct Replay {
     gone: BTreeMap<RequestId, u64>,
     erased: BTreeSet<RequestId>,
     erased_early: u64,
+    pruning: Pruning,
     owing: BTreeMap<RequestId, Owing>,
     /// The request whose run the last entry told of, and when: of its data the next may tell.
     ran: Option<(RequestId, Moment)>,
@@ -163,6 +168,7 @@ impl Replay {
             gone: BTreeMap::new(),
             erased: BTreeSet::new(),
             erased_early: 0,
+            pruning: Pruning::default(),
             owing: BTreeMap::new(),
             ran: None,
             decisions: 0,
@@ -236,7 +242,7 @@ impl Replay {
     /// Ends the log.
     pub fn finish(self) -> Replayed {
         let index = self.frontier.size().saturating_sub(1);
-        let other_key = self.other_key();
+        let as_a_whole = self.other_key().into_iter().chain(self.wrongly_gone());
         let owed = self
             .owing
             .iter()
@@ -248,7 +254,7 @@ impl Replay {
                     id: *id,
                 },
             })
-            .chain(other_key)
+            .chain(as_a_whole)
             .collect();
         Replayed {
             requests: self.lives,
@@ -262,6 +268,7 @@ impl Replay {
             erased: self.erased,
             erased_early: self.erased_early,
             keys: self.keys,
+            pruning: self.pruning,
             owed,
             roots: self.roots,
         }
@@ -402,6 +409,7 @@ impl Replay {
             | LogEvent::KeyRetired { .. }
             | LogEvent::CallsRefused { .. }
             | LogEvent::DocumentErased { .. }
+            | LogEvent::Pruned(_)
             | LogEvent::DataAccessed(_) => check_daemon(entry, entry_type)?,
         }
         match event {
@@ -423,6 +431,7 @@ impl Replay {
                 self.rules_proposed(entry, *rules, *previous)
             }
             LogEvent::RulesWithdrawn { rules } => self.rules_withdrawn(*rules),
+            LogEvent::Pruned(pruned) => self.told_of_pruning(entry, pruned),
             LogEvent::RollbackAdopted { size, root, .. } => {
                 if size.is_some() == root.is_some() {
                     Ok(())

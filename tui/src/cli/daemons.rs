@@ -89,6 +89,17 @@ pub(super) struct EraseArguments {
     reason: String,
 }
 
+/// What is pruned, and where it is handed out to.
+#[derive(Debug, clap::Args)]
+pub(super) struct PruneArguments {
+    /// The directory to make; an evidence pack of what goes.
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    archive: Option<PathBuf>,
+    /// Only say what would go.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// A call of the daemon's program.
 struct Call(Command);
 
@@ -191,7 +202,7 @@ pub(super) fn backup(home: Option<&Path>, arguments: &BackupArguments) -> Done {
 }
 
 /// Goes on from an older database.
-pub(super) fn adopt_rollback(home: Option<&Path>, arguments: &AdoptRollbackArguments) -> Done {
+pub(super) fn adopt(home: Option<&Path>, arguments: &AdoptRollbackArguments) -> Done {
     let mut call = Call::new(home, "adopt-rollback")?;
     call.option("--reason", &arguments.reason);
     let failed = "nothing was adopted";
@@ -204,6 +215,19 @@ pub(super) fn erase(home: Option<&Path>, arguments: &EraseArguments) -> Done {
     call.0.arg(arguments.id.to_string());
     call.option("--reason", &arguments.reason);
     let failed = "nothing was erased";
+    call.run(false, failed, failed)
+}
+
+/// Prunes the log.
+pub(super) fn prune(home: Option<&Path>, arguments: &PruneArguments) -> Done {
+    let mut call = Call::new(home, "prune")?;
+    if let Some(archive) = &arguments.archive {
+        call.option("--archive", archive);
+    }
+    if arguments.dry_run {
+        call.0.arg("--dry-run");
+    }
+    let failed = "nothing was pruned";
     call.run(false, failed, failed)
 }
 

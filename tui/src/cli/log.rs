@@ -77,15 +77,24 @@ pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
     } else {
         arguments.from
     };
+    let mut gone = Gone::default();
+    let in_words = !arguments.raw && !arguments.json;
     loop {
         let page = session.client.read_log(at, PAGE).await?;
         if page.is_empty() {
+            gone.end(in_words);
             if !arguments.follow {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
         }
         for bytes in page {
+            if bytes.is_empty() {
+                gone.take(at);
+                at = at.saturating_add(1);
+                continue;
+            }
+            gone.end(in_words);
             let entry = Entry::read(&bytes).map_err(|error| {
                 Trouble::new(
                     9,
@@ -111,6 +120,34 @@ pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
             if !is_read {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Entries that were pruned, as far as they follow one another.
+#[derive(Default)]
+struct Gone(Option<(u64, u64)>);
+
+impl Gone {
+    fn take(&mut self, at: u64) {
+        let (first, _) = self.0.unwrap_or((at, at));
+        self.0 = Some((first, at));
+    }
+
+    /// Says which ones they were: among the lines for people, beside what programs read.
+    fn end(&mut self, in_words: bool) {
+        let Some((first, last)) = self.0.take() else {
+            return;
+        };
+        let said = if first == last {
+            format!("{first:>6} was pruned")
+        } else {
+            format!("{first:>6} to {last} were pruned")
+        };
+        if in_words {
+            output::ours(&said);
+        } else {
+            output::message(said.trim_start());
         }
     }
 }

@@ -70,6 +70,11 @@ async fn entries_of(session: &mut Session, id: RequestId, first: u64) -> Result<
             return Ok(found);
         }
         for bytes in page {
+            if bytes.is_empty() {
+                // It was pruned.
+                at = at.saturating_add(1);
+                continue;
+            }
             let entry = Entry::read(&bytes).map_err(|error| {
                 Trouble::new(9, "log", format!("entry {at}: {}", chain(&error)))
             })?;

@@ -9,6 +9,7 @@ pub fn of(entry_type: &str, body: &Value) -> String {
         let found = body.pointer(pointer);
         found.and_then(Value::as_str).unwrap_or_default()
     };
+    let number = |pointer: &str| body.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let said = |first: &str, reason: &str| match (first, reason) {
         (first, "") => first.to_owned(),
         ("", reason) => reason.to_owned(),
@@ -47,6 +48,12 @@ pub fn of(entry_type: &str, body: &Value) -> String {
             said(&outcome, text("/act/reason"))
         }
         "data.accessed" => data(body),
+        "log.pruned" => format!(
+            "{} entries are gone, all from before {}: kept for {} days",
+            number("/entries"),
+            number("/before"),
+            number("/kept_days")
+        ),
         "document.erased" => match text("/early/reason") {
             "" => format!("kept until {}", text("/retained_until")),
             reason => said(

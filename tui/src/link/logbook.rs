@@ -175,7 +175,7 @@ impl Clerk {
         Ok(self.heads.last().map_or(0, Checkpoint::size))
     }
 
-    /// Reads the entries from `first` up to and without `last`, all of them.
+    /// Reads the entries from `first` up to and without `last`, all of them that were not pruned.
     async fn page(
         &self,
         client: &mut Client,
@@ -192,8 +192,10 @@ impl Clerk {
             }
             let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
             for bytes in entries.into_iter().take(wanted) {
-                let entry = read(seq, &bytes)?;
-                page.push((bytes, entry));
+                if !bytes.is_empty() {
+                    let entry = read(seq, &bytes)?;
+                    page.push((bytes, entry));
+                }
                 seq = seq.saturating_add(1);
             }
         }
@@ -260,7 +262,7 @@ impl Clerk {
                 }
                 Some(_) | None => News::NoLogEntry {
                     seq,
-                    why: format!("the daemon lists another entry {seq} now; press v"),
+                    why: format!("the daemon lists another entry {seq} now, or none; press v"),
                 },
             },
             Err(error) => News::NoLogEntry {

@@ -105,6 +105,9 @@ fn table(question: Question, value: &Value, left_out: u64) -> Option<Table> {
     if sum("stated") > 0 {
         remarks.push("classifications are the agents' word where the catalogue lists none");
     }
+    if value.get("pruned_before")?.as_u64()? > 0 {
+        remarks.push("what was used before the log was pruned is counted in older packs");
+    }
     Some(Table {
         question,
         counts,
@@ -168,7 +171,7 @@ mod tests {
     }
 
     fn answer() -> Value {
-        json!({"schema": 1, "by": "data", "since": null, "until": null, "usage": [{
+        json!({"schema": 1, "by": "data", "since": null, "until": null, "pruned_before": 7, "usage": [{
             "name": "crm", "uses": 2, "records": 48_211, "uses_without_records": 1, "stated": 2,
             "access": {"export": 2}, "classification": {"pii": 2}, "destination": {"s3://r": 2},
             "outcome": {"succeeded": 2}, "approved_via": {"decision": 2}, "data": ["crm"],
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn the_counts_are_told_as_the_command_line_tells_them() {
         let table = table(question(), &answer(), 3).unwrap();
-        assert_eq!((table.left_out, table.remarks.len()), (3, 2));
+        assert_eq!((table.left_out, table.remarks.len()), (3, 3));
         let count = &table.counts[0];
         assert_eq!(count.records.as_str(), "48211+");
         assert_eq!(count.classification.as_str(), "pii: 2");
@@ -193,6 +196,7 @@ mod tests {
             "/schema",
             "/by",
             "/usage",
+            "/pruned_before",
             "/usage/0/uses",
             "/usage/0/requests/0",
         ] {

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::log::entry::EntryError;
 use crate::log::keys::KeysError;
+use crate::log::pruning::PruningError;
 use crate::log::tree::TreeError;
 use crate::machine::Refused;
 use crate::roster::VerifyError;
@@ -68,6 +69,9 @@ pub enum Problem {
     /// A key of the log does not follow from the one before it.
     #[error("{}", in_full(.0))]
     Keys(KeysError),
+    /// Other entries are gone than the log says.
+    #[error("{0}")]
+    Pruning(PruningError),
     /// The head that two keys signed together is not one of this log.
     #[error("holds a head of {size} entries with another root than the log had")]
     Handover {

@@ -55,6 +55,7 @@ pub(super) fn word_in(body: &Body) -> Word<'_> {
             | LogEvent::KeyRetired { .. }
             | LogEvent::CallsRefused { .. }
             | LogEvent::DocumentErased { .. }
+            | LogEvent::Pruned(_)
             | LogEvent::DataAccessed(_),
         ) => Word::None,
     }

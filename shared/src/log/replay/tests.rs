@@ -5,6 +5,7 @@ use super::*;
 use crate::log::checkpoint::Checkpoint;
 use crate::log::entry::{ActorKind, Separation, Sync};
 use crate::log::note::SignerKey;
+use crate::log::pruning::{Positions, Pruned};
 use crate::log::tree::leaf_hash;
 use crate::machine::RulesVia;
 use crate::time::BootId;
@@ -362,4 +363,93 @@ fn a_handover_that_the_log_never_had_is_found() {
         findings(&[genesis(), end]),
         ["entry 1: ends a key of the log that is not ending"]
     );
+}
+
+/// A log of which the entries at `gone` are, as an entry of it says of those at `told`.
+fn pruned(gone: &[u64], told: &[u64], before: u64) -> Vec<String> {
+    let positions: Positions = told.iter().copied().collect();
+    let event = LogEvent::Pruned(Box::new(Pruned {
+        before,
+        kept_days: 400,
+        entries: positions.count(),
+        positions: positions.digest(),
+        archive: Digest::of(b"manifest"),
+        uid: 1000,
+        user: "operator".to_owned(),
+        login_uid: None,
+    }));
+    let mut entries = vec![genesis()];
+    entries.extend((1..6).map(|seq| started(seq, 1000)));
+    entries.push(entry(6, 1000, event));
+    let mut whole = Replay::new(ORIGIN, key().verifier());
+    let mut replay = Replay::new(ORIGIN, key().verifier());
+    let mut found = Vec::new();
+    for entry in &entries {
+        let bytes = entry.to_bytes().unwrap();
+        whole.entry(entry.seq, &bytes).ok();
+        let taken = if gone.contains(&entry.seq) {
+            replay.gone(entry.seq, leaf_hash(&bytes))
+        } else {
+            replay.entry(entry.seq, &bytes)
+        };
+        found.extend(taken.err().map(|finding| finding.to_string()));
+    }
+    let replayed = replay.finish();
+    assert_eq!(replayed.head, whole.finish().head);
+    found.extend(replayed.owed.iter().map(ToString::to_string));
+    found
+}
+
+#[test]
+fn what_was_pruned_leaves_the_tree_as_it_was_and_nothing_to_find() {
+    assert_eq!(pruned(&[1, 2], &[1, 2], 4), Vec::<String>::new());
+    assert_eq!(pruned(&[], &[], 0), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_gone_and_was_not_pruned_is_found() {
+    for (gone, told, before, said) in [
+        (
+            &[1, 2][..],
+            &[1][..],
+            4,
+            "entry 6: 2 entries are gone, and they are not the 1",
+        ),
+        (
+            &[1],
+            &[1, 2],
+            4,
+            "entry 6: 1 entries are gone, and they are not the 2",
+        ),
+        (
+            &[1, 3],
+            &[1, 2],
+            5,
+            "entry 6: 2 entries are gone, and they are not the 2",
+        ),
+        (
+            &[1, 3],
+            &[1, 3],
+            4,
+            "entry 3: entry 3 is gone, and entry 6 says that none is from 4 on",
+        ),
+        (
+            &[1],
+            &[1],
+            7,
+            "entry 6: says that entries before 7 were pruned",
+        ),
+    ] {
+        let found = pruned(gone, told, before);
+        assert!(
+            found.iter().any(|found| found.starts_with(said)),
+            "{found:?}"
+        );
+    }
+    let found = pruned(&[1, 6], &[1], 4);
+    assert_eq!(
+        found,
+        ["entry 6: 2 entries are gone, the last of them is 6, and no entry says they were pruned"]
+    );
+    assert!(!pruned(&[0], &[0], 4).is_empty());
 }

@@ -202,7 +202,8 @@ async fn last_signed(
     while end > least {
         let from = end.saturating_sub(PAGE).max(least);
         let entries = read(client, from, end).await?;
-        for bytes in entries.iter().rev() {
+        // One that was pruned has no bytes.
+        for bytes in entries.iter().rev().filter(|bytes| !bytes.is_empty()) {
             let entry = Entry::read(bytes).map_err(|error| chain(&error))?;
             let Body::Request(Event::Decided(decision)) = &entry.body else {
                 continue;

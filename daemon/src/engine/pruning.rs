@@ -1,0 +1,99 @@
+//! Pruning the beginning of the log, after it was handed out, as the operator wrote it down in
+//! `[retention]`.
+//!
+//! All goes in one step with the entry that says what is gone. The daemon does not serve meanwhile.
+
+use std::path::Path;
+
+use countersign_shared::digest::Digest;
+use countersign_shared::log::entry::LogEvent;
+use countersign_shared::log::pruning::Pruned;
+
+use super::boot::{self, BootError, Settings};
+use super::{Engine, EngineError, Exit, daemon_actor};
+
+/// What goes, and by whose word.
+#[derive(Debug, Clone)]
+pub struct Prune {
+    /// The smallest position from which on every entry is to stay.
+    pub before: u64,
+    /// How many days entries are kept by the policy.
+    pub kept_days: u16,
+    /// The digest of `manifest.sha256` in the evidence pack that holds what goes.
+    pub archive: Digest,
+    /// The OS user that the command runs as.
+    pub uid: u32,
+    /// Its account's name; empty when it has none.
+    pub user: String,
+    /// The OS user that had logged in for it, where the kernel knows.
+    pub login_uid: Option<u32>,
+}
+
+/// What went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// How many requests.
+    pub requests: u64,
+    /// How many entries.
+    pub entries: u64,
+    /// Whether it is gone from the journal as well.
+    pub is_clean: bool,
+}
+
+/// Prunes the log, and gives the room back.
+pub(super) fn prune(
+    path: &Path,
+    settings: Settings,
+    order: Prune,
+    calls: Exit,
+) -> Result<Gone, BootError> {
+    let mut engine = boot::resume(path, settings, calls)?.0;
+    engine.take_away(order).map_err(BootError::First)
+}
+
+impl Engine {
+    /// Prunes the log.
+    pub(super) fn take_away(&mut self, order: Prune) -> Result<Gone, EngineError> {
+        self.store.overwrite_deleted(true)?;
+        let mut outcome = Ok((0, 0));
+        let durable = self.commit(|engine, batch, scene| {
+            outcome = engine.step(batch, scene, |engine, step| {
+                let ids = engine.store.prunable(order.before)?;
+                let mut entries = 0u64;
+                for id in &ids {
+                    entries = entries.saturating_add(engine.store.prune(*id)?);
+                }
+                let positions = engine.store.pruned_positions()?;
+                let event = LogEvent::Pruned(Box::new(Pruned {
+                    before: order.before,
+                    kept_days: order.kept_days,
+                    entries: positions.count(),
+                    positions: positions.digest(),
+                    archive: order.archive,
+                    uid: order.uid,
+                    user: order.user,
+                    login_uid: order.login_uid,
+                }));
+                step.note(&mut engine.store, scene, daemon_actor(), event)?;
+                let requests = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+                Ok((requests, entries))
+            });
+            Vec::new()
+        });
+        let (requests, entries) = outcome?;
+        if !durable {
+            return Err(EngineError::LogUnavailable(None));
+        }
+        if let Some(mark) = &self.mark {
+            mark.sync();
+        }
+        if let Err(error) = self.store.compact() {
+            tracing::warn!(%error, "the room of what was pruned is used again, and not given back");
+        }
+        Ok(Gone {
+            requests,
+            entries,
+            is_clean: self.store.empty_journal()?,
+        })
+    }
+}

@@ -318,7 +318,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let streams = Streams::start(config.stream.as_ref(), &origin)
         .context("cannot start what streams the log")?;
-    let setup = Setup::load(home.layout(), config.witnesses.as_ref(), engine.key())?;
+    let setup = Setup::load(home.layout(), config.witnesses.as_ref(), engine.keys())?;
     let vkey = engine.key().to_string();
     let database = home.layout().database();
     let origin = config.origin.clone();

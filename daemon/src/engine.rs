@@ -155,6 +155,8 @@ impl Engine {
         let force = engine.published.subscribe();
         let released = engine.released.subscribe();
         let key = engine.signers.in_force.verifier().clone();
+        let spans = engine.signers.keys.spans().iter();
+        let keys = spans.map(|span| span.key.clone()).collect();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
@@ -169,6 +171,7 @@ impl Engine {
             force,
             released,
             key,
+            keys,
             alive,
         })
     }

@@ -121,6 +121,7 @@ pub fn write(
             .roster_entries
             .iter()
             .chain(&survey.key_entries)
+            .chain(&survey.pruned)
             .copied()
             .collect(),
         counts: Counts::default(),
@@ -281,10 +282,11 @@ impl Pack<'_> {
         table: &mut Table<Box<dyn SinkFile>>,
     ) -> Result<(), ExportError> {
         let belongs = match self.order.scope {
-            Scope::Period(_) => life
-                .entries
-                .iter()
-                .any(|seq| self.survey.range.contains(seq)),
+            Scope::Period(_) => {
+                let range = &self.survey.range;
+                let erased = self.survey.erased.contains_key(&life.id);
+                erased || life.entries.iter().any(|seq| range.contains(seq))
+            }
             Scope::Request(id) => life.id == id,
         };
         if !belongs {
@@ -296,6 +298,7 @@ impl Pack<'_> {
             .iter()
             .filter(|seq| **seq < self.survey.range.start);
         self.context.extend(earlier);
+        self.context.extend(self.survey.erased.get(&life.id));
         self.report.life(life);
         let document = match source.document(life.id)? {
             None => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::{Opened, log_key, operator, say};
-use crate::pruning::{Operator, Plan};
+use crate::pruning::{Believed, Operator, Outlook};
 
 /// Where what goes is handed out to.
 #[derive(Debug, clap::Args)]
@@ -30,12 +30,20 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
          countersign.toml says how long they are",
     )?;
     let now = opened.settings.clock.now().wall;
-    let Some(plan) = Plan::of(&database, now, days)? else {
+    let outlook = Outlook::of(&database, now, days)?;
+    let Some(plan) = outlook.plan else {
+        let before = outlook.last.map_or_else(String::new, |last| {
+            format!(
+                "; last time it was what stood before entry {}, and the pack whose manifest.sha256 has the \
+                 digest {} holds it",
+                last.before, last.archive
+            )
+        });
         return say(&format!(
-            "nothing was over more than {days} days ago; nothing is pruned"
+            "nothing was over more than {days} days ago; nothing is pruned{before}"
         ));
     };
-    let (before, requests) = (plan.before, plan.requests);
+    let (before, requests) = (plan.before, plan.requests.len());
     let archive = match &arguments.archive {
         Some(archive) if !arguments.dry_run => archive,
         Some(_) | None => {
@@ -51,8 +59,11 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
         user,
         login_uid,
     };
-    let key = log_key(opened.home.layout())?;
-    let gone = plan.carry_out(&database, &key, opened.settings, archive, by)?;
+    let believed = Believed {
+        origin: opened.config.origin.clone(),
+        key: log_key(opened.home.layout())?,
+    };
+    let gone = plan.carry_out(&database, &believed, opened.settings, archive, by)?;
     say(&format!(
         "{} entries about {} requests were pruned, and that is recorded; their hashes are in the log, and \
          everything else is in `{}`: keep that",

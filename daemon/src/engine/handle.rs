@@ -22,6 +22,7 @@ pub struct Handle {
     pub(super) force: watch::Receiver<Force>,
     pub(super) released: watch::Receiver<Released>,
     pub(super) key: VerifierKey,
+    pub(super) keys: Arc<[VerifierKey]>,
     /// Closed when the engine's thread is gone.
     pub(super) alive: watch::Receiver<()>,
 }
@@ -45,6 +46,11 @@ impl Handle {
     /// Returns the log's key in force, which is the same for as long as the engine runs.
     pub const fn key(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// Returns all keys that the log has had, the one in force last.
+    pub fn keys(&self) -> &[VerifierKey] {
+        &self.keys
     }
 
     /// Returns the agents' way: however full it is, people's calls find their place.

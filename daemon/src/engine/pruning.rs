@@ -87,13 +87,17 @@ impl Engine {
         if let Some(mark) = &self.mark {
             mark.sync();
         }
+        // What went is overwritten in the file before that gets shorter.
+        let emptied = self.store.empty_journal();
         if let Err(error) = self.store.compact() {
             tracing::warn!(%error, "the room of what was pruned is used again, and not given back");
         }
+        // It is gone for good, whatever comes now.
+        let is_clean = matches!((emptied, self.store.empty_journal()), (Ok(true), Ok(true)));
         Ok(Gone {
             requests,
             entries,
-            is_clean: self.store.empty_journal()?,
+            is_clean,
         })
     }
 }

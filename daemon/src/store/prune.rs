@@ -19,8 +19,7 @@ pub fn pruned(data: &[u8], hash: &[u8]) -> Option<Hash> {
 }
 
 impl Store {
-    /// Returns the requests that are over, owe nothing, and whose last entry stands before the one
-    /// before the position `before`.
+    /// Returns the requests that are over, owe nothing, and whose last entry stands before a position.
     pub fn prunable(&self, before: u64) -> Result<Vec<RequestId>, StoreError> {
         let failed = || StoreError::sql("look for what can be pruned");
         let mut query = self
@@ -34,11 +33,21 @@ impl Store {
             )
             .map_err(failed())?;
         let ids = query
-            .query_map([index(before.saturating_sub(1))], |row| read_id(row, 0))
+            .query_map([index(before)], |row| read_id(row, 0))
             .map_err(failed())?
             .collect::<Result<_, _>>()
             .map_err(failed())?;
         Ok(ids)
+    }
+
+    /// Returns the positions of the entries about a request.
+    pub fn positions_of(&self, id: RequestId) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::new();
+        self.each_entry_of(id, |at, _| {
+            positions.push(at);
+            true
+        })?;
+        Ok(positions)
     }
 
     /// Takes away all of a request but the hashes of its entries; returns how many they are.

@@ -245,38 +245,46 @@ impl Pump {
         let leaves = self.read(end)?;
         let head = self.at().head;
         let mut arrived = None;
+        let mut gone = 0u64;
         for leaf in leaves {
-            let seq = leaf.seq;
+            if leaf.bytes.is_empty() {
+                gone = gone.saturating_add(1);
+            } else {
+                self.entry(&leaf).await?;
+            }
             let at = At {
-                entries: seq.saturating_add(1),
+                entries: leaf.seq.saturating_add(1),
                 leaf: Some(leaf.hash),
                 head,
             };
-            if leaf.bytes.is_empty() {
-                tracing::warn!(seq, "an entry was pruned before it was streamed");
-                self.keep(at)?;
-                continue;
-            }
-            let record = Record::read(seq, &leaf.bytes)
-                .map_err(|problem| PumpError::Record { seq, problem })?;
-            let message = Message::entry(self.wanted.form, &record).map_err(PumpError::Receiver)?;
-            match self.send(&message).await {
-                Err(PumpError::Receiver(error)) if is_too_large(&error) => {
-                    self.send(&message.stand_in(seq, leaf.hash)).await?;
-                }
-                sent => sent?,
-            }
             if self.link.as_ref().is_some_and(Link::settles) {
                 arrived = Some(at);
             } else {
                 self.keep(at)?;
             }
         }
+        if gone > 0 {
+            tracing::warn!(gone, "entries were pruned before they were streamed");
+        }
         if let Some(at) = arrived {
             self.settle().await?;
             self.keep(at)?;
         }
         Ok(())
+    }
+
+    /// Sends an entry, or what stands in for one that is too large.
+    async fn entry(&mut self, leaf: &Leaf) -> Result<(), PumpError> {
+        let seq = leaf.seq;
+        let record =
+            Record::read(seq, &leaf.bytes).map_err(|problem| PumpError::Record { seq, problem })?;
+        let message = Message::entry(self.wanted.form, &record).map_err(PumpError::Receiver)?;
+        match self.send(&message).await {
+            Err(PumpError::Receiver(error)) if is_too_large(&error) => {
+                self.send(&message.stand_in(seq, leaf.hash)).await
+            }
+            sent => sent,
+        }
     }
 
     /// Reads some entries from where the receiver is.

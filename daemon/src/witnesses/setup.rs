@@ -77,7 +77,8 @@ pub fn read_policy(file: &Path) -> Result<TrustPolicy, SetupError> {
 }
 
 impl Setup {
-    /// Reads what a home says about witnesses; nothing when they are off.
+    /// Reads what a home says about witnesses; nothing when they are off. `keys` are all that the log
+    /// has had, the one in force last: a policy that names an earlier one is about this log.
     ///
     /// # Errors
     ///
@@ -85,28 +86,28 @@ impl Setup {
     pub fn load(
         layout: &Layout,
         table: Option<&WitnessesTable>,
-        log: &VerifierKey,
+        keys: &[VerifierKey],
     ) -> Result<Option<Self>, SetupError> {
         let Some(table) = table else {
             return Ok(None);
         };
         let file = table.policy_file(layout);
         let policy = read_policy(&file)?;
-        Self::of(policy, table.interval(), log, &file).map(Some)
+        Self::of(policy, table.interval(), keys, &file).map(Some)
     }
 
     pub(super) fn of(
         policy: TrustPolicy,
         interval: Duration,
-        log: &VerifierKey,
+        keys: &[VerifierKey],
         file: &Path,
     ) -> Result<Self, SetupError> {
         let file = || file.to_owned();
         let logs = policy.logs();
-        if !logs.is_empty() && logs.iter().all(|known| known.key != *log) {
+        if !logs.is_empty() && !logs.iter().any(|known| keys.contains(&known.key)) {
             return Err(SetupError::OtherLog {
                 file: file(),
-                vkey: log.to_string(),
+                vkey: keys.last().map(ToString::to_string).unwrap_or_default(),
             });
         }
         let mut places = Vec::new();

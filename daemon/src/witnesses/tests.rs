@@ -7,6 +7,7 @@ use std::thread;
 
 use countersign_shared::log::checkpoint::{self, Checkpoint};
 use countersign_shared::log::cosignature;
+use countersign_shared::log::note::SignerKey;
 use countersign_shared::log::tree::{Hash, TreeHead};
 use tokio::runtime::Runtime;
 
@@ -181,8 +182,8 @@ fn a_quorum_of_the_past_is_found_again_and_how_a_witness_stands_is_told() {
     let start = |text: &str| {
         let policy = TrustPolicy::read(text.as_bytes()).unwrap();
         let interval = Duration::from_millis(10);
-        let log = log_key().verifier().clone();
-        let setup = Setup::of(policy, interval, &log, Path::new("p")).unwrap();
+        let keys = [log_key().verifier().clone()];
+        let setup = Setup::of(policy, interval, &keys, Path::new("p")).unwrap();
         runtime.block_on(async { Witnesses::start(setup, &engine) })
     };
     let until = |condition: &dyn Fn() -> bool| {
@@ -217,7 +218,8 @@ fn a_quorum_of_the_past_is_found_again_and_how_a_witness_stands_is_told() {
 
 #[test]
 fn a_policy_by_which_no_head_could_be_sent_stops_the_start() {
-    let log = log_key().verifier().clone();
+    let earlier = SignerKey::from_seed(ORIGIN, &[77; 32]).unwrap();
+    let keys = [earlier.verifier().clone(), log_key().verifier().clone()];
     let one = witness(1).verifier().to_string();
     let two = countersign_shared::log::note::SignerKey::from_seed("other", &[1; 32]).unwrap();
     let of = |text: &str| {
@@ -225,11 +227,14 @@ fn a_policy_by_which_no_head_could_be_sent_stops_the_start() {
         Setup::of(
             policy,
             Duration::from_secs(5),
-            &log,
+            &keys,
             Path::new("witness.policy"),
         )
     };
     let other = two.verifier();
+    for key in &keys {
+        of(&format!("log {key}\nwitness A {one} http://w\nquorum A\n")).unwrap();
+    }
     for (text, said) in [
         ("quorum none\n".to_owned(), "no witness in `witness.policy`"),
         (format!("witness A {one}\nquorum A\n"), "has a URL"),
@@ -249,6 +254,5 @@ fn a_policy_by_which_no_head_could_be_sent_stops_the_start() {
         let error = of(&text).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
-    of(&format!("log {log}\nwitness A {one} http://w\nquorum A\n")).unwrap();
     assert!(!policy().asks_nobody());
 }

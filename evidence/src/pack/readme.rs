@@ -22,7 +22,10 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
                 Some(at) => format!("The entry {side} them, of {at}, is here as well."),
                 None => format!("No entry is {side} them."),
             };
-            let before = neighbour("before", survey.before);
+            let before = match survey.before {
+                None if begin > 0 => "The entry before them was pruned.".to_owned(),
+                before => neighbour("before", before),
+            };
             let after = neighbour("after", survey.after);
             let completeness = format!(
                 "The entries of this time have the positions from {begin} up to and without {end}. All of them are\n\

@@ -1,7 +1,9 @@
 //! The first reading of the log: its tree, and where in it the period lies.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+use countersign_shared::id::RequestId;
 use countersign_shared::log::checkpoint::{Checkpoint, unverified};
 use countersign_shared::log::entry::{Entry, EntryError};
 use countersign_shared::log::keys::LogKeys;
@@ -29,9 +31,14 @@ pub(super) struct Survey {
     pub(super) key_entries: Vec<u64>,
     /// The keys that these entries tell.
     pub(super) keys: LogKeys,
+    /// The requests whose documents were erased within the range, with the position of the entry: long
+    /// after they ended, as it may be. For a pack about a request only that one.
+    pub(super) erased: BTreeMap<RequestId, u64>,
     /// What of the log is gone.
     pub(super) pruning: Pruning,
-    /// The time of the entry before the range.
+    /// The positions of the entries that say that others were pruned.
+    pub(super) pruned: Vec<u64>,
+    /// The time of the entry before the range; nothing when it was pruned.
     pub(super) before: Option<Timestamp>,
     /// The time of the entry after the range.
     pub(super) after: Option<Timestamp>,
@@ -57,6 +64,8 @@ impl Survey {
         let mut roster_entries = Vec::new();
         let mut last = None;
         let mut pruning = Pruning::default();
+        let mut pruned = Vec::new();
+        let mut erased = BTreeMap::new();
         source.entries(0..size, &mut |at, leaf| {
             let expected = tiles.frontier().size();
             if at != expected {
@@ -69,6 +78,7 @@ impl Survey {
                 Leaf::Entry(bytes) => bytes,
                 Leaf::Pruned(hash) => {
                     pruning.gone(at);
+                    place.previous = None;
                     return tiles.leaf(hash);
                 }
             };
@@ -76,8 +86,14 @@ impl Survey {
             let record = Record::read(at, bytes)
                 .map_err(|problem| ExportError::Record { seq: at, problem })?;
             follow(&mut pruning, &record)?;
+            if record.entry_type == "log.pruned" {
+                pruned.push(at);
+            }
             if let Scope::Period(period) = order.scope {
                 place.take(at, record.time, period);
+            }
+            if record.entry_type == "document.erased" {
+                erased.extend(record.request.map(|id| (id, at)));
             }
             last = Some(record.time);
             if is_roster(&record) {
@@ -98,6 +114,10 @@ impl Survey {
             Scope::Period(_) => place.begin..place.end,
             Scope::Request(_) => head.size()..head.size(),
         };
+        erased.retain(|id, at| match order.scope {
+            Scope::Period(_) => range.contains(at),
+            Scope::Request(only) => *id == only,
+        });
         pruning.finish()?;
         let before = pruning.before();
         if range.start < before {
@@ -111,7 +131,9 @@ impl Survey {
             roster_entries,
             key_entries,
             keys,
+            erased,
             pruning,
+            pruned,
             before: place.before,
             after: place.after,
             last,

@@ -491,6 +491,9 @@ class Log:
             at = millis(self.entries[seq]["time"])
             return (first is None or first <= at) and (until is None or at < until)
         for seq in self.begin - 1, self.end:
+            if seq == self.begin - 1 and seq not in self.entries and self.pruned_to(self.begin):
+                print(f"note: the entries before {self.begin} were pruned; that they are older is the log's word")
+                continue
             if 0 <= seq < len(self.leaves) and expect(seq in self.entries, f"entry {seq}", "is missing: it would show that the period goes no further"):
                 expect(not inside(seq), f"entry {seq}", "belongs to the period, which was cut off here")
         for seq in self.entries:
@@ -501,6 +504,10 @@ class Log:
             at = millis(entry["time"])
             expect(last is None or at >= last or entry["type"] == "clock.jumped", f"entry {seq}", "its time is before that of an earlier entry")
             last = at
+
+    def pruned_to(self, seq):
+        """Whether the log says that the entries before a position were pruned."""
+        return any(entry["type"] == "log.pruned" and entry["body"]["before"] == seq for entry in self.entries.values())
 
     def statement(self, entry, act):
         """Compares every word of a statement; returns what ssh-keygen is to judge."""

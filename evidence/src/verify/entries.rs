@@ -1,8 +1,8 @@
 //! The entries of a directory, read in pieces and looked at on all processors.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::ops::Range;
 use std::path::Path;
 use std::thread;
 
@@ -31,8 +31,8 @@ pub(super) enum Entries<'r> {
     Tiles {
         root: &'r Path,
         size: u64,
-        /// The position from which on every bundle is there.
-        first: u64,
+        /// The bundles that are not there.
+        missing: BTreeSet<u64>,
     },
     /// In lines.
     Pack {
@@ -78,8 +78,13 @@ impl<'r> Entries<'r> {
         let text = note.split_inclusive("\n\n").next().unwrap_or_default();
         let text = text.strip_suffix('\n').unwrap_or(text);
         let size = Checkpoint::from_text(text).map_or(0, |head| head.size());
-        let first = first(root, size);
-        Ok(Self::Tiles { root, size, first })
+        let is_missing = |index: &u64| !root.join(bundle(*index, size).0).exists();
+        let missing = (0..size.div_ceil(WIDTH)).filter(is_missing).collect();
+        Ok(Self::Tiles {
+            root,
+            size,
+            missing,
+        })
     }
 
     pub(super) const fn is_pack(&self) -> bool {
@@ -87,20 +92,20 @@ impl<'r> Entries<'r> {
     }
 
     /// Tells whether all entries of the log are there.
-    pub(super) const fn is_whole(&self, size: u64) -> bool {
+    pub(super) fn is_whole(&self, size: u64) -> bool {
         match self {
-            Self::Tiles { first, .. } => *first == 0,
+            Self::Tiles { missing, .. } => missing.is_empty(),
             Self::Pack { count, .. } => *count == size,
         }
     }
 
-    /// Returns the name of the last bundle that is not there, and the position behind it.
+    /// Returns the name of the last bundle that is not there, and the position where it begins.
     pub(super) fn without(&self) -> Option<(String, u64)> {
         match self {
-            Self::Pack { .. } | Self::Tiles { first: 0, .. } => None,
-            Self::Tiles { size, first, .. } => {
-                let index = first.div_ceil(WIDTH).saturating_sub(1);
-                Some((bundle(index, *size).0, *first))
+            Self::Pack { .. } => None,
+            Self::Tiles { size, missing, .. } => {
+                let index = *missing.last()?;
+                Some((bundle(index, *size).0, index.saturating_mul(WIDTH)))
             }
         }
     }
@@ -122,7 +127,11 @@ impl<'r> Entries<'r> {
             true
         };
         match self {
-            Self::Tiles { root, size, first } => bundles(root, *first..*size, &mut put),
+            Self::Tiles {
+                root,
+                size,
+                missing,
+            } => bundles(root, *size, missing, &mut put),
             Self::Pack { root, .. } => lines(root, &mut put),
         }
     }
@@ -141,7 +150,11 @@ impl<'r> Entries<'r> {
             piece.into_iter().all(|(seq, prepared)| take(seq, prepared))
         };
         let read = |put: &mut dyn FnMut(Piece) -> bool| match self {
-            Self::Tiles { root, size, first } => bundles(root, *first..*size, put),
+            Self::Tiles {
+                root,
+                size,
+                missing,
+            } => bundles(root, *size, missing, put),
             Self::Pack { root, .. } => lines(root, put),
         };
         in_order(workers, read, look, &mut take).unwrap_or_else(|| {
@@ -153,15 +166,6 @@ impl<'r> Entries<'r> {
     }
 }
 
-/// Returns the position from which on every bundle is there. What is before may have been pruned.
-fn first(root: &Path, size: u64) -> u64 {
-    let is_there = |index: &u64| root.join(bundle(*index, size).0).exists();
-    let there = (0..size.div_ceil(WIDTH)).rev().take_while(is_there);
-    there
-        .last()
-        .map_or(size, |index| index.saturating_mul(WIDTH))
-}
-
 /// Returns the name of a bundle, and how many entries it has.
 fn bundle(index: u64, size: u64) -> (String, u64) {
     let width = WIDTH.min(size.saturating_sub(index.saturating_mul(WIDTH)));
@@ -170,12 +174,14 @@ fn bundle(index: u64, size: u64) -> (String, u64) {
 
 fn bundles(
     root: &Path,
-    range: Range<u64>,
+    size: u64,
+    missing: &BTreeSet<u64>,
     put: &mut dyn FnMut(Piece) -> bool,
 ) -> Result<(), Unreadable> {
-    for index in range.start / WIDTH..range.end.div_ceil(WIDTH) {
+    let there = (0..size.div_ceil(WIDTH)).filter(|index| !missing.contains(index));
+    for index in there {
         let first = index.saturating_mul(WIDTH);
-        let (name, width) = bundle(index, range.end);
+        let (name, width) = bundle(index, size);
         let wrong = |problem: &str| (name.clone(), problem.to_owned());
         let bytes = fs::read(root.join(&name)).map_err(|error| wrong(&error.to_string()))?;
         let mut rest = bytes.as_slice();

@@ -12,7 +12,7 @@ use countersign_shared::log::tree::TreeHead;
 use super::entries::Entries;
 use super::report::Report;
 use super::said;
-use crate::tiles::{WIDTH, is_pruning};
+use crate::tiles::is_pruning;
 
 /// What the entries tell of keys.
 #[derive(Debug)]
@@ -34,16 +34,11 @@ const ENDS: [&[u8]; 3] = [
     b"\"type\":\"key.retired\",\"v\":1}",
 ];
 
-/// Reads what the entries tell. Where those at the beginning of the log are not there, `key` is what
-/// is believed.
+/// Reads what the entries tell. Where some are not there that may have told of a key, and what is left
+/// does not lead to `key`, that alone is what is believed.
 pub(super) fn told(entries: &Entries<'_>, key: &VerifierKey) -> Told {
-    let believed = match LogKeys::begin(key.name(), key.clone()) {
-        Ok(keys) if entries.without().is_some() => Some(keys),
-        Ok(_) | Err(_) => None,
-    };
-    let follows = believed.is_none();
     let mut told = Told {
-        keys: believed.unwrap_or_else(|| LogKeys::new(key.name())),
+        keys: LogKeys::new(key.name()),
         handovers: Vec::new(),
         pruned_before: 0,
         problem: None,
@@ -55,7 +50,7 @@ pub(super) fn told(entries: &Entries<'_>, key: &VerifierKey) -> Told {
         {
             told.pruned_before = pruned.before;
         }
-        if !follows || told.problem.is_some() || !ENDS.iter().any(|end| bytes.ends_with(end)) {
+        if told.problem.is_some() || !ENDS.iter().any(|end| bytes.ends_with(end)) {
             return;
         }
         let Ok(entry) = Entry::read(bytes) else {
@@ -76,14 +71,22 @@ pub(super) fn told(entries: &Entries<'_>, key: &VerifierKey) -> Told {
     {
         told.problem = Some(unreadable);
     }
+    let follows = told.problem.is_none() && told.keys.has(key);
+    if entries.without().is_some()
+        && !follows
+        && let Ok(believed) = LogKeys::begin(key.name(), key.clone())
+    {
+        told.keys = believed;
+        told.handovers.clear();
+        told.problem = None;
+    }
     told
 }
 
 /// Finds bundles that are not there although no entry says that they were pruned.
 pub(super) fn missing(entries: &Entries<'_>, told: &Told, report: &mut Report) {
-    let least = told.pruned_before.div_ceil(WIDTH).saturating_mul(WIDTH);
     if let Some((name, first)) = entries.without()
-        && first > least
+        && first >= told.pruned_before
     {
         report.found(name, "is missing, and no entry says that it was pruned");
     }

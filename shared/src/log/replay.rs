@@ -37,6 +37,7 @@ mod rules;
 mod signed;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use prepared::Prepared;
 pub use problem::{Finding, Problem};
@@ -127,6 +128,8 @@ pub struct Replay {
     /// The root of each size so far, 32 bytes for each entry.
     roots: Vec<Hash>,
     last: Option<Timestamp>,
+    /// The time of each entry; of one that is gone that of the last before it which is known.
+    times: Vec<Timestamp>,
     mode: Option<Mode>,
     force: Option<InForce>,
     before: Option<InForce>,
@@ -158,6 +161,7 @@ impl Replay {
             completed: Vec::new(),
             roots: vec![empty_root()],
             last: None,
+            times: Vec::new(),
             mode: None,
             force: None,
             before: None,
@@ -208,6 +212,7 @@ impl Replay {
             .push(leaf)
             .map_err(|error| finding(None, Problem::Tree(error)))?;
         self.roots.push(self.frontier.root());
+        self.note_time(entry.as_ref().ok());
         let entry = entry.map_err(|error| finding(None, Problem::Entry(error)))?;
         let request = entry.request;
         let known = request
@@ -311,29 +316,6 @@ impl Replay {
                     self.request_event(entry, id, event, signature)
                 }
             }
-        }
-    }
-
-    fn check_time(&self, entry: &Entry) -> Result<(), Problem> {
-        let (Some(last), found) = (self.last, entry.now.wall) else {
-            return Ok(());
-        };
-        match &entry.body {
-            Body::Log(LogEvent::ClockJumped {
-                last: said, wall, ..
-            }) => {
-                if *said != last {
-                    return Err(Problem::Field { field: "last" });
-                }
-                if *wall > found {
-                    return Err(Problem::Field { field: "wall" });
-                }
-                Ok(())
-            }
-            Body::Log(_) | Body::Request(_) if found < last => {
-                Err(Problem::TimeWentBack { last, found })
-            }
-            Body::Log(_) | Body::Request(_) => Ok(()),
         }
     }
 

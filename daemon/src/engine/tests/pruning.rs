@@ -13,13 +13,15 @@ use countersign_shared::machine::State;
 use countersign_shared::statement::Verdict as Said;
 use tempfile::TempDir;
 
+use super::super::erasing::Retention;
 use super::super::*;
 use super::world::{ORIGIN, World, ana, bo, everyone, settings};
-use crate::pruning::{Operator, Plan, PruneError};
+use crate::pruning::{Believed, Operator, Outlook, PruneError};
 use crate::store::StoreError;
 use crate::verify::{Report, Trust, verify};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const SECOND: Duration = Duration::from_secs(1);
 const KEPT: NonZeroU16 = NonZeroU16::new(7).unwrap();
 
 /// Rules by which one person may break the glass.
@@ -45,13 +47,16 @@ fn old() -> Old {
     world.approve(ran, &ana());
     world.redeem(ran).unwrap();
     world.report(ran, super::world::ended_well()).unwrap();
+    world.advance(SECOND);
     let denied = world.submit("SELECT 2");
     world.decide(denied, &bo(), Said::Deny).unwrap();
+    world.advance(SECOND);
     let owing = world.submit("SELECT 3");
     world.break_glass(owing, &ana()).unwrap();
     world.advance(DAY * 10);
     let recent = world.submit("SELECT 4");
     world.decide(recent, &bo(), Said::Deny).unwrap();
+    world.advance(SECOND);
     world.advance(DAY * 2);
     Old {
         world,
@@ -87,9 +92,16 @@ fn prune(world: World, archive: &str) -> (World, Result<Option<Gone>, PruneError
         login_uid: None,
     };
     let archive = dir.path().join(archive);
-    let done = Plan::of(&database, now.wall, KEPT).and_then(|plan| {
-        plan.map(|plan| plan.carry_out(&database, &key, settings(rules(), clock), &archive, by))
-            .transpose()
+    let believed = Believed {
+        origin: ORIGIN.to_owned(),
+        key,
+    };
+    let done = Outlook::of(&database, now.wall, KEPT).and_then(|outlook| {
+        let plan = outlook.plan;
+        plan.map(|plan| {
+            plan.carry_out(&database, &believed, settings(rules(), clock), &archive, by)
+        })
+        .transpose()
     });
     (World::open(dir, rules(), now, 700).unwrap(), done)
 }
@@ -344,4 +356,81 @@ fn the_entry_names_the_pack() {
     );
     assert_eq!((pruned.kept_days, pruned.uid), (7, 1000));
     assert_eq!(pruned.user, "operator");
+}
+
+#[test]
+fn what_was_erased_long_after_it_ended_is_whole_in_the_pack_that_its_pruning_names() {
+    let mut world = World::with(rules());
+    let keep = |world: &mut World| world.engine.retention = Retention::of(Some(DAY * 5));
+    let denied = |world: &mut World, text: &str| {
+        let id = world.submit(text);
+        world.decide(id, &bo(), Said::Deny).unwrap();
+        id
+    };
+    keep(&mut world);
+    let first = denied(&mut world, "SELECT 1");
+    world.advance(DAY * 4);
+    let second = denied(&mut world, "SELECT 2");
+    for day in 5..15 {
+        world.advance(DAY);
+        world.engine.erase();
+        if day == 6 {
+            world.advance(SECOND);
+            denied(&mut world, "SELECT 3");
+        }
+    }
+    // The fourteenth day: the first one was erased on the fifth or sixth, the second one on the tenth.
+    let (mut world, done) = prune(world, "one");
+    assert_eq!(done.unwrap().unwrap().requests, 1);
+    assert!(world.engine.store.request(first).unwrap().is_none());
+    let positions = world.engine.store.positions_of(second).unwrap();
+    assert!(positions.len() > 3);
+    let hashes: Vec<Hash> = positions
+        .iter()
+        .map(|at| world.engine.store.leaf(*at).unwrap())
+        .collect();
+    keep(&mut world);
+    world.advance(DAY * 8);
+    let (world, done) = prune(world, "two");
+    assert!(done.unwrap().unwrap().requests >= 1);
+    assert!(world.engine.store.request(second).unwrap().is_none());
+    verified_by_its_script(&archive(&world, "one"));
+    verified_by_its_script(&archive(&world, "two"));
+    let two = std::fs::read_to_string(archive(&world, "two").join("entries.jsonl")).unwrap();
+    let there: Vec<Hash> = two.lines().map(|line| leaf_hash(line.as_bytes())).collect();
+    assert!(hashes.iter().all(|hash| there.contains(hash)));
+    let report = checked(&world.database());
+    assert!(report.is_good(), "{report}");
+}
+
+#[test]
+fn what_is_wrong_in_the_database_is_not_put_out_of_sight() {
+    let Old { world, denied, .. } = old();
+    world.execute(&format!(
+        "DELETE FROM document WHERE received_index =
+         (SELECT received_index FROM request WHERE hex(id) = '{}')",
+        data_encoding::HEXUPPER.encode(denied.as_bytes())
+    ));
+    let before = checked(&world.database());
+    assert!(!before.is_good());
+    let (world, done) = prune(world, "pack");
+    assert!(matches!(done, Err(PruneError::Damaged { .. })), "{done:?}");
+    assert!(!archive(&world, "pack").exists());
+    assert_eq!(checked(&world.database()).pruned, 0);
+}
+
+#[test]
+fn a_log_that_nobody_wrote_to_for_long_is_pruned_all_the_same() {
+    let mut world = World::with(rules());
+    let id = world.submit("SELECT 1");
+    world.decide(id, &bo(), Said::Deny).unwrap();
+    world.advance(SECOND);
+    let last = world.submit("SELECT 2");
+    world.decide(last, &bo(), Said::Deny).unwrap();
+    world.advance(DAY * 30);
+    let (world, done) = prune(world, "pack");
+    // The latest moment stays.
+    assert_eq!(done.unwrap().unwrap().requests, 1);
+    assert!(world.engine.store.request(last).unwrap().is_some());
+    assert!(checked(&world.database()).is_good());
 }

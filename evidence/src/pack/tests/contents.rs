@@ -108,6 +108,28 @@ fn one_request_comes_with_its_entries_alone() {
 }
 
 #[test]
+fn a_document_that_was_erased_long_after_brings_the_request_along() {
+    let mut log = Fixture::story();
+    let id = *log.documents.keys().next().unwrap();
+    log.documents.remove(&id);
+    log.later(86_400_000);
+    let from = log.now().wall;
+    let until = json!({"retained_until": "2020-01-01T00:00:00.000Z"});
+    log.raw(&daemon(), Some(id), "document.erased", &until);
+    let period = Period {
+        from: Some(from),
+        until: None,
+    };
+    for scope in [Scope::Period(period), Scope::Request(id)] {
+        let made = Made::of(&log, scope);
+        made.is_good();
+        assert_eq!(made.packed.requests, 1);
+        assert!(made.text("entries.jsonl").contains("document.erased"));
+        assert!(made.text("population.csv").contains(&id.to_string()));
+    }
+}
+
+#[test]
 fn a_document_that_was_erased_and_rules_that_were_not_kept_are_named() {
     let mut log = Fixture::story();
     let id = *log.documents.keys().next().unwrap();

@@ -25,6 +25,7 @@ impl Replay {
             .push(leaf)
             .map_err(|error| finding(Problem::Tree(error)))?;
         self.roots.push(self.frontier.root());
+        self.note_time(None);
         self.ran = None;
         self.pruning.gone(index);
         if index > 0 {
@@ -44,6 +45,10 @@ impl Replay {
     ) -> Result<(), Problem> {
         self.pruning
             .told(entry.seq, pruned)
+            .map_err(Problem::Pruning)?;
+        let at = self.time_at(pruned.before).unwrap_or(entry.now.wall);
+        pruned
+            .check_age(entry.seq, at, entry.now.wall)
             .map_err(Problem::Pruning)
     }
 

@@ -365,8 +365,19 @@ fn a_handover_that_the_log_never_had_is_found() {
     );
 }
 
-/// A log of which the entries at `gone` are, as an entry of it says of those at `told`.
+/// A day, in milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// A log of which the entries at `gone` are, as an entry of it says of those at `told`, 401 days later.
 fn pruned(gone: &[u64], told: &[u64], before: u64) -> Vec<String> {
+    let mut entries = vec![genesis()];
+    entries.extend((1..6).map(|seq| started(seq, 1000)));
+    entries.push(telling(6, 1000 + 401 * DAY, told, before));
+    without(gone, &entries)
+}
+
+/// An entry that says that those at `told` are gone.
+fn telling(seq: u64, wall: i64, told: &[u64], before: u64) -> Entry {
     let positions: Positions = told.iter().copied().collect();
     let event = LogEvent::Pruned(Box::new(Pruned {
         before,
@@ -378,13 +389,15 @@ fn pruned(gone: &[u64], told: &[u64], before: u64) -> Vec<String> {
         user: "operator".to_owned(),
         login_uid: None,
     }));
-    let mut entries = vec![genesis()];
-    entries.extend((1..6).map(|seq| started(seq, 1000)));
-    entries.push(entry(6, 1000, event));
+    entry(seq, wall, event)
+}
+
+/// What is found in a log of which some entries are gone.
+fn without(gone: &[u64], entries: &[Entry]) -> Vec<String> {
     let mut whole = Replay::new(ORIGIN, key().verifier());
     let mut replay = Replay::new(ORIGIN, key().verifier());
     let mut found = Vec::new();
-    for entry in &entries {
+    for entry in entries {
         let bytes = entry.to_bytes().unwrap();
         whole.entry(entry.seq, &bytes).ok();
         let taken = if gone.contains(&entry.seq) {
@@ -430,8 +443,8 @@ fn what_is_gone_and_was_not_pruned_is_found() {
         (
             &[1, 3],
             &[1, 3],
-            4,
-            "entry 3: entry 3 is gone, and entry 6 says that none is from 4 on",
+            3,
+            "entry 3: entry 3 is gone, and entry 6 says that none is from 3 on",
         ),
         (
             &[1],
@@ -452,4 +465,43 @@ fn what_is_gone_and_was_not_pruned_is_found() {
         ["entry 6: 2 entries are gone, the last of them is 6, and no entry says they were pruned"]
     );
     assert!(!pruned(&[0], &[0], 4).is_empty());
+}
+
+#[test]
+fn what_is_not_old_enough_is_not_pruned() {
+    let log = |told_at| {
+        let mut entries = vec![
+            genesis(),
+            started(1, 1000),
+            started(2, 2000),
+            started(3, 3000),
+        ];
+        entries.push(telling(4, told_at, &[1], 3));
+        without(&[1], &entries)
+    };
+    assert_eq!(log(3001 + 400 * DAY), Vec::<String>::new());
+    let found = log(3000 + 400 * DAY);
+    assert!(
+        found[0].starts_with("entry 4: says that entries before 3 were pruned"),
+        "{found:?}"
+    );
+    assert!(found[0].contains("not yet 400 days old"), "{found:?}");
+}
+
+#[test]
+fn a_clock_that_jumped_after_an_entry_that_is_gone_says_what_that_was() {
+    let jumped = |last: i64| {
+        let event = LogEvent::ClockJumped {
+            last: Timestamp::from_millis(last),
+            wall: Timestamp::from_millis(1500),
+            reason: "the battery".to_owned(),
+        };
+        let mut entries = vec![genesis(), started(1, 1800), started(2, 2000)];
+        entries.extend([entry(3, 1500, event), started(4, 2500)]);
+        entries.push(telling(5, 2500 + 401 * DAY, &[2], 4));
+        without(&[2], &entries)
+    };
+    assert_eq!(jumped(2000), Vec::<String>::new());
+    let found = jumped(1700);
+    assert!(found[0].contains("its `last`"), "{found:?}");
 }

@@ -301,6 +301,7 @@ fn check(database: &Path, believed: &Believed) -> Result<(), PruneError> {
         vkey: believed.key.clone(),
         heads: Vec::new(),
         policy: None,
+        archives: Vec::new(),
         mark: Some(mark::beside(database)),
     };
     let report = verify::verify(database, &trust, &mut |_, _| {})?;

@@ -90,7 +90,7 @@ pub enum StoreError {
         version: u64,
     },
     /// An entry was pruned.
-    #[error("entry {at} was pruned: its hash is here, and whoever has its bytes can prove them")]
+    #[error("entry {at} was pruned; the archive that holds it is not here")]
     Pruned {
         /// Its position.
         at: u64,

@@ -13,6 +13,7 @@
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use countersign_shared::digest::Digest;
 use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::Replayed;
@@ -22,6 +23,7 @@ use countersign_shared::log::trust_policy::TrustPolicy;
 use crate::engine::mark::{self, Reached};
 use crate::store::{Inspection, RawHead, Store, StoreError};
 
+mod archive;
 mod cosigned;
 mod document;
 mod log;
@@ -32,6 +34,8 @@ mod rules;
 pub(crate) mod tests;
 
 pub use report::{Finding, Place, Report};
+
+use archive::Archives;
 
 /// What is believed.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub struct Trust {
     pub heads: Vec<String>,
     /// Which witnesses are believed.
     pub policy: Option<TrustPolicy>,
+    /// Evidence packs that hold what was pruned.
+    pub archives: Vec<PathBuf>,
     /// The file beside the database of a home that says how far its log had come. It lies on the same
     /// machine, so it shows a restored copy and witnesses nothing.
     pub mark: Option<PathBuf>,
@@ -81,9 +87,11 @@ fn check(
     let database = Store::open_read_only(path)?.inspect()?;
     let leaves = Store::open_read_only(path)?.inspect()?;
     let stored = database.head()?;
+    let archives = archives(trust)?;
+    let manifests = archives.manifests();
     let (damage, replayed) = thread::scope(|scope| {
         let damage = scope.spawn(|| Store::open_read_only(path)?.inspect()?.damage());
-        let replayed = log::replay(&database, leaves, trust, report, progress);
+        let replayed = log::replay(&database, leaves, archives, trust, report, progress);
         (damage.join(), replayed)
     });
     match damage {
@@ -100,6 +108,7 @@ fn check(
         head(&stored, signed, replayed.head, report);
     }
     heads(trust, &replayed, report);
+    named(&manifests, &replayed, report);
     cosigned::check(&database, &replayed, trust, report)?;
     if let (Some(path), Some(bytes)) = (&trust.mark, reached) {
         marked(path, &bytes, &replayed, report);
@@ -113,6 +122,29 @@ fn check(
     }
     rules::check(&database, &replayed, report)?;
     rows::strays(&database, &replayed, report)
+}
+
+/// Opens the packs that hold what was pruned.
+fn archives(trust: &Trust) -> Result<Archives, StoreError> {
+    Archives::open(&trust.archives).map_err(|source| StoreError::File {
+        path: trust.archives.iter().collect(),
+        source,
+    })
+}
+
+/// Finds packs that no entry names.
+fn named(manifests: &[(PathBuf, Digest)], replayed: &Replayed, report: &mut Report) {
+    for (root, manifest) in manifests {
+        if !replayed.archives.contains(manifest) {
+            report.found(
+                Place::Database,
+                format!(
+                    "the log names no pack with the manifest of `{}`",
+                    root.display()
+                ),
+            );
+        }
+    }
 }
 
 /// Returns the keys of the log: the one that is believed, where no entry names any.

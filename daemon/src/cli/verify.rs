@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// Which witnesses are believed (C2SP tlog-policy); without it what the home's `[witnesses]` names.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// An evidence pack that `prune` made, whose entries are checked with all others. Repeatable.
+    #[arg(long, value_name = "DIR")]
+    archive: Vec<PathBuf>,
     /// Write the report as JSON.
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ fn database(
         heads: heads(&arguments.head, vkey.name())?,
         vkey,
         policy,
+        archives: arguments.archive.clone(),
         mark,
     };
     let mut progress = Progress::of("entries checked");
@@ -102,6 +106,10 @@ fn directory(
     named: Option<VerifierKey>,
     arguments: &Arguments,
 ) -> anyhow::Result<(String, bool)> {
+    anyhow::ensure!(
+        arguments.archive.is_empty(),
+        "`--archive` goes with a database; a pack and tiles are checked as they are"
+    );
     // Somebody who checks a pack on a machine of their own has no home.
     let own = configured(home).ok().filter(|(_, config)| {
         let note = std::fs::read_to_string(path.join("checkpoint")).unwrap_or_default();

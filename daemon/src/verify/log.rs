@@ -9,9 +9,10 @@
 
 use countersign_evidence::verify::in_order;
 use countersign_shared::id::RequestId;
-use countersign_shared::log::replay::{Prepared, Replay, Replayed};
+use countersign_shared::log::replay::{Life, Prepared, Replay, Replayed};
 use countersign_shared::log::tree::{CompleteNode, Hash};
 
+use super::archive::{self, Archived, Archives};
 use super::report::{Place, Report};
 use super::{Trust, rows};
 use crate::store::{Inspection, StoreError, pruned};
@@ -29,6 +30,8 @@ struct Leaf {
     hash: Vec<u8>,
     nodes: Vec<u8>,
     request: Option<Vec<u8>>,
+    /// Whether the bytes are of a pack: they were pruned.
+    is_archived: bool,
 }
 
 /// A row of the log that was looked at by itself.
@@ -39,6 +42,7 @@ struct Looked {
     nodes: Vec<u8>,
     has_its_hash: bool,
     has_its_request: bool,
+    is_archived: bool,
 }
 
 impl Looked {
@@ -49,6 +53,7 @@ impl Looked {
                 prepared: Err(hash),
                 has_its_hash: true,
                 has_its_request: leaf.request.is_none(),
+                is_archived: false,
                 nodes: leaf.nodes,
             };
         }
@@ -56,6 +61,7 @@ impl Looked {
         // An entry that cannot be read is told by the replay.
         let has_its_request = prepared.entry().is_none_or(|entry| {
             let request = entry.request.as_ref().map(RequestId::as_bytes);
+            let request = request.filter(|_| !leaf.is_archived);
             request.map(|id| &id[..]) == leaf.request.as_deref()
         });
         Self {
@@ -63,6 +69,7 @@ impl Looked {
             has_its_hash: leaf.hash == prepared.leaf().as_bytes(),
             has_its_request,
             prepared: Ok(prepared),
+            is_archived: leaf.is_archived,
             nodes: leaf.nodes,
         }
     }
@@ -72,6 +79,7 @@ impl Looked {
 pub(super) fn replay(
     database: &Inspection,
     leaves: Inspection,
+    archives: Archives,
     trust: &Trust,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
@@ -83,11 +91,13 @@ pub(super) fn replay(
     let mut rows_report = Report::default();
     let mut failed = None;
     let mut requests = 0u64;
+    let mut archived = Archived::default();
     let mut without = Vec::new();
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let read = move |put: &mut dyn FnMut(Vec<Leaf>) -> bool| pieces(&leaves, end, put);
+    let read = move |put: &mut dyn FnMut(Vec<Leaf>) -> bool| pieces(&leaves, archives, end, put);
     let look = |piece: Vec<Leaf>| -> Vec<Looked> { piece.into_iter().map(Looked::at).collect() };
     let mut one = |looked: Looked, report: &mut Report| -> Result<bool, StoreError> {
+        archived.take(&looked);
         if !entry(&mut replay, looked, report) {
             // Nothing that comes later has a known place in the tree.
             return Ok(false);
@@ -96,6 +106,7 @@ pub(super) fn replay(
         if done.is_multiple_of(LET_GO) {
             let ended = replay.take_ended();
             requests = requests.saturating_add(u64::try_from(ended.len()).unwrap_or(0));
+            let ended = archived.part(ended, trust, &mut rows_report);
             without.extend(rows::compare(
                 database,
                 &ended,
@@ -127,6 +138,7 @@ pub(super) fn replay(
     }
     let left: Vec<_> = replayed.requests.values().cloned().collect();
     requests = requests.saturating_add(u64::try_from(left.len()).unwrap_or(0));
+    let left = archived.part(left, trust, &mut rows_report);
     without.extend(rows::compare(
         database,
         &left,
@@ -143,13 +155,46 @@ pub(super) fn replay(
     report.witnessed = replayed.witnessed;
     report.erased_early = replayed.erased_early;
     report.pruned = replayed.pruning.positions().count();
+    report.archived = archived.entries;
     progress(all, all);
     Ok(replayed)
+}
+
+impl Archived {
+    /// Notes what came from a pack.
+    fn take(&mut self, looked: &Looked) {
+        if let Ok(prepared) = &looked.prepared
+            && looked.is_archived
+        {
+            self.entries = self.entries.saturating_add(1);
+            self.requests
+                .extend(prepared.entry().and_then(|entry| entry.request));
+        }
+    }
+
+    /// Checks the requests that were pruned, of which no row is left, and returns the others.
+    fn part(&mut self, lives: Vec<Life>, trust: &Trust, report: &mut Report) -> Vec<Life> {
+        let is_gone = |life: &Life| self.requests.contains(&life.request.id());
+        let (gone, there): (Vec<_>, Vec<_>) = lives.into_iter().partition(is_gone);
+        archive::documents(&trust.archives, &gone, &trust.origin, report);
+        for life in &gone {
+            self.requests.remove(&life.request.id());
+            if !life.broken && !life.is_over() {
+                let place = Place::Request(life.request.id());
+                report.found(
+                    place,
+                    format!("was pruned, and is {}", life.request.state()),
+                );
+            }
+        }
+        there
+    }
 }
 
 /// Reads the rows of the log before `end`.
 fn pieces(
     leaves: &Inspection,
+    mut archives: Archives,
     end: i64,
     put: &mut dyn FnMut(Vec<Leaf>) -> bool,
 ) -> Result<(), StoreError> {
@@ -158,12 +203,18 @@ fn pieces(
         if leaf.index >= end {
             return Ok(false);
         }
+        let archived = match (pruned(leaf.data, leaf.hash), u64::try_from(leaf.index)) {
+            (Some(hash), Ok(at)) => archives.entry(at, &hash)?,
+            (Some(_) | None, Ok(_) | Err(_)) => None,
+        };
+        let is_archived = archived.is_some();
         piece.push(Leaf {
             index: leaf.index,
-            data: leaf.data.to_vec(),
+            data: archived.unwrap_or_else(|| leaf.data.to_vec()),
             hash: leaf.hash.to_vec(),
             nodes: leaf.nodes.to_vec(),
             request: leaf.request.map(<[u8]>::to_vec),
+            is_archived,
         });
         Ok(piece.len() < PIECE || put(std::mem::take(&mut piece)))
     })?;
@@ -188,6 +239,7 @@ fn entry(replay: &mut Replay, looked: Looked, report: &mut Report) -> bool {
         );
     }
     let taken = match looked.prepared {
+        Ok(prepared) if looked.is_archived => replay.archived(at, prepared),
         Ok(prepared) => replay.prepared(at, prepared),
         Err(hash) => replay.gone(at, hash),
     };

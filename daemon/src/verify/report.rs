@@ -92,6 +92,8 @@ pub struct Report {
     pub witnessed: u64,
     /// How many entries were pruned: their hashes were read, and nothing else is there.
     pub pruned: u64,
+    /// How many of those were read from the packs that hold them, and replayed with the others.
+    pub archived: u64,
     /// How many documents were erased before their time, for a reason that stands in the log.
     pub erased_early: u64,
     /// The size of the largest head that a quorum of witnesses has cosigned, 0 for none; nothing
@@ -165,6 +167,7 @@ impl Report {
             "unwitnessed": self.tail(),
             "erased_early": self.erased_early,
             "pruned": self.pruned,
+            "archived": self.archived,
             "quorum": self.quorum,
             "findings": findings,
             "more_findings": self.more,
@@ -210,10 +213,14 @@ impl fmt::Display for Report {
             1 => f.write_str("; 1 document was erased before its time")?,
             several => write!(f, "; {several} documents were erased before their time")?,
         }
-        match self.pruned {
-            0 => {}
-            1 => f.write_str("; 1 entry was pruned")?,
-            several => write!(f, "; {several} entries were pruned")?,
+        match (self.pruned, self.archived) {
+            (0, _) => {}
+            (pruned, 0) => write!(
+                f,
+                "; {pruned} entries were pruned, and what they said was not checked: `--archive DIR` \
+                 names the packs that hold them"
+            )?,
+            (pruned, _) => write!(f, "; {pruned} entries were pruned, and read from archives")?,
         }
         match self.quorum {
             None => {}

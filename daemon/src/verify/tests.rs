@@ -26,6 +26,7 @@ fn trust() -> Trust {
         vkey: log_key().verifier().clone(),
         heads: Vec::new(),
         policy: None,
+        archives: Vec::new(),
         mark: None,
     }
 }

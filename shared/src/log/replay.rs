@@ -96,6 +96,8 @@ pub struct Replayed {
     pub keys: LogKeys,
     /// What is gone, and what the log says of that.
     pub pruning: Pruning,
+    /// The manifests of the packs that hold it.
+    pub archives: BTreeSet<Digest>,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
     roots: Vec<Hash>,
@@ -142,6 +144,7 @@ pub struct Replay {
     erased: BTreeSet<RequestId>,
     erased_early: u64,
     pruning: Pruning,
+    archives: BTreeSet<Digest>,
     owing: BTreeMap<RequestId, Owing>,
     /// The request whose run the last entry told of, and when: of its data the next may tell.
     ran: Option<(RequestId, Moment)>,
@@ -173,6 +176,7 @@ impl Replay {
             erased: BTreeSet::new(),
             erased_early: 0,
             pruning: Pruning::default(),
+            archives: BTreeSet::new(),
             owing: BTreeMap::new(),
             ran: None,
             decisions: 0,
@@ -274,6 +278,7 @@ impl Replay {
             erased_early: self.erased_early,
             keys: self.keys,
             pruning: self.pruning,
+            archives: self.archives,
             owed,
             roots: self.roots,
         }
@@ -530,7 +535,7 @@ impl Replay {
 
 impl Life {
     /// Tells whether nothing can change it any more.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.request.state().has_ended() && self.request.debt().is_none()
     }
 

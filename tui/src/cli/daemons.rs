@@ -24,6 +24,9 @@ pub(super) struct VerifyArguments {
     /// Which witnesses are believed (C2SP tlog-policy); without it what the home's `[witnesses]` names.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// An evidence pack that `prune` made, whose entries are checked with all others. Repeatable.
+    #[arg(long, value_name = "DIR")]
+    archive: Vec<PathBuf>,
     /// Write JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -146,6 +149,7 @@ pub(super) fn verify(home: Option<&Path>, arguments: &VerifyArguments) -> Done {
     call.options("--vkey", &arguments.vkey);
     call.options("--head", &arguments.head);
     call.options("--policy", &arguments.policy);
+    call.options("--archive", &arguments.archive);
     if arguments.json {
         call.0.arg("--json");
     }

@@ -27,6 +27,7 @@ fn checked(world: &World) -> Report {
         vkey: world.engine.signers.in_force.verifier().clone(),
         heads: Vec::new(),
         policy: None,
+        archives: Vec::new(),
         mark: None,
     };
     verify(&world.database(), &trust, &mut |_, _| {}).unwrap()

@@ -68,15 +68,21 @@ fn old() -> Old {
 }
 
 fn checked(database: &Path) -> Report {
+    checked_with(database, &[]).unwrap()
+}
+
+/// Checks a database together with packs that hold what was pruned.
+fn checked_with(database: &Path, archives: &[PathBuf]) -> Result<Report, StoreError> {
     let keys = crate::keyring::Keyring::in_memory(ORIGIN, [9; 32]).unwrap();
     let trust = Trust {
         origin: ORIGIN.to_owned(),
         vkey: keys.first().unwrap().clone(),
         heads: Vec::new(),
         policy: None,
+        archives: archives.to_vec(),
         mark: Some(database.with_file_name("head")),
     };
-    verify(database, &trust, &mut |_, _| {}).unwrap()
+    verify(database, &trust, &mut |_, _| {})
 }
 
 /// Prunes as the command does, and starts the world anew.
@@ -433,4 +439,69 @@ fn a_log_that_nobody_wrote_to_for_long_is_pruned_all_the_same() {
     assert_eq!(done.unwrap().unwrap().requests, 1);
     assert!(world.engine.store.request(last).unwrap().is_some());
     assert!(checked(&world.database()).is_good());
+}
+
+#[test]
+fn what_was_pruned_is_replayed_from_the_packs_that_hold_it() {
+    let Old { world, ran, .. } = old();
+    let (mut world, done) = prune(world, "first");
+    let first = done.unwrap().unwrap();
+    world.advance(DAY * 8);
+    world.submit("SELECT 6");
+    let (world, done) = prune(world, "second");
+    let second = done.unwrap().unwrap();
+    let database = world.database();
+    let archives = ["first", "second"].map(|name| archive(&world, name));
+    let report = checked_with(&database, &archives).unwrap();
+    assert!(report.is_good(), "{report}");
+    assert_eq!(report.archived, first.entries + second.entries);
+    assert_eq!(report.decisions, checked(&database).decisions + 3);
+    // Of a part nothing could be said.
+    for part in &archives {
+        let error = checked_with(&database, std::slice::from_ref(part)).unwrap_err();
+        assert!(matches!(error, StoreError::Pruned { .. }), "{error}");
+    }
+    // A pack that no entry names, and a document that is another one.
+    let manifest = archives[0].join("manifest.sha256");
+    let whole = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, b"").unwrap();
+    let report = checked_with(&database, &archives).unwrap().to_string();
+    assert!(report.contains("the log names no pack"), "{report}");
+    std::fs::write(&manifest, whole).unwrap();
+    let document = archives[0].join(format!("documents/{ran}.json"));
+    std::fs::write(&document, b"{}").unwrap();
+    let report = checked_with(&database, &archives).unwrap().to_string();
+    assert!(report.contains("its document has the digest"), "{report}");
+}
+
+#[test]
+fn an_entry_that_was_hidden_by_a_pruning_of_ones_own_is_in_no_pack() {
+    let mut world = old().world;
+    let id = world.submit("SELECT 7");
+    world.decide(id, &bo(), Said::Deny).unwrap();
+    world.advance(SECOND);
+    world.submit("SELECT 8");
+    // Whoever holds the key of the log and the clock says that an honest pruning took the deny.
+    world.advance(DAY * 40);
+    let at = world.engine.store.positions_of(id).unwrap();
+    let (decided, denied) = (at[at.len() - 2], at[at.len() - 1]);
+    world.execute(&format!(
+        "UPDATE audit_leaf SET data = x'', request = NULL WHERE idx IN ({decided}, {denied});
+         DELETE FROM request WHERE id = (SELECT request FROM audit_leaf WHERE idx = {})",
+        at[0]
+    ));
+    let order = Prune {
+        before: denied + 1,
+        kept_days: 1,
+        archive: countersign_shared::digest::Digest::of(b"nothing"),
+        uid: 0,
+        user: String::new(),
+        login_uid: None,
+    };
+    world.engine.take_away(order).unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    std::fs::write(empty.path().join("manifest.sha256"), b"nothing").unwrap();
+    std::fs::write(empty.path().join("entries.jsonl"), b"").unwrap();
+    let error = checked_with(&world.database(), &[empty.path().to_owned()]).unwrap_err();
+    assert!(matches!(error, StoreError::Pruned { .. }), "{error}");
 }

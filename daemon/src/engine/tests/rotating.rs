@@ -69,6 +69,7 @@ fn checked(dir: &TempDir, vkey: &VerifierKey, heads: &[String]) -> Report {
         vkey: vkey.clone(),
         heads: heads.to_vec(),
         policy: None,
+        archives: Vec::new(),
         mark: Some(dir.path().join("head")),
     };
     verify(&dir.path().join("state.db"), &trust, &mut |_, _| {}).unwrap()

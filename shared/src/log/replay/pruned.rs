@@ -1,6 +1,6 @@
 //! Goes on over entries that were pruned, and compares what is gone with what the log says.
 
-use super::{Finding, Problem, Replay};
+use super::{Finding, Prepared, Problem, Replay};
 use crate::log::entry::Entry;
 use crate::log::pruning::Pruned;
 use crate::log::tree::Hash;
@@ -37,6 +37,16 @@ impl Replay {
         }))
     }
 
+    /// Takes the next entry, which is gone from the log and was kept elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepared`](Self::prepared).
+    pub fn archived(&mut self, index: u64, prepared: Prepared) -> Result<(), Finding> {
+        self.pruning.gone(index);
+        self.prepared(index, prepared)
+    }
+
     /// Takes what the log says of entries that are gone.
     pub(super) fn told_of_pruning(
         &mut self,
@@ -47,6 +57,7 @@ impl Replay {
             .told(entry.seq, pruned)
             .map_err(Problem::Pruning)?;
         let at = self.time_at(pruned.before).unwrap_or(entry.now.wall);
+        self.archives.insert(pruned.archive);
         pruned
             .check_age(entry.seq, at, entry.now.wall)
             .map_err(Problem::Pruning)

@@ -17,6 +17,9 @@ pub struct Demands {
     pub assurance: Assurance,
     /// True when an approval must say why.
     pub reason: bool,
+    /// True when the daemon runs it, which can end it as well; of what an agent runs the end can only be
+    /// asked for.
+    pub by_daemon: bool,
 }
 
 impl Demands {
@@ -46,6 +49,7 @@ impl Demands {
             tier,
             assurance,
             reason,
+            by_daemon: text("run_by") == Some("daemon"),
         }
     }
 }

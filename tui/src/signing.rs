@@ -22,6 +22,7 @@ use countersign_shared::statement::{
 use countersign_shared::time::Timestamp;
 use countersign_shared::wire::pb;
 use data_encoding::BASE64;
+use serde_json::Value;
 use ssh_key::PublicKey;
 
 use crate::client::{Client, ClientError, Signed};
@@ -61,6 +62,12 @@ pub enum SigningError {
     /// The entry that is proven tells of something else.
     #[error("the daemon says it recorded your word on the rules and proves another entry")]
     OtherEntry,
+    /// What is recorded is what the person had said before.
+    #[error(
+        "you had said that before, and what you said first counts: nothing new is recorded, and what is \
+         kept of the first stays"
+    )]
+    SaidBefore,
     /// The receipt cannot be written.
     #[error("the decision is recorded; its receipt cannot be written")]
     Receipt(#[source] ReceiptError),
@@ -319,7 +326,28 @@ pub fn keep(
     heads
         .check(&recorded, &[], id)
         .map_err(SigningError::NotRecorded)?;
-    write(state_dir, &format!("{id}.{word}"), signed, &recorded)
+    let stem = format!("{id}.{word}");
+    let counts = recorded_word(&recorded.entry).ok_or(SigningError::OtherEntry)?;
+    if counts.statement != signed.statement {
+        // The answer to the first may never have come.
+        if !directory(state_dir).join(format!("{stem}.json")).exists() {
+            write(state_dir, &stem, &counts, &recorded)?;
+        }
+        return Err(SigningError::SaidBefore);
+    }
+    write(state_dir, &stem, signed, &recorded)
+}
+
+/// Returns what an entry holds that a person signed.
+fn recorded_word(entry: &[u8]) -> Option<Signed> {
+    let entry: Value = serde_json::from_slice(entry).ok()?;
+    let body = entry.get("body")?;
+    let word = body.get("act").unwrap_or(body);
+    let statement = word.get("statement_base64")?.as_str()?.as_bytes();
+    Some(Signed {
+        statement: BASE64.decode(statement).ok()?,
+        sshsig: word.get("sshsig")?.as_str()?.to_owned(),
+    })
 }
 
 /// Checks that a word on rules is in the log, and keeps statement, signature and receipt. Returns the
@@ -354,6 +382,11 @@ pub fn keep_rules(
     )
 }
 
+/// Returns where decisions are kept.
+fn directory(state_dir: &Path) -> PathBuf {
+    state_dir.join("decisions")
+}
+
 /// Writes statement, signature and receipt.
 fn write(
     state_dir: &Path,
@@ -368,7 +401,7 @@ fn write(
         recorded.head.note.clone(),
     )
     .map_err(SigningError::Receipt)?;
-    let dir = state_dir.join("decisions");
+    let dir = directory(state_dir);
     let failed = |path: &Path| {
         let path = path.to_path_buf();
         move |source| SigningError::Keep { path, source }

@@ -134,6 +134,9 @@ pub(super) async fn approve(
             demands.tier.name()
         )));
     }
+    if demands.reason {
+        check_reason(&arguments.reason)?;
+    }
     let (pen, signer) = choose_key(&mut session, key).await?;
     if let Some(lack) = signer.strength().lack(demands.assurance) {
         return Err(Trouble::from(SigningError::Key(KeyError::TooWeak(lack))));
@@ -150,11 +153,20 @@ pub(super) async fn approve(
     decide(&mut session, &review, word, (pen, signer)).await
 }
 
+/// Refuses to go on without a reason where there has to be one.
+fn check_reason(reason: &str) -> Done {
+    if reason.trim().is_empty() {
+        return Err(Trouble::usage("say why with `--reason`".to_owned()));
+    }
+    Ok(())
+}
+
 pub(super) async fn deny(
     mut session: Session,
     arguments: &DenyArguments,
     key: Option<&Path>,
 ) -> Done {
+    check_reason(&arguments.reason)?;
     let review = load(&mut session, arguments.id).await?;
     if let Some(digest) = &arguments.digest {
         check_digest(&review, digest)?;
@@ -228,6 +240,12 @@ pub(super) async fn act(
         Kind::Kill => {
             session.client.kill(id, statement).await?;
             output::ours(&format!("asked for the end of {id}"));
+            if !review.demands().by_daemon {
+                output::message(
+                    "its agent runs it, not the daemon: the request stands in the log, and nothing but the \
+                     agent's side can end it",
+                );
+            }
         }
     }
     Ok(())

@@ -218,6 +218,7 @@ impl From<SigningError> for Trouble {
             error @ (SigningError::NotRecorded(_)
             | SigningError::OtherEntry
             | SigningError::NoHead) => Self::new(9, "log", chain(&error)),
+            error @ SigningError::SaidBefore => Self::new(6, "conflict", chain(&error)),
             error @ (SigningError::Answer(_)
             | SigningError::Rules(_)
             | SigningError::Statement(_)

@@ -88,6 +88,8 @@ pub struct Prepared {
     pub confirm: Confirm,
     /// True when an approval must say why.
     pub reason_required: bool,
+    /// True when the daemon runs it, which can end it as well.
+    pub by_daemon: bool,
     /// How sure it must be that whoever approves it is there.
     pub needs: Assurance,
     /// The lengths of all gated parts.
@@ -118,6 +120,7 @@ impl Prepared {
             tier,
             assurance,
             reason,
+            by_daemon,
         } = Demands::of(
             document.get("requirement"),
             Some(detail.row.tier),
@@ -159,6 +162,7 @@ impl Prepared {
         let exact = exact.finish(None);
         Ok(Self {
             tier,
+            by_daemon,
             display: rendering.digest(),
             displayable: rendering.complete && all_changes_shown,
             contents_not_shown: rendering.contents_not_shown,

@@ -55,6 +55,8 @@ pub struct Glyphs {
     pub claimed: &'static str,
     /// Before a request that ended.
     pub ended: &'static str,
+    /// Before what was decided and is not over.
+    pub going: &'static str,
     /// Between two facts on a row.
     pub between: &'static str,
     /// A horizontal line.
@@ -72,6 +74,7 @@ const UNICODE: Glyphs = Glyphs {
     arrivals: "▲",
     waiting: "●",
     claimed: "◐",
+    going: "»",
     ended: "×",
     between: " · ",
     rule: "─",
@@ -87,6 +90,7 @@ const ASCII: Glyphs = Glyphs {
     arrivals: "^",
     waiting: "*",
     claimed: "c",
+    going: ">",
     ended: "x",
     between: " - ",
     rule: "-",

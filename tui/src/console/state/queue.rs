@@ -117,7 +117,7 @@ impl Queue {
             self.merge_when_idle();
             return;
         }
-        if row.standing.is_waiting() {
+        if row.standing.is_live() {
             self.waiting.insert(row.id, Entry::new(row));
         } else {
             // It ended before it was ever shown.
@@ -131,14 +131,15 @@ impl Queue {
         self.snapshot = Some(HashSet::new());
     }
 
-    /// The snapshot is complete: what it did not name ended in the meantime.
-    pub fn end_snapshot(&mut self) {
+    /// The snapshot is complete: what it did not name ended in the meantime; so did the request that is
+    /// open, if that is not in the list. Tells whether it did.
+    pub fn end_snapshot(&mut self, open: Option<&Row>) -> bool {
         let Some(named) = self.snapshot.take() else {
-            return;
+            return false;
         };
         self.waiting.retain(|id, _| named.contains(id));
         for entry in &mut self.shown {
-            if entry.row.standing.is_waiting() && !named.contains(&entry.row.id) {
+            if entry.row.standing.is_live() && !named.contains(&entry.row.id) {
                 // No standing says "over, and nobody said how"; what counts is that it waits no more.
                 entry.row.standing = Standing::Indeterminate;
                 self.gone.insert(entry.row.id);
@@ -147,6 +148,14 @@ impl Queue {
         if self.shown.is_empty() {
             self.merge();
         }
+        let ended = open.filter(|row| row.standing.is_live() && !named.contains(&row.id));
+        self.gone.extend(ended.map(|row| row.id));
+        ended.is_some()
+    }
+
+    /// Tells whether a request is over, and nobody said here how.
+    pub fn is_gone(&self, id: &RequestId) -> bool {
+        self.gone.contains(id)
     }
 
     /// Takes the arrivals into the list and drops what ended, around the selected request.
@@ -155,9 +164,18 @@ impl Queue {
         self.shown
             .extend(self.waiting.drain().map(|(_, entry)| entry));
         self.shown
-            .retain(|entry| entry.row.standing.is_waiting() || Some(entry.row.id) == keep);
-        self.shown
-            .sort_by_key(|entry| (Reverse(entry.row.tier), entry.row.expires_at, entry.row.id));
+            .retain(|entry| entry.row.standing.is_live() || Some(entry.row.id) == keep);
+        // What waits for people stands above what they have decided.
+        self.shown.sort_by_key(|entry| {
+            let Row {
+                standing,
+                tier,
+                expires_at,
+                id,
+                ..
+            } = &entry.row;
+            (!standing.is_waiting(), Reverse(*tier), *expires_at, *id)
+        });
         self.settle(keep);
     }
 
@@ -251,6 +269,12 @@ impl Queue {
         }
     }
 
+    /// Returns how many of the rows wait for people.
+    pub fn waiting(&self) -> usize {
+        let rows = self.shown.iter();
+        rows.filter(|entry| entry.row.standing.is_waiting()).count()
+    }
+
     /// Returns how many rows there are.
     pub const fn len(&self) -> usize {
         self.shown.len()
@@ -278,7 +302,7 @@ impl Queue {
     /// Drops rows of ended requests, but for the selected one.
     fn sweep(&mut self) {
         let keep = self.selected_id();
-        let ended = |entry: &Entry| !entry.row.standing.is_waiting();
+        let ended = |entry: &Entry| !entry.row.standing.is_live();
         if self
             .shown
             .iter()

@@ -4,7 +4,7 @@ use countersign_shared::id::RequestId;
 use countersign_shared::text::Printable;
 
 use super::super::event::{Effect, News, Request};
-use super::super::model::Row;
+use super::super::model::{self, Row};
 use super::super::safety::{Input, Wire};
 use super::super::state::State;
 use super::super::state::ruling::Standing;
@@ -30,7 +30,12 @@ pub(super) fn update(state: &mut State, news: News) -> Vec<Effect> {
             state.me = reviewer;
             state.tries = 0;
             state.set_clock(now, local);
-            state.queue.end_snapshot();
+            let open = state.open.as_mut().map(|open| &mut open.row);
+            if state.queue.end_snapshot(open.as_deref())
+                && let Some(row) = open
+            {
+                row.standing = model::Standing::Indeterminate;
+            }
             refresh_open(state);
             let mut effects = feed(state, Input::Wire(Wire::Live));
             state.logbook.try_again();

@@ -106,15 +106,7 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
         Some(following) => following::bar(state, following, buffer, row_of(area, 2)),
         None => tabs(state, buffer, row_of(area, 2), open),
     }
-    for (at, (role, text)) in banners(state)
-        .iter()
-        .take(usize::from(layout.banners.height))
-        .enumerate()
-    {
-        let mut pen = Pen::new(buffer, state.theme, row_of(layout.banners, at));
-        let left = pen.skip(1).left();
-        pen.cell(text, left, *role);
-    }
+    told(state, buffer, layout.banners);
     let pieces = match &state.following {
         Some(following) => {
             following::page(state, following, buffer, layout.body);
@@ -155,6 +147,26 @@ pub fn draw(state: &State, buffer: &mut Buffer, area: Rect) -> Drawn {
     }
 }
 
+/// Draws what must be told, and of what has no room how much it is.
+fn told(state: &State, buffer: &mut Buffer, area: Rect) {
+    let banners = banners(state);
+    let room = usize::from(area.height);
+    for (at, (role, text)) in banners.iter().take(room).enumerate() {
+        let mut row = row_of(area, at);
+        let hidden = banners.len().saturating_sub(room);
+        if at.saturating_add(1) == room && hidden > 0 {
+            let more = Printable::from_ours(format!(" +{hidden}"));
+            let width = u16::try_from(more.width()).unwrap_or(u16::MAX);
+            let mut pen = Pen::new(buffer, state.theme, row);
+            pen.right(width).text(&more, Role::Alarm);
+            row.width = row.width.saturating_sub(width);
+        }
+        let mut pen = Pen::new(buffer, state.theme, row);
+        let left = pen.skip(1).left();
+        pen.cell(text, left, *role);
+    }
+}
+
 fn bar(state: &State, buffer: &mut Buffer, row: Rect, open: &Open) {
     let between = state.theme.glyphs.between;
     let mut pen = Pen::new(buffer, state.theme, row);
@@ -162,8 +174,10 @@ fn bar(state: &State, buffer: &mut Buffer, row: Rect, open: &Open) {
     pen.text(&Printable::from_ours(open.row.id.to_string()), Role::Title)
         .skip(1);
     pen.ours(open.prepared.tier.word(), tier_role(open.prepared.tier));
-    let time = status::span(state.left(open.row.expires_at));
-    pen.skip(1).text(&Printable::from_ours(time), Role::Text);
+    if open.row.standing.is_waiting() {
+        let time = status::span(state.left(open.row.expires_at));
+        pen.skip(1).text(&Printable::from_ours(time), Role::Text);
+    }
     if let Some(claim) = status::claim(&open.row, state.me.as_ref()) {
         let room = pen.left().saturating_sub(14);
         if claim.width() < usize::from(room) {

@@ -99,7 +99,7 @@ fn bar(state: &State, buffer: &mut Buffer, row: Rect) {
         .ours(between, Role::Dim);
     pen.text(&status::reviewer(state), Role::Text)
         .ours(between, Role::Dim);
-    let count = format!("{} in the queue", state.queue.len());
+    let count = format!("{} in the queue", state.queue.waiting());
     pen.text(&Printable::from_ours(count), Role::Text);
     if let Some(opening) = &state.opening {
         let text = format!("opening {opening}");
@@ -213,21 +213,24 @@ fn rows(state: &State, buffer: &mut Buffer, list: Rect) -> Option<Position> {
 fn draw_row(state: &State, pen: &mut Pen<'_>, entry: &Entry, columns: &Columns) {
     let (row, look) = (&entry.row, entry.look());
     let glyphs = state.theme.glyphs;
-    let waits = row.standing.is_waiting();
-    let text_role = if waits && !state.is_old() {
+    let (waits, lives) = (row.standing.is_waiting(), row.standing.is_live());
+    let text_role = if lives && !state.is_old() {
         Role::Text
     } else {
         Role::Dim
     };
-    let sign = match (waits, &look.claimed_by) {
-        (false, _) => glyphs.ended,
-        (true, Some(_)) => glyphs.claimed,
-        (true, None) => glyphs.waiting,
+    let sign = match (waits, lives, &look.claimed_by) {
+        (false, false, _) => glyphs.ended,
+        (false, true, _) => glyphs.going,
+        (true, _, Some(_)) => glyphs.claimed,
+        (true, _, None) => glyphs.waiting,
     };
     pen.ours(sign, text_role).skip(1);
     pen.cell(&Printable::ours(row.tier.word()), 5, tier_role(row.tier));
     let time = if waits {
         Printable::from_ours(status::span(state.left(row.expires_at)))
+    } else if lives {
+        Printable::ours("")
     } else {
         Printable::ours("over")
     };

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::super::keymap::{self, Command, Scope};
 use super::super::model::{Row, Standing, Tier};
 use super::super::safe_line::Pen;
-use super::super::safety::{Debt, Field, Obstacle, SheetKind, Signing, Verdict, Wire};
+use super::super::safety::{Confirm, Debt, Field, Obstacle, SheetKind, Signing, Verdict, Wire};
 use super::super::state::{Open, State};
 use super::super::theme::Role;
 
@@ -185,27 +185,33 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     if let Some(text) = ended(state, &open.row) {
         warn(Role::Alarm, text);
     } else if is_running(&open.row) {
-        let text = if state.following.is_some() {
-            "IT RUNS NOW: K ends it"
-        } else {
-            "IT RUNS NOW: f follows what it writes, K ends it"
+        let text = match (open.prepared.by_daemon, state.following.is_some()) {
+            (true, true) => "IT RUNS NOW: K ends it",
+            (true, false) => "IT RUNS NOW: f follows what it writes, K ends it",
+            // No agent is made to obey.
+            (false, _) => "ITS AGENT RUNS IT NOW: K asks for the end, and cannot end it",
         };
         warn(Role::Warning, Printable::ours(text));
-    } else if state.left(open.row.expires_at) == Some(0) {
+    } else if open.row.standing.is_waiting() && state.left(open.row.expires_at) == Some(0) {
         warn(
             Role::Alarm,
             Printable::ours("EXPIRED: nobody decided in time"),
         );
-    } else if state
-        .left(open.row.expires_at)
-        .is_some_and(|left| left < 10)
+    } else if open.row.standing.is_waiting()
+        && state
+            .left(open.row.expires_at)
+            .is_some_and(|left| left < 10)
     {
         warn(
             Role::Alarm,
             Printable::ours("less than 10 s left, and no way to extend it"),
         );
     }
-    if open.row.standing == Standing::Indeterminate {
+    if open.row.standing == Standing::Approved {
+        let text = Printable::ours("APPROVED, and not used yet: D stops it");
+        warn(Role::Warning, text);
+    }
+    if open.row.standing == Standing::Indeterminate && !state.queue.is_gone(&open.row.id) {
         let text = format!(
             "NOBODY KNOWS HOW IT ENDED: countersign settle {} --outcome …",
             open.row.id
@@ -313,7 +319,7 @@ const fn is_running(row: &Row) -> bool {
 
 /// How a request ended that is still open on the screen.
 fn ended(state: &State, row: &Row) -> Option<Printable> {
-    if row.standing.is_waiting() || is_running(row) {
+    if row.standing.is_live() {
         return None;
     }
     let mut text = Printable::from_ours(format!("IT IS OVER: {}", state.queue.ended_word(row)));
@@ -377,12 +383,27 @@ pub fn notice(state: &State, buffer: &mut Buffer, area: Rect) {
 pub fn footer(state: &State, buffer: &mut Buffer, area: Rect) {
     let mut pen = Pen::new(buffer, state.theme, area);
     pen.skip(1);
-    let hints: Vec<&'static str> = match state.safety.sheet().map(super::super::safety::Sheet::kind)
-    {
+    let sheet = state.safety.sheet();
+    let hints: Vec<&'static str> = match sheet.map(super::super::safety::Sheet::kind) {
         Some(SheetKind::Deny) => vec!["Enter sends the deny", "Esc back", "1-4 reason"],
         Some(SheetKind::Close) => vec!["Enter closes the review", "Esc back"],
-        Some(SheetKind::Kill) => vec!["Enter ends the run", "Esc back"],
-        Some(SheetKind::Approve { .. }) => vec!["Esc back", "Tab next field", "A approves"],
+        Some(SheetKind::Kill)
+            if state
+                .open
+                .as_ref()
+                .is_some_and(|open| open.prepared.by_daemon) =>
+        {
+            vec!["Enter ends the run", "Esc back"]
+        }
+        Some(SheetKind::Kill) => vec!["Enter asks for its end", "Esc back"],
+        Some(SheetKind::Approve { confirm, .. }) => {
+            let key = match sheet.map(super::super::safety::Sheet::focus) {
+                Some(Field::Reason) => "A is a letter of the reason here",
+                Some(Field::Back) if *confirm != Confirm::Nothing => "on Back: Enter goes back",
+                Some(Field::Confirm | Field::Back | Field::Passphrase) | None => "A approves",
+            };
+            vec!["Esc back", "Tab next field", key]
+        }
         Some(SheetKind::Passphrase) => vec!["Enter unlocks", "Esc back"],
         None if state.scope() == Scope::Queue && state.owed.is_open() => {
             vec!["Enter open", "Esc back", "j/k move", "? help", "q quit"]

@@ -307,7 +307,7 @@ fn ten_thousand_requests_draw_like_ten() {
         let event = Event::News(News::Row(Box::new(row)));
         super::super::update::update(&mut desk.state, now, event);
     }
-    desk.state.queue.end_snapshot();
+    desk.state.queue.end_snapshot(None);
     assert_eq!(desk.state.queue.len(), 10_000);
     let (_, window) = desk.state.queue.window();
     assert_eq!(window.len(), 44);

@@ -59,7 +59,7 @@ fn queue(numbers: impl IntoIterator<Item = u8>, height: usize) -> Queue {
     for number in numbers {
         queue.put(row(number, Standing::Pending));
     }
-    queue.end_snapshot();
+    queue.end_snapshot(None);
     queue
 }
 
@@ -102,7 +102,7 @@ fn what_a_second_snapshot_does_not_name_has_ended() {
     queue.begin_snapshot();
     queue.put(row(20, Standing::Pending));
     queue.put(row(30, Standing::Pending));
-    queue.end_snapshot();
+    queue.end_snapshot(None);
     assert_eq!((screen(&queue), queue.arrivals()), (vec![-1_010, 20], 1));
 }
 
@@ -117,7 +117,7 @@ fn the_stricter_and_the_sooner_stand_first() {
         tier: Tier::High,
         ..row(20, Standing::Pending)
     });
-    queue.end_snapshot();
+    queue.end_snapshot(None);
     assert_eq!(screen(&queue), [-20, 10, 30]);
 }
 
@@ -158,7 +158,7 @@ fn what_a_snapshot_did_not_name_is_not_said_to_be_indeterminate() {
     let mut queue = queue([10, 20], 4);
     queue.put(row(20, Standing::Indeterminate));
     queue.begin_snapshot();
-    queue.end_snapshot();
+    queue.end_snapshot(None);
     let word = |number| queue.ended_word(&row(number, Standing::Indeterminate));
     assert_eq!(word(10), "over, outcome not known here");
     assert_eq!(word(20), "indeterminate");

@@ -375,10 +375,60 @@ fn uses_that_cannot_be_counted_say_so() {
     );
 }
 
+/// A request that the daemon runs now.
 fn running() -> Detail {
     let mut one = detail(2, Tier::High, command());
+    let mut document: serde_json::Value = serde_json::from_slice(&one.document).unwrap();
+    document["requirement"]["run_by"] = "daemon".into();
+    one.document = countersign_shared::json::canonical(&document).unwrap();
+    one.row.digest = countersign_shared::digest::Digest::of(&one.document);
     one.row.standing = Standing::Running;
     one
+}
+
+#[test]
+fn of_what_an_agent_runs_the_end_is_asked_for_and_not_promised() {
+    let mut one = detail(2, Tier::High, command());
+    one.row.standing = Standing::Running;
+    let mut desk = Desk::with((120, 40), vec![one]);
+    desk.give(Event::News(News::Open(id(2))));
+    desk.wait(1_000);
+    assert!(
+        desk.screen()
+            .contains("K asks for the end, and cannot end it"),
+        "{}",
+        desk.screen()
+    );
+    desk.play("K");
+    assert!(
+        desk.screen().contains("Enter asks for its end"),
+        "{}",
+        desk.screen()
+    );
+}
+
+#[test]
+fn what_was_decided_and_is_not_over_stays_in_the_list_below_what_waits() {
+    let mut approved = detail(3, Tier::Critical, plain());
+    approved.row.standing = Standing::Approved;
+    let mut runs = detail(4, Tier::Critical, plain());
+    runs.row.standing = Standing::Running;
+    let waits = detail(9, Tier::Low, plain());
+    let mut desk = Desk::with((120, 40), vec![approved.clone(), runs, waits]);
+    desk.play("R");
+    let screen = desk.screen();
+    let line = |text: &str| screen.lines().position(|line| line.contains(text)).unwrap();
+    assert!(screen.contains("1 in the queue"), "{screen}");
+    assert!(line("LOW") < line("approved"), "{screen}");
+    assert!(line("LOW") < line("running"), "{screen}");
+    assert!(!screen.contains("over"), "{screen}");
+    desk.give(Event::News(News::Open(id(3))));
+    desk.wait(1_000);
+    assert!(
+        desk.screen().contains("APPROVED, and not used yet"),
+        "{}",
+        desk.screen()
+    );
 }
 
 /// A request that runs, open.

@@ -174,7 +174,9 @@ fn explain(error: &clap::Error) -> ExitCode {
         // What cannot be said must not end us otherwise than what can.
         drop(signals::outlive_file_limit());
         // A client waits for a decision, and would take help on stdout for none.
-        output::message(&Printable::from_ours(error.to_string()));
+        for line in error.to_string().lines() {
+            output::message(&Printable::from_ours(line));
+        }
         return ExitCode::from(hook::FAILED);
     }
     drop(error.print());

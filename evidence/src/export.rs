@@ -89,6 +89,15 @@ pub enum ExportError {
         /// The time of that entry.
         from: Timestamp,
     },
+    /// What is left of a log that was pruned does not fill a bundle that could be written.
+    #[error(
+        "the log was pruned before entry {before}, and no bundle of tiles would say so: it is too short yet; \
+         `export evidence` hands out what is left"
+    )]
+    Untold {
+        /// The position from which on every entry is there.
+        before: u64,
+    },
     /// The tree cannot grow.
     #[error("the log is too long")]
     Tree(#[from] TreeError),

@@ -12,6 +12,7 @@
 //! Of a log that was pruned there are all hashes, and the bundles that lack nothing; from the place on
 //! that its entry `log.pruned` names, they are all there: the minimum index of the specification.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use countersign_shared::log::checkpoint::{self, Checkpoint};
@@ -48,6 +49,8 @@ pub struct Tiles<'s> {
     bundle: Vec<u8>,
     /// Whether an entry of the bundle is gone.
     is_holed: bool,
+    /// The bundles that are not written, because an entry of theirs is gone.
+    holed: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +70,7 @@ impl<'s> Tiles<'s> {
             levels: Vec::new(),
             bundle: Vec::new(),
             is_holed: false,
+            holed: BTreeSet::new(),
         }
     }
 
@@ -127,6 +131,13 @@ impl<'s> Tiles<'s> {
         self.end_bundle()
     }
 
+    /// Tells whether the entry at a position is in no bundle, because its own lacks another.
+    fn is_without(&self, at: u64) -> bool {
+        let index = at / WIDTH;
+        let is_open = index == self.frontier.size() / WIDTH;
+        (is_open && self.is_holed) || self.holed.contains(&index)
+    }
+
     /// Writes the bundle, if the last entry filled it.
     fn end_bundle(&mut self) -> Result<(), ExportError> {
         if !self.frontier.size().is_multiple_of(WIDTH) {
@@ -134,6 +145,7 @@ impl<'s> Tiles<'s> {
         }
         let bundle = std::mem::take(&mut self.bundle);
         if std::mem::take(&mut self.is_holed) {
+            self.holed.insert(self.frontier.size() / WIDTH - 1);
             return Ok(());
         }
         let name = entries_path(self.frontier.size() / WIDTH - 1, WIDTH);
@@ -236,6 +248,8 @@ pub fn write(
     let head = checkpoint::open(&note, std::slice::from_ref(key), key.name())?;
     let mut tiles = Tiles::new(sink);
     let mut pruning = Pruning::default();
+    // Where the log says last that entries were pruned.
+    let mut told = None;
     source.entries(0..head.size(), &mut |at, leaf| {
         let expected = tiles.frontier().size();
         if at != expected {
@@ -249,6 +263,7 @@ pub fn write(
                 if is_pruning(bytes) {
                     let problem = |problem| ExportError::Record { seq: at, problem };
                     follow(&mut pruning, &Record::read(at, bytes).map_err(problem)?)?;
+                    told = Some(at);
                 }
                 tiles.entry(bytes)
             }
@@ -258,8 +273,14 @@ pub fn write(
             }
         }
     })?;
+    let lacks_word = told.is_some_and(|at| tiles.is_without(at));
     let exported = tiles.finish(&note, key)?;
     pruning.finish()?;
+    if lacks_word {
+        return Err(ExportError::Untold {
+            before: pruning.before(),
+        });
+    }
     Ok(Exported {
         gone: pruning.positions().count(),
         ..exported

@@ -3,6 +3,7 @@
 //! A list's tier is the daemon's word and nobody signed it, so it can only make things stricter. What
 //! cannot be read demands the most there is.
 
+use countersign_shared::requirement::RunBy;
 use countersign_shared::statement::Assurance;
 use serde_json::Value;
 
@@ -17,9 +18,8 @@ pub struct Demands {
     pub assurance: Assurance,
     /// True when an approval must say why.
     pub reason: bool,
-    /// True when the daemon runs it, which can end it as well; of what an agent runs the end can only be
-    /// asked for.
-    pub by_daemon: bool,
+    /// Who runs it. The daemon can end it as well; of what an agent runs the end can only be asked for.
+    pub run_by: RunBy,
 }
 
 impl Demands {
@@ -49,7 +49,10 @@ impl Demands {
             tier,
             assurance,
             reason,
-            by_daemon: text("run_by") == Some("daemon"),
+            run_by: match text("run_by") {
+                Some("daemon") => RunBy::Daemon,
+                Some(_) | None => RunBy::Agent,
+            },
         }
     }
 }

@@ -45,10 +45,11 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
         "the copy's head is not the one over its entries; run `countersign verify`"
     );
     say(&format!(
-        "made {}\nhead {} {}\nnote: keys and rules are not in it; `countersignd verify {}` checks it",
+        "made {}\nhead {} {}\nnote: keys and rules are not in it; `countersignd verify {}` checks it\n\n{}",
         output.display(),
         head.size(),
         head.head().root,
-        output.display()
+        output.display(),
+        note.trim_end()
     ))
 }

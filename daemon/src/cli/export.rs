@@ -244,6 +244,9 @@ const fn is_tampering(error: &ExportError) -> bool {
         | ExportError::Pruning(_)
         | ExportError::Document { .. }
         | ExportError::Rules { .. } => true,
-        ExportError::Source(_) | ExportError::Write { .. } | ExportError::Pruned { .. } => false,
+        ExportError::Source(_)
+        | ExportError::Write { .. }
+        | ExportError::Pruned { .. }
+        | ExportError::Untold { .. } => false,
     }
 }

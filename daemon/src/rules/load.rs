@@ -15,7 +15,7 @@ use countersign_shared::requirement::{
     Assurance, Escalation, EscalationError, Member, RequiredReview, Requirement, Review,
     ReviewError, RunBy, Tier,
 };
-use countersign_shared::roster::Roster;
+use countersign_shared::roster::{EnrolledKey, Roster};
 use countersign_shared::statement::AssuranceError;
 use serde::Deserialize as _;
 
@@ -158,6 +158,7 @@ impl Rules {
         let members = members(&mut roster, uid_of, lack)?;
         let limits = limits(config)?;
         let default_requirement = requirement(config, &limits, &members, lack)?;
+        check_presence(&default_requirement, &roster, &members, lack)?;
         let break_glass = break_glass(&config.break_glass, &members, lack)?;
         check_signers(config, &members, lack)?;
         let parts = Parts {
@@ -455,6 +456,46 @@ fn check_satisfiable(review: &Review, members: &[Member]) -> Result<(), RulesErr
             unfilled.join(" and ")
         ),
     })
+}
+
+/// Refuses to ask for a touch or a PIN of more people than have a security key.
+fn check_presence(
+    requirement: &Requirement,
+    roster: &Roster,
+    members: &[Member],
+    lack: Lack,
+) -> Result<(), RulesError> {
+    if requirement.assurance < Assurance::Touch {
+        return Ok(());
+    }
+    let has_key = |name: &str| {
+        let mut people = roster.iter().filter(|person| person.name() == name);
+        people.any(|person| person.keys().iter().any(EnrolledKey::is_security_key))
+    };
+    let able: Vec<&Member> = members
+        .iter()
+        .filter(|member| has_key(&member.name))
+        .collect();
+    for review in &requirement.reviews {
+        let unfilled = review.seats.unfilled(&able);
+        if unfilled.is_empty() {
+            continue;
+        }
+        let error = RulesError::Unsatisfiable {
+            review: review.seats.to_string(),
+            problem: format!(
+                "its assurance `{}` takes a security key (`sk-…`), which too few people in the roster have \
+                 for {}",
+                requirement.assurance,
+                unfilled.join(" and ")
+            ),
+        };
+        match lack {
+            Lack::Refused => return Err(error),
+            Lack::Logged => tracing::error!("{error}"),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -91,13 +91,13 @@ pub(super) fn replay(
     let mut rows_report = Report::default();
     let mut failed = None;
     let mut requests = 0u64;
-    let mut archived = Archived::default();
+    let mut from_packs = Archived::default();
     let mut without = Vec::new();
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let read = move |put: &mut dyn FnMut(Vec<Leaf>) -> bool| pieces(&leaves, archives, end, put);
     let look = |piece: Vec<Leaf>| -> Vec<Looked> { piece.into_iter().map(Looked::at).collect() };
     let mut one = |looked: Looked, report: &mut Report| -> Result<bool, StoreError> {
-        archived.take(&looked);
+        from_packs.take(&looked);
         if !entry(&mut replay, looked, report) {
             // Nothing that comes later has a known place in the tree.
             return Ok(false);
@@ -106,7 +106,7 @@ pub(super) fn replay(
         if done.is_multiple_of(LET_GO) {
             let ended = replay.take_ended();
             requests = requests.saturating_add(u64::try_from(ended.len()).unwrap_or(0));
-            let ended = archived.part(ended, trust, &mut rows_report);
+            let ended = from_packs.part(ended, trust, &mut rows_report);
             without.extend(rows::compare(
                 database,
                 &ended,
@@ -138,7 +138,7 @@ pub(super) fn replay(
     }
     let left: Vec<_> = replayed.requests.values().cloned().collect();
     requests = requests.saturating_add(u64::try_from(left.len()).unwrap_or(0));
-    let left = archived.part(left, trust, &mut rows_report);
+    let left = from_packs.part(left, trust, &mut rows_report);
     without.extend(rows::compare(
         database,
         &left,
@@ -155,7 +155,7 @@ pub(super) fn replay(
     report.witnessed = replayed.witnessed;
     report.erased_early = replayed.erased_early;
     report.pruned = replayed.pruning.positions().count();
-    report.archived = archived.entries;
+    report.archived = from_packs.entries;
     progress(all, all);
     Ok(replayed)
 }
@@ -203,14 +203,14 @@ fn pieces(
         if leaf.index >= end {
             return Ok(false);
         }
-        let archived = match (pruned(leaf.data, leaf.hash), u64::try_from(leaf.index)) {
+        let kept = match (pruned(leaf.data, leaf.hash), u64::try_from(leaf.index)) {
             (Some(hash), Ok(at)) => archives.entry(at, &hash)?,
             (Some(_) | None, Ok(_) | Err(_)) => None,
         };
-        let is_archived = archived.is_some();
+        let is_archived = kept.is_some();
         piece.push(Leaf {
             index: leaf.index,
-            data: archived.unwrap_or_else(|| leaf.data.to_vec()),
+            data: kept.unwrap_or_else(|| leaf.data.to_vec()),
             hash: leaf.hash.to_vec(),
             nodes: leaf.nodes.to_vec(),
             request: leaf.request.map(<[u8]>::to_vec),

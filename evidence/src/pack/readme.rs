@@ -10,42 +10,7 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
     let head = &packed.head;
     let time =
         |at: Option<Timestamp>, none: &str| at.map_or_else(|| none.to_owned(), |at| at.to_string());
-    let (scope, completeness) = match order.scope {
-        Scope::Period(period) => {
-            let (begin, end) = (packed.range.start, packed.range.end);
-            let scope = format!(
-                "the time from {} up to and without {}",
-                time(period.from, "the beginning of the log"),
-                time(period.until, "the end of the log"),
-            );
-            let neighbour = |side: &str, at: Option<Timestamp>| match at {
-                Some(at) => format!("The entry {side} them, of {at}, is here as well."),
-                None => format!("No entry is {side} them."),
-            };
-            let before = match survey.before {
-                None if begin > 0 => "The entry before them was pruned.".to_owned(),
-                before => neighbour("before", before),
-            };
-            let after = neighbour("after", survey.after);
-            let completeness = format!(
-                "The entries of this time have the positions from {begin} up to and without {end}. All of them are\n\
-                 here, each a leaf of the one tree under the log's signed head: none can be left out, added\n\
-                 or exchanged.\n\
-                 {before}\n\
-                 {after}\n\
-                 Times in the log never go back, except at an entry `clock.jumped`; only a pack of the whole log\n\
-                 shows that none stands elsewhere. Earlier entries are here where a request of this time began\n\
-                 before it, and those that say who could sign; those that name the log's keys are all here."
-            );
-            (scope, completeness)
-        }
-        Scope::Request(id) => (
-            format!("the request {id}"),
-            "Each entry here is a leaf of the tree under the log's signed head. That there are no other\n\
-             entries about the request is not shown: ask for a period to have that."
-                .to_owned(),
-        ),
-    };
+    let (scope, completeness) = about(order, packed, survey);
     let last = time(survey.last, "(no entry)");
     format!(
         "EVIDENCE PACK OF A COUNTERSIGN LOG\n\
@@ -109,6 +74,51 @@ pub(super) fn text(order: &Order, packed: &Packed, survey: &Survey) -> String {
         missing = packed.rules_missing.len(),
         pruned = pruned(survey),
     )
+}
+
+/// Says what the pack is about, and what is shown of its being complete.
+fn about(order: &Order, packed: &Packed, survey: &Survey) -> (String, String) {
+    match order.scope {
+        Scope::Period(period) => {
+            let (begin, end) = (packed.range.start, packed.range.end);
+            let scope = format!(
+                "the time from {} up to and without {}",
+                time(period.from, "the beginning of the log"),
+                time(period.until, "the end of the log"),
+            );
+            let neighbour = |side: &str, at: Option<Timestamp>| match at {
+                Some(at) => format!("The entry {side} them, of {at}, is here as well."),
+                None => format!("No entry is {side} them."),
+            };
+            let before = match survey.before {
+                None if begin > 0 => "The entry before them was pruned.".to_owned(),
+                before => neighbour("before", before),
+            };
+            let after = neighbour("after", survey.after);
+            let completeness = format!(
+                "The entries of this time have the positions from {begin} up to and without {end}. All of them are\n\
+                 here, each a leaf of the one tree under the log's signed head: none can be left out, added\n\
+                 or exchanged.\n\
+                 {before}\n\
+                 {after}\n\
+                 Times in the log never go back, except at an entry `clock.jumped`; only a pack of the whole log\n\
+                 shows that none stands elsewhere. Earlier entries are here where a request of this time began\n\
+                 before it, and those that say who could sign; those that name the log's keys are all here."
+            );
+            (scope, completeness)
+        }
+        Scope::Request(id) => (
+            format!("the request {id}"),
+            "Each entry here is a leaf of the tree under the log's signed head. That there are no other\n\
+             entries about the request is not shown: ask for a period to have that."
+                .to_owned(),
+        ),
+    }
+}
+
+/// Writes a time, or what stands for none.
+fn time(at: Option<Timestamp>, none: &str) -> String {
+    at.map_or_else(|| none.to_owned(), |at| at.to_string())
 }
 
 /// Says what of the log is gone, if anything is.

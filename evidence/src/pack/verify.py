@@ -932,6 +932,8 @@ def main():
     files()
     for name in "from", "until":
         given = getattr(options, name)
+        if given and len(given) == 10:  # a day is its first moment
+            given += "T00:00:00.000Z"
         expect(given is None or pack["scope"].get(name) == given, "pack.json", f"the period has another `{name}`: {pack['scope'].get(name)}")
     log = Log(pack, head(pack, told_keys(pack)))
     log.load()

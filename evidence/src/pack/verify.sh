@@ -16,7 +16,7 @@ for tool in sha256sum ssh-keygen python3; do
         exit 1
     fi
 done
-if ! (cd "$here" && sha256sum -c manifest.sha256 >/dev/null); then
+if ! (cd "$here" && sha256sum --quiet -c manifest.sha256 >&2); then
     echo "NOT GOOD: a file is not the one that manifest.sha256 names" >&2
     exit 9
 fi

@@ -6,6 +6,7 @@ use countersign_client::shown;
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::machine::State;
+use countersign_shared::requirement::RunBy;
 use countersign_shared::statement::{ActKind, Outcome, Verdict};
 
 use super::exit::{Done, Trouble};
@@ -240,7 +241,7 @@ pub(super) async fn act(
         Kind::Kill => {
             session.client.kill(id, statement).await?;
             output::ours(&format!("asked for the end of {id}"));
-            if !review.demands().by_daemon {
+            if review.demands().run_by == RunBy::Agent {
                 output::message(
                     "its agent runs it, not the daemon: the request stands in the log, and nothing but the \
                      agent's side can end it",

@@ -155,7 +155,7 @@ impl Gone {
 fn line(entry: &Entry, body: &Value) -> Printable {
     let about = entry.request.map_or_else(String::new, |id| id.to_string());
     let start = Printable::from_ours(format!("{:>6} {} ", entry.seq, entry.now.wall));
-    let kind = output::padded(entry.body.entry_type(), 24);
+    let kind = output::padded(entry.body.entry_type(), 25);
     let about = output::padded(&about, 31);
     let actor = output::shown(&entry.actor.id);
     match words::of(entry.body.entry_type(), body) {

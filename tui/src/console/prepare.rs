@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::display::{self, DisplayError};
+use countersign_shared::requirement::RunBy;
 use countersign_shared::statement::Assurance;
 use countersign_shared::text::{Printable, Untrusted};
 use serde_json::{Map, Value};
@@ -88,8 +89,8 @@ pub struct Prepared {
     pub confirm: Confirm,
     /// True when an approval must say why.
     pub reason_required: bool,
-    /// True when the daemon runs it, which can end it as well.
-    pub by_daemon: bool,
+    /// Who runs it.
+    pub run_by: RunBy,
     /// How sure it must be that whoever approves it is there.
     pub needs: Assurance,
     /// The lengths of all gated parts.
@@ -120,7 +121,7 @@ impl Prepared {
             tier,
             assurance,
             reason,
-            by_daemon,
+            run_by,
         } = Demands::of(
             document.get("requirement"),
             Some(detail.row.tier),
@@ -162,7 +163,7 @@ impl Prepared {
         let exact = exact.finish(None);
         Ok(Self {
             tier,
-            by_daemon,
+            run_by,
             display: rendering.digest(),
             displayable: rendering.complete && all_changes_shown,
             contents_not_shown: rendering.contents_not_shown,

@@ -1,6 +1,6 @@
 use countersign_shared::roster::Person;
 use ssh_key::PublicKey;
-use ssh_key::public::{Ed25519PublicKey, KeyData};
+use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
 
 use super::*;
 
@@ -62,6 +62,47 @@ fn r3_a_review_that_nobody_can_satisfy_does_not_load() {
     load("review = \"2 of sre\"").unwrap();
     let config = Config::parse(std::path::Path::new("countersign.toml"), GOOD).unwrap();
     assert!(requirement(&config, &Limits::default(), &[], Lack::Refused).is_err());
+}
+
+#[test]
+fn r3_a_touch_that_nobody_has_a_key_for_does_not_load() {
+    let plain = |seed: u8| {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        Ed25519PublicKey(secret.verifying_key().to_bytes())
+    };
+    let roster = |sk: bool| {
+        let data = if sk {
+            KeyData::SkEd25519(SkEd25519::new(plain(1), "ssh:"))
+        } else {
+            KeyData::Ed25519(plain(1))
+        };
+        let person = |name: &str, data: KeyData| Person {
+            name: name.to_owned(),
+            user: name.to_owned(),
+            groups: vec!["sre".to_owned()],
+            keys: vec![PublicKey::from(data).to_openssh().unwrap()],
+        };
+        Roster::from_people(vec![
+            person("ana", data),
+            person("bo", KeyData::Ed25519(plain(2))),
+        ])
+        .unwrap()
+    };
+    let everyone = people(&["ana", "bo"]);
+    let check = |table: &str, sk: bool, lack: Lack| {
+        let requirement = load(table).unwrap();
+        check_presence(&requirement, &roster(sk), &everyone, lack)
+    };
+    let (touch, both) = (
+        "assurance = \"touch\"",
+        "assurance = \"pin\"\nreview = \"2 of sre\"",
+    );
+    let error = check(touch, false, Lack::Refused).unwrap_err().to_string();
+    assert!(error.contains("takes a security key"), "{error}");
+    check(touch, true, Lack::Refused).unwrap();
+    assert!(check(both, true, Lack::Refused).is_err());
+    check(both, false, Lack::Logged).unwrap();
+    check("assurance = \"passphrase\"", false, Lack::Refused).unwrap();
 }
 
 #[test]

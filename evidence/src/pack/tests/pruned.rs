@@ -171,3 +171,20 @@ fn tiles_begin_with_the_first_bundle_that_lacks_nothing() {
     fs::write(&path, bent).unwrap();
     assert!(!report().is_good());
 }
+
+#[test]
+fn tiles_that_could_not_say_what_is_gone_are_not_written() {
+    for more in [0, 300] {
+        let mut log = Fixture::story();
+        grow(&mut log, 100);
+        log.prune(60);
+        grow(&mut log, more);
+        let parent = tempfile::tempdir().unwrap();
+        let mut sink = Directory::create(&parent.path().join("tiles")).unwrap();
+        let error = tiles::write(&log, log.verifier(), &mut sink).unwrap_err();
+        assert!(
+            matches!(error, ExportError::Untold { before: 60 }),
+            "{error}"
+        );
+    }
+}

@@ -64,7 +64,10 @@ pub enum Problem {
         expected: &'static str,
     },
     /// The log was never signed with the key that it is checked with.
-    #[error("the log began with another key than the one it is checked with")]
+    #[error(
+        "the log never had the key that it is checked with; what was made before a change of the key is \
+         checked with the one of then (`--vkey FILE`)"
+    )]
     LogKey,
     /// A key of the log does not follow from the one before it.
     #[error("{}", in_full(.0))]

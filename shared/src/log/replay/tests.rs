@@ -289,7 +289,10 @@ fn a_log_begins_with_the_genesis_of_its_key() {
     }
     assert_eq!(
         findings(&[foreign]),
-        ["entry 0: the log began with another key than the one it is checked with"]
+        [
+            "entry 0: the log never had the key that it is checked with; what was made before a change of \
+          the key is checked with the one of then (`--vkey FILE`)"
+        ]
     );
 }
 

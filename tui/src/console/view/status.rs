@@ -1,5 +1,6 @@
 //! What stands against deciding, and every other state that must be told: words, never colour alone.
 
+use countersign_shared::requirement::RunBy;
 use countersign_shared::text::{Printable, Untrusted};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -185,11 +186,11 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
     if let Some(text) = ended(state, &open.row) {
         warn(Role::Alarm, text);
     } else if is_running(&open.row) {
-        let text = match (open.prepared.by_daemon, state.following.is_some()) {
-            (true, true) => "IT RUNS NOW: K ends it",
-            (true, false) => "IT RUNS NOW: f follows what it writes, K ends it",
+        let text = match (open.prepared.run_by, state.following.is_some()) {
+            (RunBy::Daemon, true) => "IT RUNS NOW: K ends it",
+            (RunBy::Daemon, false) => "IT RUNS NOW: f follows what it writes, K ends it",
             // No agent is made to obey.
-            (false, _) => "ITS AGENT RUNS IT NOW: K asks for the end, and cannot end it",
+            (RunBy::Agent, _) => "ITS AGENT RUNS IT NOW: K asks for the end, and cannot end it",
         };
         warn(Role::Warning, Printable::ours(text));
     } else if open.row.standing.is_waiting() && state.left(open.row.expires_at) == Some(0) {
@@ -391,7 +392,7 @@ pub fn footer(state: &State, buffer: &mut Buffer, area: Rect) {
             if state
                 .open
                 .as_ref()
-                .is_some_and(|open| open.prepared.by_daemon) =>
+                .is_some_and(|open| open.prepared.run_by == RunBy::Daemon) =>
         {
             vec!["Enter ends the run", "Esc back"]
         }

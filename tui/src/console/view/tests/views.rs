@@ -414,7 +414,7 @@ fn what_was_decided_and_is_not_over_stays_in_the_list_below_what_waits() {
     let mut runs = detail(4, Tier::Critical, plain());
     runs.row.standing = Standing::Running;
     let waits = detail(9, Tier::Low, plain());
-    let mut desk = Desk::with((120, 40), vec![approved.clone(), runs, waits]);
+    let mut desk = Desk::with((120, 40), vec![approved, runs, waits]);
     desk.play("R");
     let screen = desk.screen();
     let line = |text: &str| screen.lines().position(|line| line.contains(text)).unwrap();

@@ -258,7 +258,18 @@ fn approving_twice_is_one_decision() {
     let home = Home::new();
     let asked = request(&home, "orders");
     home.approve(&asked).expect_code(0);
-    home.approve(&asked).expect_code(0);
+    let kept = |ending: &str| {
+        let name = format!("{}.approve.{ending}", asked.id);
+        std::fs::read(home.root().join("state/decisions").join(name)).expect("what is kept")
+    };
+    let first = [kept("json"), kept("json.sig"), kept("tlog-proof")];
+    let again = home.approve(&asked).expect_code(0);
+    assert!(
+        again.stderr.contains("what you said first counts"),
+        "{again:?}"
+    );
+    // What is kept is what is recorded.
+    assert_eq!(first, [kept("json"), kept("json.sig"), kept("tlog-proof")]);
     only_decision(&home, &asked);
     assert_eq!(home.look(&asked.id).state, "approved");
 }

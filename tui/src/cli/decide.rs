@@ -341,13 +341,20 @@ async fn decide(
     let known = session.heads.catch_up().map_err(ReviewError::from)?;
     let answer = session.client.decide(id, statement.clone(), known).await?;
     let missing = answer.missing.clone();
-    let dir = signing::keep(
+    let kept = signing::keep(
         &mut session.heads,
         &session.state_dir,
         (review, &verdict),
         &statement,
         answer.recorded,
-    )?;
+    );
+    let kept = match kept {
+        Err(SigningError::SaidBefore) => SigningError::SaidBefore.to_string(),
+        kept => format!(
+            "statement, signature and receipt are kept in {}",
+            kept?.display()
+        ),
+    };
     let word = match verdict {
         Verdict::Approve => "approved",
         Verdict::Deny => "denied",
@@ -362,10 +369,7 @@ async fn decide(
         format!("; it still {missing}")
     };
     output::ours(&format!("{word} {id}{attested}{waits}"));
-    output::message(&format!(
-        "statement, signature and receipt are kept in {}",
-        dir.display()
-    ));
+    output::message(&kept);
     Ok(())
 }
 

@@ -200,6 +200,18 @@ impl Client {
         soon(self.calls.wait(request)).await.map(Follow)
     }
 
+    /// Waits until a reviewer asks for the end of the run; false when the request is over.
+    pub async fn await_kill(&mut self, claim: &Claim) -> Result<bool, ClientError> {
+        let request = pb::AwaitKillRequest {
+            id: claim.id.to_string(),
+            ticket: claim.secret.reveal(),
+        };
+        match self.calls.await_kill(request).await {
+            Ok(answer) => Ok(answer.into_inner().asked),
+            Err(status) => Err(refusal::classify(&status).into()),
+        }
+    }
+
     /// Takes the request back.
     pub async fn withdraw(&mut self, claim: &Claim) -> Result<State, ClientError> {
         let request = pb::WithdrawRequest {

@@ -244,6 +244,11 @@ impl Request {
         }
     }
 
+    /// Tells whether a person asked for the end of the run.
+    pub const fn is_to_be_killed(&self) -> bool {
+        self.kill_requested
+    }
+
     /// Returns the deadline that ends the present state, if one does.
     pub fn deadline(&self) -> Option<&Deadline> {
         match self.state.phase() {

@@ -315,3 +315,48 @@ fn the_status_tells_our_120_from_the_programs() {
     let line: serde_json::Value = serde_json::from_slice(&fs::read(&status).unwrap()).unwrap();
     assert_eq!(line["ran"], false, "{line}");
 }
+
+#[test]
+fn a_run_ends_when_a_reviewer_asks_for_it_also_after_the_daemon_came_back() {
+    let mut home = Home::new();
+    for is_away_between in [false, true] {
+        let marker = home.root().join(format!("began-{is_away_between}"));
+        let script = format!("touch {}; sleep 300; echo survived", marker.display());
+        let (agent, asked) = held(&home, &["--", "sh", "-c", &script]);
+        home.approve(&asked).expect_code(0);
+        wait_until("it runs", || marker.exists());
+        wait_until("its start is known", || {
+            home.look(&asked.id).state == "running"
+        });
+        if is_away_between {
+            home.stop();
+            home.start();
+        }
+        let killed = home.person(&["kill", &asked.id, "--reason", "wrong window"]);
+        killed.expect_code(0);
+        let ran = agent.wait().expect_code(143);
+        assert!(
+            ran.stderr.contains("a reviewer asks for the end"),
+            "{ran:?}"
+        );
+        assert!(!ran.stdout.contains("survived"), "{ran:?}");
+        assert_eq!(home.look(&asked.id).state, "killed");
+    }
+}
+
+#[test]
+fn a_program_that_does_not_mind_being_asked_is_killed() {
+    let home = Home::new();
+    let marker = home.root().join("began");
+    let script = format!(
+        "trap '' TERM; touch {}; while :; do sleep 1; done",
+        marker.display()
+    );
+    let (agent, asked) = held(&home, &["--", "sh", "-c", &script]);
+    home.approve(&asked).expect_code(0);
+    wait_until("it runs", || marker.exists());
+    let killed = home.person(&["kill", &asked.id, "--reason", "wrong window"]);
+    killed.expect_code(0);
+    agent.wait().expect_code(137);
+    assert_eq!(home.look(&asked.id).state, "killed");
+}

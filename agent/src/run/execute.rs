@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::capture::Capture;
 use super::input::{self, InputError};
@@ -31,6 +33,9 @@ use crate::signals::Signals;
 /// How long output is still passed on after the program has ended: a process that it left behind
 /// can hold the pipes open for ever.
 const AFTER_END: Duration = Duration::from_secs(2);
+
+/// How long a program has to end by itself once a reviewer asked for its end.
+const UNTIL_KILLED: Duration = Duration::from_secs(10);
 
 /// The program did not start.
 #[derive(Debug, thiserror::Error)]
@@ -114,8 +119,16 @@ impl Running {
         self.pid
     }
 
-    /// Waits for the end, passing signals on meanwhile.
-    pub(super) async fn finish(mut self, signals: &mut Signals) -> io::Result<Finished> {
+    /// Waits for the end, passing signals on meanwhile. When a reviewer asks for the end, which is when
+    /// `asked` comes to its own, the program's group gets SIGTERM, and SIGKILL after a while.
+    pub(super) async fn finish(
+        mut self,
+        signals: &mut Signals,
+        asked: impl Future<Output = ()>,
+    ) -> io::Result<Finished> {
+        let mut asked = pin!(asked);
+        let mut kill_at = None;
+        let mut is_asked = false;
         let status = loop {
             tokio::select! {
                 biased;
@@ -123,11 +136,28 @@ impl Running {
                 signal = signals.next() => {
                     pass_on_signal(self.pid, signal);
                 }
+                () = &mut asked, if !is_asked => {
+                    is_asked = true;
+                    kill_at = Some(Instant::now() + UNTIL_KILLED);
+                    pass_on_signal(self.pid, Signal::TERM);
+                }
+                () = at(kill_at), if kill_at.is_some() => {
+                    kill_at = None;
+                    pass_on_signal(self.pid, Signal::KILL);
+                }
             }
         };
         let duration = clock::boot().saturating_sub(self.began);
         let (stdout, stderr) = tokio::join!(rest(self.stdout), rest(self.stderr));
         Ok(finished(status, stdout, stderr, duration))
+    }
+}
+
+/// Waits until a time; for ever where there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

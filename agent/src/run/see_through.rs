@@ -4,6 +4,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use countersign_client::place::Place;
 use countersign_shared::limits::Limits;
 use countersign_shared::machine::State;
 use countersign_shared::text::Printable;
@@ -12,6 +13,7 @@ use super::capture::{Capture, CaptureError};
 use super::execute::{self, Running};
 use super::outcome::{Ending, NotRun};
 use crate::asked::{self, Answer, Asked};
+use crate::client::{Claim, Client};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -100,7 +102,8 @@ async fn stay(
     signals: &mut Signals,
 ) -> Ending {
     let started = Report::Started { pid: running.pid() };
-    let mut finish = pin!(running.finish(signals));
+    let asked = heed(session.place().clone(), ticket.claim.clone());
+    let mut finish = pin!(running.finish(signals, asked));
     let soon = tokio::time::timeout(SOON, &mut finish).await;
     let end = if let Ok(end) = soon {
         end
@@ -129,6 +132,32 @@ async fn stay(
         state,
         end: Some(end),
     }
+}
+
+/// Waits until a reviewer asks for the end; for ever when nobody does. It has a connection of its own,
+/// and makes another one when the daemon was away.
+async fn heed(place: Place, claim: Claim) {
+    // Most programs are over by then.
+    tokio::time::sleep(SOON).await;
+    let mut pause = SOON;
+    loop {
+        let asked = match Client::connect(&place).await {
+            Ok(mut client) => client.await_kill(&claim).await,
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(true) => break,
+            Err(error) if error.is_lost() => {
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(REPORT_PATIENCE);
+            }
+            // It is over for the daemon, or the daemon does not know this call: nobody will ask here.
+            Ok(false) | Err(_) => return std::future::pending().await,
+        }
+    }
+    output::message(&Printable::ours(
+        "a reviewer asks for the end of this run: it gets SIGTERM, and SIGKILL after 10 s",
+    ));
 }
 
 /// Reports the end.

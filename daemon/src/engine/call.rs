@@ -103,6 +103,8 @@ pub struct Standing {
     pub reason: String,
     /// When it ends by itself.
     pub ends: Option<Deadline>,
+    /// Whether a person asked for the end of the run.
+    pub kill_requested: bool,
     /// The entry that brought it about.
     pub entry: u64,
 }

@@ -53,7 +53,9 @@ impl Live {
     pub(super) fn publish(&self) {
         let now = standing(&self.request, self.entry);
         self.standing.send_if_modified(|standing| {
-            let modified = standing.state != now.state || standing.ends != now.ends;
+            let modified = standing.state != now.state
+                || standing.ends != now.ends
+                || standing.kill_requested != now.kill_requested;
             if modified {
                 *standing = now;
             }
@@ -90,6 +92,7 @@ pub(super) fn standing(request: &Request, entry: u64) -> Standing {
         state: request.state(),
         reason: request.reason().to_owned(),
         ends: request.deadline().cloned(),
+        kill_requested: request.is_to_be_killed(),
         entry,
     }
 }

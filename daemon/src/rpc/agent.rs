@@ -9,7 +9,7 @@ use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State}
 use countersign_shared::mask::Openings;
 use countersign_shared::wire::pb;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -171,6 +171,36 @@ impl AgentService for Agents {
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
+    async fn await_kill(
+        &self,
+        request: Request<pb::AwaitKillRequest>,
+    ) -> Result<Response<pb::AwaitKillResponse>, Status> {
+        let peer = super::peer(&request)?;
+        let request = request.into_inner();
+        let (id, right) = right(&peer, &request.id, &request.ticket)?;
+        let following = self
+            .desk
+            .ask_for_agent(|reply| Call::Follow(id, right, reply))
+            .await?;
+        let (mut sender, receiver) = oneshot::channel();
+        let desk = Arc::clone(&self.desk);
+        // A task of its own, since a caller that goes away takes this one along.
+        tokio::spawn(async move {
+            let asked = tokio::select! {
+                asked = killed(following.standing) => asked,
+                () = sender.closed() => None,
+            };
+            desk.agents.tell(Call::Leave(id, following.waiter));
+            // Who is gone needs no answer.
+            sender.send(asked).ok();
+        });
+        match receiver.await {
+            Ok(Some(asked)) => Ok(Response::new(pb::AwaitKillResponse { asked })),
+            // The daemon is about to stop, and the run goes on.
+            Ok(None) | Err(_) => Err(status::engine(&EngineError::Draining)),
+        }
+    }
+
     async fn detach(
         &self,
         request: Request<pb::DetachRequest>,
@@ -298,6 +328,21 @@ impl AgentService for Agents {
 }
 
 /// Tells a waiting caller each standing until no decision can change it any more.
+/// Waits until somebody asks for the end of a run; false when the request is over, and nothing when
+/// the engine is.
+async fn killed(mut standing: tokio::sync::watch::Receiver<Standing>) -> Option<bool> {
+    loop {
+        let (asked, state) = {
+            let now = standing.borrow_and_update();
+            (now.kill_requested, now.state)
+        };
+        if asked || !state.is_live() {
+            return Some(asked);
+        }
+        standing.changed().await.ok()?;
+    }
+}
+
 async fn follow(
     desk: &Desk,
     mut standing: tokio::sync::watch::Receiver<Standing>,

@@ -243,8 +243,8 @@ pub(super) async fn act(
             output::ours(&format!("asked for the end of {id}"));
             if review.demands().run_by == RunBy::Agent {
                 output::message(
-                    "its agent runs it, not the daemon: the request stands in the log, and nothing but the \
-                     agent's side can end it",
+                    "its agent runs it, not the daemon: `countersign-agent run` obeys, and whatever else runs \
+                     it may not",
                 );
             }
         }

@@ -30,7 +30,11 @@ fn capture(dir: &Path, command: &[&str], input: Option<&str>) -> Capture {
 
 async fn run(capture: &Capture) -> Finished {
     let mut signals = Signals::catch().unwrap();
-    start(capture).unwrap().finish(&mut signals).await.unwrap()
+    start(capture)
+        .unwrap()
+        .finish(&mut signals, std::future::pending())
+        .await
+        .unwrap()
 }
 
 fn script(dir: &Path, name: &str, text: &str) {

@@ -189,8 +189,8 @@ pub fn request_banners(state: &State) -> Vec<(Role, Printable)> {
         let text = match (open.prepared.run_by, state.following.is_some()) {
             (RunBy::Daemon, true) => "IT RUNS NOW: K ends it",
             (RunBy::Daemon, false) => "IT RUNS NOW: f follows what it writes, K ends it",
-            // No agent is made to obey.
-            (RunBy::Agent, _) => "ITS AGENT RUNS IT NOW: K asks for the end, and cannot end it",
+            // What else than `run` runs it, nobody makes obey.
+            (RunBy::Agent, _) => "ITS AGENT RUNS IT NOW: K asks for the end, which `run` obeys",
         };
         warn(Role::Warning, Printable::ours(text));
     } else if open.row.standing.is_waiting() && state.left(open.row.expires_at) == Some(0) {

@@ -395,7 +395,7 @@ fn of_what_an_agent_runs_the_end_is_asked_for_and_not_promised() {
     desk.wait(1_000);
     assert!(
         desk.screen()
-            .contains("K asks for the end, and cannot end it"),
+            .contains("K asks for the end, which `run` obeys"),
         "{}",
         desk.screen()
     );

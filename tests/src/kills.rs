@@ -47,6 +47,9 @@ const LIFE: u64 = 80_000;
 /// The longest time between being started and being killed at boot, in microseconds.
 const BOOT: u64 = 60_000;
 
+/// How the one who decides is called.
+const REVIEWER: &str = "reviewer";
+
 /// How long the callers may take to notice a kill.
 const NOTICE: Duration = Duration::from_secs(20);
 
@@ -110,16 +113,19 @@ async fn in_one_home(kills: u64, seed: u64) -> Outcome<Tally> {
             witness.check(&mut client, &ledger).await?;
             let agent = Agent::connect(&place).await?;
             let mut calls = JoinSet::new();
-            for mut worker in workers.drain(..) {
+            for (at, mut worker) in workers.drain(..).enumerate() {
                 let (scene, agent) = (Arc::clone(&scene), agent.clone());
                 calls.spawn(async move {
-                    let done = worker.work(&scene, agent).await;
+                    let who = format!("agent {at}");
+                    let done = worker.work(&who, &scene, agent).await;
+                    scene.does(&who, None);
                     (done, Some(worker), None)
                 });
             }
             let desk = Arc::clone(&scene);
             calls.spawn(async move {
                 let done = decide(&mut reviewer, &desk, &mut client).await;
+                desk.does(REVIEWER, None);
                 (done, None, Some(reviewer))
             });
             tokio::time::sleep(Duration::from_micros(chance.below(LIFE))).await;
@@ -129,7 +135,7 @@ async fn in_one_home(kills: u64, seed: u64) -> Outcome<Tally> {
             scene.bell.notify_one();
             let joined = tokio::time::timeout(NOTICE, calls.join_all())
                 .await
-                .map_err(|_| "a call outlived the daemon")?;
+                .map_err(|_| format!("a call outlived the daemon: {}", scene.doing()))?;
             scene.set_dying(false);
             let mut back = None;
             for (done, worker, reviewer) in joined {
@@ -159,10 +165,12 @@ async fn in_one_home(kills: u64, seed: u64) -> Outcome<Tally> {
 async fn decide(reviewer: &mut Reviewer, scene: &Scene, client: &mut Client) -> Outcome<()> {
     while !scene.is_dying() {
         let Some(task) = scene.take() else {
+            scene.does(REVIEWER, Some("nothing"));
             scene.bell.notified().await;
             continue;
         };
         let id = task.id;
+        scene.does(REVIEWER, Some("sign"));
         let (_, signed) = match reviewer.sign(client, &id.to_string(), task.verdict).await {
             Ok(signed) => signed,
             Err(_) if scene.is_dying() => {
@@ -172,6 +180,7 @@ async fn decide(reviewer: &mut Reviewer, scene: &Scene, client: &mut Client) -> 
             Err(error) => return Err(error),
         };
         scene.ledger().of(id)?.signed.push(signed.statement.clone());
+        scene.does(REVIEWER, Some("decide"));
         match client.decide(id, signed, 0).await {
             Ok(answer) => {
                 let mut ledger = scene.ledger();

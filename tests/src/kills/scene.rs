@@ -1,6 +1,6 @@
 //! What the agents, the reviewer and the one who kills share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +60,8 @@ pub(super) struct Scene {
     /// Rung when there is a task.
     pub bell: Notify,
     dying: AtomicBool,
+    /// Who does what: when a call outlives the daemon, it tells which.
+    doing: Mutex<BTreeMap<String, &'static str>>,
     /// Where side effects leave their mark.
     ran: PathBuf,
 }
@@ -73,6 +75,7 @@ impl Scene {
             tasks: Mutex::default(),
             bell: Notify::new(),
             dying: AtomicBool::new(false),
+            doing: Mutex::default(),
             ran,
         }
     }
@@ -95,6 +98,22 @@ impl Scene {
     /// Tells whether a lost connection is the kill's doing.
     pub(super) fn is_dying(&self) -> bool {
         self.dying.load(Ordering::SeqCst)
+    }
+
+    /// Notes what somebody does now, or that it is over.
+    pub(super) fn does(&self, who: &str, what: Option<&'static str>) {
+        let mut doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => drop(doing.insert(who.to_owned(), what)),
+            None => drop(doing.remove(who)),
+        }
+    }
+
+    /// Says who does what.
+    pub(super) fn doing(&self) -> String {
+        let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = doing.iter().map(|(who, what)| format!("{who}: {what}"));
+        words.collect::<Vec<_>>().join(", ")
     }
 
     /// Puts a request before the reviewer.

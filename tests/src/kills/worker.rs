@@ -28,6 +28,17 @@ enum Stage {
     Report,
 }
 
+impl Stage {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Wait => "wait",
+            Self::Redeem => "redeem",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// A request under way.
 #[derive(Debug)]
 struct Asking {
@@ -79,12 +90,18 @@ impl Worker {
     /// # Errors
     ///
     /// What the daemon did that it must not.
-    pub(super) async fn work(&mut self, scene: &Arc<Scene>, mut agent: Agent) -> Outcome<()> {
+    pub(super) async fn work(
+        &mut self,
+        who: &str,
+        scene: &Arc<Scene>,
+        mut agent: Agent,
+    ) -> Outcome<()> {
         loop {
             let mut asking = match self.asking.take() {
                 Some(asking) => asking,
                 None => self.ask(),
             };
+            scene.does(who, Some(asking.stage.word()));
             let next = match asking.stage {
                 Stage::Submit => self.submit(&mut asking, scene, &mut agent).await,
                 Stage::Wait => wait(&mut asking, scene, &mut agent).await,

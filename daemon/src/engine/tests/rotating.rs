@@ -184,7 +184,7 @@ fn a_second_rotation_waits_for_the_first_one_or_for_its_end() {
     is_found(
         &dir,
         stranger.verifier(),
-        "another key than the one it is checked with",
+        "never had the key that it is checked with",
     );
 }
 

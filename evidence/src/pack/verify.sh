@@ -16,7 +16,13 @@ for tool in sha256sum ssh-keygen python3; do
         exit 1
     fi
 done
-if ! (cd "$here" && sha256sum --quiet -c manifest.sha256 >&2); then
+if ! wrong=$(cd "$here" && LC_ALL=C sha256sum --quiet -c manifest.sha256 2>&1); then
+    # Names come from whoever made the pack: nothing of them may act on a terminal.
+    printf '%s\n' "$wrong" | python3 -I -c '
+import sys
+said = sys.stdin.buffer.read().decode("latin-1")
+sys.stderr.write("".join(c if " " <= c <= "~" or c == "\n" else f"\\x{ord(c):02x}" for c in said))
+'
     echo "NOT GOOD: a file is not the one that manifest.sha256 names" >&2
     exit 9
 fi

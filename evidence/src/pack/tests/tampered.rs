@@ -396,3 +396,28 @@ fn rules_that_are_said_to_take_only_away_and_give() {
     log.remove_people(WIDER);
     Made::of(&log, whole()).is_refused("does more than to take people, groups or keys away");
 }
+
+#[test]
+fn the_name_of_a_file_that_differs_is_told_and_cannot_act_on_a_terminal() {
+    let made = Made::of(&Fixture::story(), whole());
+    fs::write(made.path("population.csv"), "another").unwrap();
+    made.is_refused("population.csv: FAILED");
+    let made = Made::of(&Fixture::story(), whole());
+    let name = "\u{1b}]0;owned\u{7}\u{9b}2J";
+    fs::write(made.path(name), "text").unwrap();
+    let manifest = made.text("manifest.sha256");
+    let line = format!("{}  {name}\n", Digest::of(b"other").to_hex());
+    fs::write(made.path("manifest.sha256"), manifest + &line).unwrap();
+    let verdict = made.verify(&[]);
+    assert_eq!(verdict.code, 9, "{}", verdict.text);
+    assert!(
+        verdict.text.contains("\\x1b]0;owned\\x07"),
+        "{}",
+        verdict.text
+    );
+    assert!(
+        !verdict.text.contains(['\u{1b}', '\u{7}', '\u{9b}']),
+        "{:?}",
+        verdict.text
+    );
+}

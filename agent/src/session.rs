@@ -401,15 +401,7 @@ enum Tried {
 /// Believes another key of the log from now on, because a person compared it.
 pub(crate) fn adopt_log_key(key: VerifierKey) -> Result<Exit, Failure> {
     let adopted = heads::adopt(&state_dir()?.join(HEADS), key)?;
-    let text = if adopted.now == adopted.before {
-        format!("{} is believed already", adopted.now)
-    } else {
-        format!(
-            "{} is believed from now on, and {} no more",
-            adopted.now, adopted.before
-        )
-    };
-    output::result(&Printable::from_ours(text));
+    output::result(&Printable::from_ours(adopted.to_string()));
     Ok(Exit::Ok)
 }
 

@@ -1,5 +1,6 @@
 //! How a user comes to believe another key of a log: from the log itself, or by comparing it.
 
+use std::fmt;
 use std::path::Path;
 
 use countersign_shared::log::checkpoint::{self, CheckpointError};
@@ -81,6 +82,17 @@ pub struct Adopted {
     pub before: VerifierKey,
     /// The one that is believed now.
     pub now: VerifierKey,
+}
+
+impl fmt::Display for Adopted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, now } = self;
+        if now == before {
+            write!(f, "{now} is believed already")
+        } else {
+            write!(f, "{now} is believed from now on, and {before} no more")
+        }
+    }
 }
 
 /// Believes another key of a log from now on, because the person compared it. The head that was kept

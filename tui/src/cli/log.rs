@@ -124,7 +124,8 @@ pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
     }
 }
 
-/// Entries that were pruned, as far as they follow one another.
+/// Entries that the daemon says were pruned, as far as they follow one another. `verify` knows whether
+/// they were.
 #[derive(Default)]
 struct Gone(Option<(u64, u64)>);
 
@@ -140,9 +141,9 @@ impl Gone {
             return;
         };
         let said = if first == last {
-            format!("{first:>6} was pruned")
+            format!("{first:>6} is gone: pruned, by the word of the daemon")
         } else {
-            format!("{first:>6} to {last} were pruned")
+            format!("{first:>6} to {last} are gone: pruned, by the word of the daemon")
         };
         if in_words {
             output::ours(&said);

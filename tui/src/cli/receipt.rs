@@ -64,14 +64,21 @@ pub(super) async fn receipt(mut session: Session, arguments: &Arguments) -> Done
 async fn entries_of(session: &mut Session, id: RequestId, first: u64) -> Result<Vec<u64>, Trouble> {
     let mut found = Vec::new();
     let mut at = first;
+    let mut gone = 0u64;
     loop {
         let page = session.client.read_log(at, PAGE).await?;
         if page.is_empty() {
+            if gone > 0 {
+                output::message(&format!(
+                    "{gone} entries behind its first one are gone, and what they were about is not known here: \
+                     `countersign verify` says whether they were pruned"
+                ));
+            }
             return Ok(found);
         }
         for bytes in page {
             if bytes.is_empty() {
-                // It was pruned.
+                gone = gone.saturating_add(1);
                 at = at.saturating_add(1);
                 continue;
             }

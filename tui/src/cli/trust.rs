@@ -21,14 +21,6 @@ pub(super) fn adopt(arguments: Arguments) -> Done {
     let state_dir = place::state_dir().map_err(|error| Trouble::failure(&error))?;
     let adopted = heads::adopt(&state_dir, arguments.vkey)
         .map_err(|error| Trouble::new(9, "log", chain(&error)))?;
-    let text = if adopted.now == adopted.before {
-        format!("{} is believed already", adopted.now)
-    } else {
-        format!(
-            "{} is believed from now on, and {} no more",
-            adopted.now, adopted.before
-        )
-    };
-    output::ours(&text);
+    output::ours(&adopted.to_string());
     Ok(())
 }

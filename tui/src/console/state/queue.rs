@@ -285,9 +285,12 @@ impl Queue {
         self.shown.is_empty()
     }
 
-    /// Returns how many arrivals wait to be merged.
+    /// Returns how many arrivals wait to be merged, of those that wait for people.
     pub fn arrivals(&self) -> usize {
-        self.waiting.len()
+        let arrived = self.waiting.values();
+        arrived
+            .filter(|entry| entry.row.standing.is_waiting())
+            .count()
     }
 
     /// Returns how many rows one page of the list has.

@@ -234,23 +234,6 @@ fn read_text(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("`{}` is not text", file.display()))
 }
 
-/// Where the kernel says who logged in for a process (`audit_getloginuid(3)`).
-const LOGIN: &str = "/proc/self/loginuid";
-
-/// Says who runs this, as the kernel does: the OS user, its account's name, and the OS user that had
-/// logged in for it.
-fn operator() -> anyhow::Result<(u32, String, Option<u32>)> {
-    let uid = rustix::process::getuid().as_raw();
-    let account = Accounts.by_uid(uid)?;
-    // A kernel without auditing knows nobody, and says so with the largest number.
-    let login_uid = std::fs::read_to_string(LOGIN)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .filter(|login| *login != u32::MAX);
-    let user = account.map_or_else(String::new, |account| account.name);
-    Ok((uid, user, login_uid))
-}
-
 /// A home that is ours alone, and what the engine is started with.
 struct Opened {
     home: Home,

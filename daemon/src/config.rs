@@ -136,7 +136,7 @@ impl Default for RulesTable {
 
 /// The table `[retention]`: how long is kept what was asked, and what the log says of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, try_from = "Days")]
+#[serde(try_from = "Days")]
 pub struct Retention {
     /// How many days documents are kept, from when the request was received; for ever when absent.
     documents_days: Option<NonZeroU16>,

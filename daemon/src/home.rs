@@ -24,7 +24,11 @@ const SECRET_LIMIT: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// There is nothing at the path.
-    #[error("`{}` does not exist; `countersign init` makes a home, and what a configuration names is the operator's to make", shown(.0))]
+    #[error(
+        "`{}` does not exist; `countersign init` makes a home, and what a configuration names is the \
+         operator's to make",
+        shown(.0)
+    )]
     Missing(PathBuf),
     /// The file system answered with an error.
     #[error("cannot read `{}`", shown(path))]

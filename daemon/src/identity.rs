@@ -17,11 +17,13 @@ use serde_json::{Value, json};
 
 mod accounts;
 mod cgroup;
+mod operator;
 mod pidfd;
 mod process;
 
 pub use accounts::{Account, AccountError, Accounts, Group};
 pub use cgroup::{Container, Placement};
+pub use operator::Operator;
 pub use pidfd::Liveness;
 pub use process::{Ancestor, Fact, Unknown};
 

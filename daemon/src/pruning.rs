@@ -30,6 +30,7 @@ use countersign_shared::time::Timestamp;
 
 use crate::engine::{BootError, Engine, Gone, Prune, Settings, mark};
 use crate::export::Snapshot;
+use crate::identity::Operator;
 use crate::store::{Store, StoreError};
 use crate::verify;
 
@@ -85,17 +86,6 @@ pub enum PruneError {
     Boot(#[from] BootError),
 }
 
-/// Who prunes.
-#[derive(Debug, Clone)]
-pub struct Operator {
-    /// The OS user that the command runs as.
-    pub uid: u32,
-    /// Its account's name; empty when it has none.
-    pub user: String,
-    /// The OS user that had logged in for it, where the kernel knows.
-    pub login_uid: Option<u32>,
-}
-
 /// What can be pruned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
@@ -118,15 +108,6 @@ pub struct Plan {
     from: Option<(u64, Timestamp)>,
     kept_days: NonZeroU16,
     now: Timestamp,
-}
-
-/// What is believed of the log that is pruned.
-#[derive(Debug, Clone)]
-pub struct Believed {
-    /// Its name.
-    pub origin: String,
-    /// Its key.
-    pub key: VerifierKey,
 }
 
 impl Outlook {
@@ -192,30 +173,29 @@ impl Plan {
     pub fn carry_out(
         &self,
         database: &Path,
-        believed: &Believed,
+        key: &VerifierKey,
         settings: Settings,
         archive: &Path,
         by: Operator,
     ) -> Result<Gone, PruneError> {
-        check(database, believed)?;
+        check(database, key)?;
         let failed = |source| PruneError::Archive {
             path: archive.to_owned(),
             source,
         };
         let mut sink = Directory::create(archive).map_err(failed)?;
         let digest = self
-            .hand_out(database, &believed.key, archive, &mut sink)
+            .hand_out(database, key, archive, &mut sink)
             .inspect_err(|_| {
                 // Nobody shall take it for one.
                 fs::remove_dir_all(archive).ok();
             })?;
         let order = Prune {
+            requests: self.requests.clone(),
             before: self.before,
             kept_days: self.kept_days.get(),
             archive: digest,
-            uid: by.uid,
-            user: by.user,
-            login_uid: by.login_uid,
+            by,
         };
         Ok(Engine::prune(database, settings, order)?)
     }
@@ -263,7 +243,7 @@ impl Plan {
     }
 
     /// Finds each entry and document of what is to go in the archive.
-    fn check_contents(&self, database: &Path, archive: &Path) -> Result<(), PruneError> {
+    pub(crate) fn check_contents(&self, database: &Path, archive: &Path) -> Result<(), PruneError> {
         let bad = |problem: String| PruneError::Bad {
             path: archive.to_owned(),
             problem,
@@ -295,10 +275,10 @@ impl Plan {
 }
 
 /// Refuses a database in which something is wrong: it would be out of sight afterwards.
-fn check(database: &Path, believed: &Believed) -> Result<(), PruneError> {
+fn check(database: &Path, key: &VerifierKey) -> Result<(), PruneError> {
     let trust = verify::Trust {
-        origin: believed.origin.clone(),
-        vkey: believed.key.clone(),
+        origin: key.name().to_owned(),
+        vkey: key.clone(),
         heads: Vec::new(),
         policy: None,
         archives: Vec::new(),

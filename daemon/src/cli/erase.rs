@@ -10,8 +10,9 @@ use anyhow::bail;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::ErasedEarly;
 
-use super::{Opened, operator, say};
+use super::{Opened, say};
 use crate::engine::Engine;
+use crate::identity::Operator;
 
 /// The longest reason, in bytes.
 const LONGEST: usize = 500;
@@ -55,7 +56,11 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
 
 /// Says who runs this, as the kernel does.
 fn by(reason: &str) -> anyhow::Result<ErasedEarly> {
-    let (uid, user, login_uid) = operator()?;
+    let Operator {
+        uid,
+        user,
+        login_uid,
+    } = Operator::of_this_process()?;
     Ok(ErasedEarly {
         uid,
         user,

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::{Opened, log_key, operator, say};
-use crate::pruning::{Believed, Operator, Outlook};
+use super::{Opened, log_key, say};
+use crate::identity::Operator;
+use crate::pruning::Outlook;
 
 /// Where what goes is handed out to.
 #[derive(Debug, clap::Args)]
@@ -53,17 +54,9 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
             ));
         }
     };
-    let (uid, user, login_uid) = operator()?;
-    let by = Operator {
-        uid,
-        user,
-        login_uid,
-    };
-    let believed = Believed {
-        origin: opened.config.origin.clone(),
-        key: log_key(opened.home.layout())?,
-    };
-    let gone = plan.carry_out(&database, &believed, opened.settings, archive, by)?;
+    let by = Operator::of_this_process()?;
+    let key = log_key(opened.home.layout())?;
+    let gone = plan.carry_out(&database, &key, opened.settings, archive, by)?;
     say(&format!(
         "{} entries about {} requests were pruned, and that is recorded; their hashes are in the log, and \
          everything else is in `{}`: keep that",

@@ -6,27 +6,27 @@
 use std::path::Path;
 
 use countersign_shared::digest::Digest;
+use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::LogEvent;
 use countersign_shared::log::pruning::Pruned;
 
 use super::boot::{self, BootError, Settings};
 use super::{Engine, EngineError, Exit, daemon_actor};
+use crate::identity::Operator;
 
 /// What goes, and by whose word.
 #[derive(Debug, Clone)]
 pub struct Prune {
+    /// The requests that go: those whose every entry the pack was found to hold.
+    pub requests: Vec<RequestId>,
     /// The smallest position from which on every entry is to stay.
     pub before: u64,
     /// How many days entries are kept by the policy.
     pub kept_days: u16,
     /// The digest of `manifest.sha256` in the evidence pack that holds what goes.
     pub archive: Digest,
-    /// The OS user that the command runs as.
-    pub uid: u32,
-    /// Its account's name; empty when it has none.
-    pub user: String,
-    /// The OS user that had logged in for it, where the kernel knows.
-    pub login_uid: Option<u32>,
+    /// Who prunes.
+    pub by: Operator,
 }
 
 /// What went.
@@ -58,9 +58,8 @@ impl Engine {
         let mut outcome = Ok((0, 0));
         let durable = self.commit(|engine, batch, scene| {
             outcome = engine.step(batch, scene, |engine, step| {
-                let ids = engine.store.prunable(order.before)?;
                 let mut entries = 0u64;
-                for id in &ids {
+                for id in &order.requests {
                     entries = entries.saturating_add(engine.store.prune(*id)?);
                 }
                 let positions = engine.store.pruned_positions()?;
@@ -70,12 +69,12 @@ impl Engine {
                     entries: positions.count(),
                     positions: positions.digest(),
                     archive: order.archive,
-                    uid: order.uid,
-                    user: order.user,
-                    login_uid: order.login_uid,
+                    uid: order.by.uid,
+                    user: order.by.user,
+                    login_uid: order.by.login_uid,
                 }));
                 step.note(&mut engine.store, scene, daemon_actor(), event)?;
-                let requests = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+                let requests = u64::try_from(order.requests.len()).unwrap_or(u64::MAX);
                 Ok((requests, entries))
             });
             Vec::new()

@@ -327,7 +327,6 @@ impl AgentService for Agents {
     }
 }
 
-/// Tells a waiting caller each standing until no decision can change it any more.
 /// Waits until somebody asks for the end of a run; false when the request is over, and nothing when
 /// the engine is.
 async fn killed(mut standing: tokio::sync::watch::Receiver<Standing>) -> Option<bool> {
@@ -343,6 +342,7 @@ async fn killed(mut standing: tokio::sync::watch::Receiver<Standing>) -> Option<
     }
 }
 
+/// Tells a waiting caller each standing until no decision can change it any more.
 async fn follow(
     desk: &Desk,
     mut standing: tokio::sync::watch::Receiver<Standing>,

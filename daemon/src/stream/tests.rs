@@ -427,6 +427,35 @@ fn an_entry_that_is_not_the_one_that_was_hashed_is_not_told() {
     stop(&streams);
 }
 
+#[test]
+fn what_was_pruned_is_passed_over_and_nothing_before_it_is_lost() {
+    let mut log = Growing::new();
+    let (listener, address) = listening();
+    log.grow(150);
+    rusqlite::Connection::open(log.path("state.db"))
+        .unwrap()
+        .execute_batch("UPDATE audit_leaf SET data = x'' WHERE idx IN (0, 3, 5, 149)")
+        .unwrap();
+    let streams = log.stream(Receiver::Collector(address), false, true);
+    // Breaks off after one message, with what was pruned among much unread.
+    let mut connection = accepted(&listener);
+    framed(&mut connection).unwrap();
+    drop(connection);
+    let mut connection = accepted(&listener);
+    let mut got = Got::default();
+    while got.entries.last() != Some(&148) {
+        got.take(&framed(&mut connection).unwrap(), &log);
+    }
+    let first = got.entries[0];
+    assert!(first <= 2, "entries up to {first} are lost");
+    let told = (first..149).filter(|seq| ![3, 5].contains(seq));
+    assert_eq!(got.entries, told.collect::<Vec<_>>());
+    until("that it is through", || {
+        streams.standings()[0].entries == Some(150)
+    });
+    stop(&streams);
+}
+
 /// Longer than any datagram: the kernel doubles what was asked for.
 fn long_head() -> Message {
     let note = "x".repeat(17 << 20);

@@ -15,8 +15,8 @@ use countersign_shared::log::replay::Life;
 use countersign_shared::log::tree::{Hash, leaf_hash};
 use serde::Deserialize;
 
-use super::document;
 use super::report::{Place, Report};
+use super::{Trust, document};
 use crate::store::StoreError;
 
 /// The file of a pack that holds the entries.
@@ -134,34 +134,74 @@ impl Archive {
     }
 }
 
-/// What came of the packs.
+/// The requests that were pruned, as far as their entries were read from packs.
 #[derive(Debug, Default)]
 pub(super) struct Archived {
-    /// The requests of which entries were read from a pack: there is nothing of them in the tables.
-    pub(super) requests: BTreeSet<RequestId>,
-    /// How many entries were.
-    pub(super) entries: u64,
+    /// There is nothing of them in the tables.
+    requests: BTreeSet<RequestId>,
+    entries: u64,
 }
 
-/// Compares the documents of requests that were pruned with what the log says was received.
-pub(super) fn documents(roots: &[PathBuf], lives: &[Life], origin: &str, report: &mut Report) {
-    for life in lives {
-        let name = format!("documents/{}.json", life.request.id());
-        for root in roots {
-            let Ok(file) = File::open(root.join(&name)) else {
-                continue;
-            };
-            let mut bytes = Vec::new();
-            match file.take(MAX_DOCUMENT).read_to_end(&mut bytes) {
-                Ok(_) => document::check(life, &bytes, origin, report),
-                Err(error) => report.found(
-                    Place::Request(life.request.id()),
-                    format!(
-                        "its document in `{}` cannot be read: {error}",
-                        root.display()
-                    ),
-                ),
+impl Archived {
+    /// Takes an entry that was read from a pack.
+    pub(super) fn take(&mut self, request: Option<RequestId>) {
+        self.entries = self.entries.saturating_add(1);
+        self.requests.extend(request);
+    }
+
+    /// Returns how many entries there were.
+    pub(super) const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Checks the requests that were pruned, and returns the others. Of those that have no document,
+    /// which only the end of the log explains, the ids are added to `without`.
+    pub(super) fn part(
+        &mut self,
+        lives: Vec<Life>,
+        trust: &Trust,
+        without: &mut Vec<RequestId>,
+        report: &mut Report,
+    ) -> Vec<Life> {
+        let (gone, there): (Vec<_>, Vec<_>) = lives
+            .into_iter()
+            .partition(|life| self.requests.contains(&life.request.id()));
+        for life in &gone {
+            let id = life.request.id();
+            self.requests.remove(&id);
+            if !life.broken && !life.is_over() {
+                let state = life.request.state();
+                report.found(Place::Request(id), format!("was pruned, and is {state}"));
+            }
+            if !document(life, trust, report) {
+                without.push(id);
             }
         }
+        there
     }
+}
+
+/// Compares the document of a request that was pruned, in each pack that has it, with what the log says
+/// was received. Tells whether one has it.
+fn document(life: &Life, trust: &Trust, report: &mut Report) -> bool {
+    let id = life.request.id();
+    let mut is_there = false;
+    for root in &trust.archives {
+        let mut bytes = Vec::new();
+        let read = File::open(root.join(format!("documents/{id}.json")))
+            .and_then(|file| file.take(MAX_DOCUMENT).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => document::check(life, &bytes, &trust.origin, report),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => report.found(
+                Place::Request(id),
+                format!(
+                    "its document in `{}` cannot be read: {error}",
+                    root.display()
+                ),
+            ),
+        }
+        is_there = true;
+    }
+    is_there
 }

@@ -9,10 +9,10 @@
 
 use countersign_evidence::verify::in_order;
 use countersign_shared::id::RequestId;
-use countersign_shared::log::replay::{Life, Prepared, Replay, Replayed};
+use countersign_shared::log::replay::{Prepared, Replay, Replayed};
 use countersign_shared::log::tree::{CompleteNode, Hash};
 
-use super::archive::{self, Archived, Archives};
+use super::archive::{Archived, Archives};
 use super::report::{Place, Report};
 use super::{Trust, rows};
 use crate::store::{Inspection, StoreError, pruned};
@@ -97,7 +97,10 @@ pub(super) fn replay(
     let read = move |put: &mut dyn FnMut(Vec<Leaf>) -> bool| pieces(&leaves, archives, end, put);
     let look = |piece: Vec<Leaf>| -> Vec<Looked> { piece.into_iter().map(Looked::at).collect() };
     let mut one = |looked: Looked, report: &mut Report| -> Result<bool, StoreError> {
-        from_packs.take(&looked);
+        if looked.is_archived {
+            let entry = looked.prepared.as_ref().ok().and_then(Prepared::entry);
+            from_packs.take(entry.and_then(|entry| entry.request));
+        }
         if !entry(&mut replay, looked, report) {
             // Nothing that comes later has a known place in the tree.
             return Ok(false);
@@ -106,7 +109,7 @@ pub(super) fn replay(
         if done.is_multiple_of(LET_GO) {
             let ended = replay.take_ended();
             requests = requests.saturating_add(u64::try_from(ended.len()).unwrap_or(0));
-            let ended = from_packs.part(ended, trust, &mut rows_report);
+            let ended = from_packs.part(ended, trust, &mut without, &mut rows_report);
             without.extend(rows::compare(
                 database,
                 &ended,
@@ -138,7 +141,7 @@ pub(super) fn replay(
     }
     let left: Vec<_> = replayed.requests.values().cloned().collect();
     requests = requests.saturating_add(u64::try_from(left.len()).unwrap_or(0));
-    let left = from_packs.part(left, trust, &mut rows_report);
+    let left = from_packs.part(left, trust, &mut without, &mut rows_report);
     without.extend(rows::compare(
         database,
         &left,
@@ -155,40 +158,9 @@ pub(super) fn replay(
     report.witnessed = replayed.witnessed;
     report.erased_early = replayed.erased_early;
     report.pruned = replayed.pruning.positions().count();
-    report.archived = from_packs.entries;
+    report.archived = from_packs.entries();
     progress(all, all);
     Ok(replayed)
-}
-
-impl Archived {
-    /// Notes what came from a pack.
-    fn take(&mut self, looked: &Looked) {
-        if let Ok(prepared) = &looked.prepared
-            && looked.is_archived
-        {
-            self.entries = self.entries.saturating_add(1);
-            self.requests
-                .extend(prepared.entry().and_then(|entry| entry.request));
-        }
-    }
-
-    /// Checks the requests that were pruned, of which no row is left, and returns the others.
-    fn part(&mut self, lives: Vec<Life>, trust: &Trust, report: &mut Report) -> Vec<Life> {
-        let is_gone = |life: &Life| self.requests.contains(&life.request.id());
-        let (gone, there): (Vec<_>, Vec<_>) = lives.into_iter().partition(is_gone);
-        archive::documents(&trust.archives, &gone, &trust.origin, report);
-        for life in &gone {
-            self.requests.remove(&life.request.id());
-            if !life.broken && !life.is_over() {
-                let place = Place::Request(life.request.id());
-                report.found(
-                    place,
-                    format!("was pruned, and is {}", life.request.state()),
-                );
-            }
-        }
-        there
-    }
 }
 
 /// Reads the rows of the log before `end`.

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use super::super::erasing::Retention;
 use super::super::*;
 use super::world::{ORIGIN, World, ana, bo, everyone, settings};
-use crate::pruning::{Believed, Operator, Outlook, PruneError};
+use crate::identity::Operator;
+use crate::pruning::{Outlook, PruneError};
 use crate::store::StoreError;
 use crate::verify::{Report, Trust, verify};
 
@@ -85,6 +86,14 @@ fn checked_with(database: &Path, archives: &[PathBuf]) -> Result<Report, StoreEr
     verify(database, &trust, &mut |_, _| {})
 }
 
+fn operator() -> Operator {
+    Operator {
+        uid: 1000,
+        user: "operator".to_owned(),
+        login_uid: None,
+    }
+}
+
 /// Prunes as the command does, and starts the world anew.
 fn prune(world: World, archive: &str) -> (World, Result<Option<Gone>, PruneError>) {
     let now = world.engine.clock.now();
@@ -92,22 +101,12 @@ fn prune(world: World, archive: &str) -> (World, Result<Option<Gone>, PruneError
     let key = world.engine.signers.in_force.verifier().clone();
     let dir: Arc<TempDir> = world.close();
     let (clock, _hand) = Clock::fixed(now.clone());
-    let by = Operator {
-        uid: 1000,
-        user: "operator".to_owned(),
-        login_uid: None,
-    };
+    let by = operator();
     let archive = dir.path().join(archive);
-    let believed = Believed {
-        origin: ORIGIN.to_owned(),
-        key,
-    };
     let done = Outlook::of(&database, now.wall, KEPT).and_then(|outlook| {
         let plan = outlook.plan;
-        plan.map(|plan| {
-            plan.carry_out(&database, &believed, settings(rules(), clock), &archive, by)
-        })
-        .transpose()
+        plan.map(|plan| plan.carry_out(&database, &key, settings(rules(), clock), &archive, by))
+            .transpose()
     });
     (World::open(dir, rules(), now, 700).unwrap(), done)
 }
@@ -472,6 +471,48 @@ fn what_was_pruned_is_replayed_from_the_packs_that_hold_it() {
     std::fs::write(&document, b"{}").unwrap();
     let report = checked_with(&database, &archives).unwrap().to_string();
     assert!(report.contains("its document has the digest"), "{report}");
+    std::fs::remove_file(&document).unwrap();
+    let report = checked_with(&database, &archives).unwrap().to_string();
+    let said = format!("request {ran}: has no document, and no entry says that it was erased");
+    assert!(report.contains(&said), "{report}");
+}
+
+#[test]
+fn a_pack_that_lacks_an_entry_or_a_document_of_what_goes_is_no_archive() {
+    let Old { world, ran, .. } = old();
+    let now = world.engine.clock.now().wall;
+    let plan = Outlook::of(&world.database(), now, KEPT)
+        .unwrap()
+        .plan
+        .unwrap();
+    let before = archive(&world, "before.db");
+    let store = Store::open_read_only(&world.database()).unwrap();
+    store
+        .inspect()
+        .unwrap()
+        .back_up(&before, &mut |_, _| {})
+        .unwrap();
+    let (world, done) = prune(world, "pack");
+    done.unwrap().unwrap();
+    let pack = archive(&world, "pack");
+    plan.check_contents(&before, &pack).unwrap();
+    let entries = pack.join("entries.jsonl");
+    let whole = std::fs::read_to_string(&entries).unwrap();
+    let lacks_one: String = whole
+        .split_inclusive('\n')
+        .filter(|line| !(line.contains(&ran.to_string()) && line.contains("request.redeemed")))
+        .collect();
+    assert_ne!(lacks_one, whole);
+    std::fs::write(&entries, lacks_one).unwrap();
+    let error = plan.check_contents(&before, &pack).unwrap_err().to_string();
+    assert!(error.contains(&format!("of {ran} is not in it")), "{error}");
+    std::fs::write(&entries, whole).unwrap();
+    std::fs::remove_file(pack.join(format!("documents/{ran}.json"))).unwrap();
+    let error = plan.check_contents(&before, &pack).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("the document of {ran} is not in it")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -491,12 +532,11 @@ fn an_entry_that_was_hidden_by_a_pruning_of_ones_own_is_in_no_pack() {
         at[0]
     ));
     let order = Prune {
+        requests: Vec::new(),
         before: denied + 1,
         kept_days: 1,
         archive: countersign_shared::digest::Digest::of(b"nothing"),
-        uid: 0,
-        user: String::new(),
-        login_uid: None,
+        by: operator(),
     };
     world.engine.take_away(order).unwrap();
     let empty = tempfile::tempdir().unwrap();

@@ -95,6 +95,8 @@ impl Counts {
 mod tests {
     use std::collections::BTreeSet;
 
+    use countersign_shared::log::entry::Body;
+
     use super::*;
     use crate::fixture::Fixture;
 
@@ -107,6 +109,12 @@ mod tests {
                 !control.types.is_empty() && !control.files.is_empty(),
                 "{control:?}"
             );
+            for entry_type in control.types {
+                assert!(
+                    Body::entry_types().any(|there| there == *entry_type),
+                    "{control:?}"
+                );
+            }
             let text = format!("{}{}", control.about, control.supports);
             assert!(!text.to_lowercase().contains("complian"), "{control:?}");
         }

@@ -178,9 +178,6 @@ fn by_type(entry_type: &str) -> Meaning {
         "data.accessed" => Meaning::noted("data accessed", READ),
         "document.erased" => Meaning::noted("document erased", DELETE).grave(LOW),
         "log.pruned" => Meaning::noted("old entries pruned", DELETE).grave(LOW),
-        "mask.revealed" => Meaning::noted("masked value revealed", READ).grave(MEDIUM),
-        "export.made" => Meaning::noted("log exported", READ),
-        "notice.sent" => Meaning::noted("notice sent", CREATE),
         "breakglass.used" => Meaning::said("glass broken", ALLOWED, APPROVED).grave(CRITICAL),
         "debt.closed" => Meaning::noted("broken glass reviewed", UPDATE).grave(LOW),
         "event.refused" => Meaning::said("calls refused", DENIED, UNAUTHORIZED)

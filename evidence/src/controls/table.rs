@@ -98,13 +98,8 @@ const CLOCK: Evidence = Evidence {
     files: &["entries.jsonl"],
 };
 const KEEP: Evidence = Evidence {
-    supports: "what was kept, what was exported, what was erased, and what was pruned",
-    types: &[
-        "export.made",
-        "document.erased",
-        "log.pruned",
-        "log.genesis",
-    ],
+    supports: "what was kept, what was erased, and what was pruned, by whom",
+    types: &["document.erased", "log.pruned", "log.genesis"],
     files: &["entries.jsonl", "pack.json"],
 };
 const RULES: Evidence = Evidence {
@@ -139,12 +134,12 @@ const GLASS: Evidence = Evidence {
 };
 const DATA: Evidence = Evidence {
     supports: "which data was touched, of what classification, by whom, to where",
-    types: &["data.accessed", "mask.revealed"],
+    types: &["data.accessed"],
     files: &["usage.csv", "entries.jsonl"],
 };
 const MASK: Evidence = Evidence {
-    supports: "secrets are masked before anything is stored or shown, and each reveal is an entry",
-    types: &["request.received", "mask.revealed"],
+    supports: "secrets are masked before anything is stored or shown; only who asked holds what opens them",
+    types: &["request.received"],
     files: &["documents/", "entries.jsonl"],
 };
 const REFUSED: Evidence = Evidence {

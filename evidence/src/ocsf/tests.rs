@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
+use countersign_shared::log::entry::Body;
+
 use super::*;
 use crate::fixture::{self, Fixture};
 
@@ -41,19 +43,23 @@ fn everything() -> Fixture {
             "document.erased",
             json!({"retained_until": "2026-07-01T00:00:00.000Z"}),
         ),
-        ("mask.revealed", json!({"reviewer": fixture::MIKA})),
         ("something.new", json!({"any": [1, 2]})),
     ] {
         log.raw(&mika, Some(id), kind, &body);
     }
     for kind in [
-        "export.made",
-        "notice.sent",
         "event.refused",
         "clock.jumped",
         "rollback.adopted",
         "key.rotated",
         "key.retired",
+        "rules.refused",
+        "rules.proposed",
+        "rules.withdrawn",
+        "rules.signed",
+        "rules.acknowledged",
+        "log.pruned",
+        "daemon.stopped",
     ] {
         log.raw(&daemon, None, kind, &json!({"reason": "r"}));
     }
@@ -65,6 +71,18 @@ fn events(log: &Fixture) -> Vec<Value> {
         .zip(&log.entries)
         .map(|(at, bytes)| event(&Record::read(at, bytes).unwrap()))
         .collect()
+}
+
+#[test]
+fn every_type_of_entry_is_among_what_is_tried() {
+    let log = everything();
+    let mut tried = BTreeSet::new();
+    for (at, bytes) in (0u64..).zip(&log.entries) {
+        tried.insert(Record::read(at, bytes).unwrap().entry_type);
+    }
+    for entry_type in Body::entry_types() {
+        assert!(tried.contains(entry_type), "{entry_type}");
+    }
 }
 
 #[test]

@@ -41,7 +41,6 @@ pub(super) struct Lists {
     unclear: List,
     /// Rules and people.
     rules: List,
-    revealed: List,
     /// Documents that went before their time.
     erased: List,
     /// Entries that went after they were handed out.
@@ -154,12 +153,6 @@ impl Lists {
                     text("rules").unwrap_or_default(),
                     people.join("; "),
                 ]));
-            }
-            "mask.revealed" => {
-                let id = record.request.map(|id| id.to_string()).unwrap_or_default();
-                let who = record.person().unwrap_or(&record.actor.id);
-                self.revealed
-                    .push(place().into_iter().chain([id, shown(who)]));
             }
             "document.erased" if record.value("/early").is_some() => {
                 let id = record.request.map(|id| id.to_string()).unwrap_or_default();

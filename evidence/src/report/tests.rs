@@ -225,7 +225,7 @@ fn a_browser_shows_the_page() {
         .unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("<b>11</b>requests"), "{shown}");
-    assert_eq!(shown.matches("<h2>").count(), 19);
+    assert_eq!(shown.matches("<h2>").count(), 18);
     assert_eq!(
         shown.matches("<h2>").count(),
         shown.matches("</h2>").count()

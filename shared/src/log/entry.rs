@@ -244,6 +244,26 @@ pub struct ErasedEarly {
 }
 
 impl LogEvent {
+    /// The entry types of all of them.
+    pub const ENTRY_TYPES: [&str; 16] = [
+        "log.genesis",
+        "daemon.started",
+        "daemon.stopped",
+        "clock.jumped",
+        "rollback.adopted",
+        "key.rotated",
+        "key.retired",
+        "rules.refused",
+        "rules.proposed",
+        "rules.withdrawn",
+        "rules.signed",
+        "rules.acknowledged",
+        "event.refused",
+        "document.erased",
+        "log.pruned",
+        "data.accessed",
+    ];
+
     /// Returns the entry type.
     pub const fn entry_type(&self) -> &'static str {
         match self {
@@ -277,6 +297,11 @@ pub enum Body {
 }
 
 impl Body {
+    /// Returns the types of all entries there are.
+    pub fn entry_types() -> impl Iterator<Item = &'static str> {
+        Event::ENTRY_TYPES.into_iter().chain(LogEvent::ENTRY_TYPES)
+    }
+
     /// Returns the entry type.
     pub const fn entry_type(&self) -> &'static str {
         match self {
@@ -389,7 +414,7 @@ impl Entry {
         let wall: Timestamp = take(&mut fields, "time")?;
         let kind: String = take(&mut fields, "type")?;
         let said = json!({"type": kind, "body": fields.remove("body")});
-        let body = if is_log_event(&kind) {
+        let body = if LogEvent::ENTRY_TYPES.contains(&kind.as_str()) {
             Body::Log(serde_json::from_value(said).map_err(|error| field("body", &error))?)
         } else {
             Body::Request(serde_json::from_value(said).map_err(|error| field("body", &error))?)
@@ -426,28 +451,6 @@ impl Entry {
     }
 }
 
-fn is_log_event(kind: &str) -> bool {
-    matches!(
-        kind,
-        "log.genesis"
-            | "daemon.started"
-            | "daemon.stopped"
-            | "clock.jumped"
-            | "rollback.adopted"
-            | "key.rotated"
-            | "key.retired"
-            | "rules.refused"
-            | "rules.proposed"
-            | "rules.withdrawn"
-            | "rules.signed"
-            | "rules.acknowledged"
-            | "event.refused"
-            | "document.erased"
-            | "log.pruned"
-            | "data.accessed"
-    )
-}
-
 fn take<T: serde::de::DeserializeOwned>(
     fields: &mut Map<String, Value>,
     name: &'static str,
@@ -469,5 +472,30 @@ fn problem(field: &'static str, problem: &str) -> EntryError {
     EntryError::Field {
         field,
         problem: problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names that an enum is read from, as its reader lists them when it meets another one.
+    fn read_by<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> BTreeSet<String> {
+        let other = json!({"type": "no such type", "body": {}});
+        let error = serde_json::from_value::<T>(other).unwrap_err().to_string();
+        let (_, names) = error.split_once("expected one of ").unwrap();
+        let names = names.split(", ").map(|name| name.replace('`', ""));
+        names.collect()
+    }
+
+    #[test]
+    fn the_lists_of_entry_types_are_whole() {
+        let listed = |types: &[&str]| types.iter().map(ToString::to_string).collect();
+        assert_eq!(read_by::<Event>(), listed(&Event::ENTRY_TYPES));
+        assert_eq!(read_by::<LogEvent>(), listed(&LogEvent::ENTRY_TYPES));
+        let all: BTreeSet<&str> = Body::entry_types().collect();
+        assert_eq!(all.len(), Body::entry_types().count());
     }
 }

@@ -413,6 +413,37 @@ pub enum Withdrawal {
 }
 
 impl Event {
+    /// The entry types of all events.
+    pub const ENTRY_TYPES: [&str; 27] = [
+        "request.received",
+        "policy.evaluated",
+        "request.refused",
+        "review.opened",
+        "review.claimed",
+        "review.released",
+        "decision.recorded",
+        "request.approved",
+        "request.denied",
+        "request.detached",
+        "request.expired",
+        "request.withdrawn",
+        "request.superseded",
+        "request.invalidated",
+        "request.redeemed",
+        "request.revoked",
+        "request.lapsed",
+        "request.escalated",
+        "breakglass.used",
+        "debt.closed",
+        "execution.started",
+        "execution.finished",
+        "execution.not-run",
+        "execution.indeterminate",
+        "execution.kill-requested",
+        "execution.settled",
+        "rules.changed",
+    ];
+
     /// Returns the log's entry type.
     pub const fn entry_type(&self) -> &'static str {
         match self {

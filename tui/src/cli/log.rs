@@ -1,8 +1,9 @@
 //! Reading the log: a line for each entry, the ones that are asked for, and on as it grows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use countersign_shared::log::entry::Entry;
+use countersign_shared::log::entry::{Body, Entry};
 use countersign_shared::text::Printable;
 use countersign_shared::time::Timestamp;
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     reviewer: Option<String>,
     /// Only entries of this type, such as `decision.recorded`; `execution.` is all of its kind.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = entry_type)]
     entry_type: Option<String>,
     /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -60,6 +61,32 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|_| day.parse()).map_err(|_| {
         "must be a day such as 2026-07-01, or a time such as 2026-07-01T08:00:00.000Z".to_owned()
     })
+}
+
+/// Reads a type of entry, or the beginning of some up to their dot.
+fn entry_type(text: &str) -> Result<String, String> {
+    let is_there = |there: &str| there == text || (text.ends_with('.') && there.starts_with(text));
+    if Body::entry_types().any(is_there) {
+        return Ok(text.to_owned());
+    }
+    let kind = text.split_once('.').map_or(text, |(kind, _)| kind);
+    let alike: Vec<&str> = Body::entry_types()
+        .filter(|there| there.split_once('.').is_some_and(|(it, _)| it == kind))
+        .collect();
+    if alike.is_empty() {
+        let kinds: BTreeSet<&str> = Body::entry_types()
+            .filter_map(|there| there.split_once('.').map(|(kind, _)| kind))
+            .collect();
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        return Err(format!(
+            "no entry is of this type; the types begin with {}.",
+            kinds.join("., ")
+        ));
+    }
+    Err(format!(
+        "no entry is of this type; such are {}",
+        alike.join(", ")
+    ))
 }
 
 pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
@@ -164,6 +191,32 @@ fn line(entry: &Entry, body: &Value) -> Printable {
         words => {
             let (colon, words) = (Printable::from_ours(": "), output::shown(&words));
             Printable::concat([&start, &kind, &about, &actor, &colon, &words])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_no_entry_has_is_told_with_those_that_are_like_it() {
+        for there in ["execution.finished", "execution.", "log.pruned"] {
+            assert_eq!(entry_type(there).as_deref(), Ok(there));
+        }
+        let error = entry_type("log.prune").unwrap_err();
+        assert!(
+            error.ends_with("such are log.genesis, log.pruned"),
+            "{error}"
+        );
+        let error = entry_type("log").unwrap_err();
+        assert!(
+            error.ends_with("such are log.genesis, log.pruned"),
+            "{error}"
+        );
+        for none in ["", ".", "executions.", "decision recorded"] {
+            let error = entry_type(none).unwrap_err();
+            assert!(error.contains("decision., document."), "{error}");
         }
     }
 }

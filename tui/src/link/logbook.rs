@@ -19,7 +19,7 @@ use crate::cause::chain;
 use crate::client::{Client, ClientError};
 use crate::console::event::News;
 use crate::console::page::{Gutter, Page, Writer};
-use crate::console::state::logbook::{Batch, Entry as Shown, Item, Reach, Wanted};
+use crate::console::state::logbook::{Batch, Entry as Shown, Item, Listed, Reach, Wanted};
 use crate::entries::filter::Filter;
 use crate::entries::words;
 use crate::proof::Proof;
@@ -111,7 +111,7 @@ impl Clerk {
             picked.agent = Some(self.agent_of(client, id).await?);
         }
         let mut filter = Filter::new(picked.clone());
-        let mut items = Vec::new();
+        let mut listed = Vec::new();
         let (mut from, mut to) = match reach {
             Reach::Newest => (size, size),
             Reach::Oldest => (0, 0),
@@ -119,7 +119,7 @@ impl Clerk {
             Reach::From(from) => (from.min(size), from.min(size)),
         };
         let is_back = matches!(reach, Reach::Newest | Reach::Before(_));
-        while items.len() < ROWS && from.abs_diff(to) < LOOKED_AT {
+        while listed.len() < ROWS && from.abs_diff(to) < LOOKED_AT {
             let (first, last) = if is_back {
                 (from.saturating_sub(PAGE), from)
             } else {
@@ -132,7 +132,10 @@ impl Clerk {
             self.find_agents(client, &page, picked.agent.is_some())
                 .await?;
             let mut rows = Vec::new();
+            let mut next = first;
             for (bytes, entry) in &page {
+                rows.extend(gone(next, entry.seq));
+                next = entry.seq.saturating_add(1);
                 let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
                 let body = value.get("body").unwrap_or(&Value::Null);
                 if let Some(id) = entry.request
@@ -142,16 +145,17 @@ impl Clerk {
                     filter.asked_for(id);
                 }
                 if filter.holds(entry, body) {
-                    rows.push(item(bytes, entry, body));
+                    rows.push(Listed::Entry(item(bytes, entry, body)));
                 }
             }
+            rows.extend(gone(next, last));
             rows.reverse();
             if is_back {
                 from = first;
-                items.extend(rows);
+                listed.extend(rows);
             } else {
                 to = last;
-                items.splice(0..0, rows);
+                listed.splice(0..0, rows);
             }
         }
         Ok(Batch {
@@ -160,7 +164,7 @@ impl Clerk {
             reach,
             from,
             to,
-            items,
+            rows: listed,
         })
     }
 
@@ -356,6 +360,12 @@ fn read(seq: u64, bytes: &[u8]) -> Result<Entry, ReadError> {
         let found = entry.seq;
         Err(ReadError::Misplaced { seq, found })
     }
+}
+
+/// The row for the entries from `first` up to and without `end`, which the daemon does not have any more.
+fn gone(first: u64, end: u64) -> Option<Listed> {
+    let last = end.checked_sub(1).filter(|last| *last >= first)?;
+    Some(Listed::Gone { first, last })
 }
 
 fn item(bytes: &[u8], entry: &Entry, body: &Value) -> Item {

@@ -40,6 +40,58 @@ pub struct Item {
     pub leaf: Hash,
 }
 
+/// What a row of the list is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// An entry.
+    Entry(Item),
+    /// Entries that are gone: pruned, by the word of the daemon.
+    Gone {
+        /// The first one's position.
+        first: u64,
+        /// The last one's.
+        last: u64,
+    },
+}
+
+impl Listed {
+    /// Returns the entry, where there is one.
+    pub const fn entry(&self) -> Option<&Item> {
+        match self {
+            Self::Entry(item) => Some(item),
+            Self::Gone { .. } => None,
+        }
+    }
+
+    /// Returns the first and the last position it stands for.
+    const fn positions(&self) -> (u64, u64) {
+        match self {
+            Self::Entry(item) => (item.seq, item.seq),
+            Self::Gone { first, last } => (*first, *last),
+        }
+    }
+
+    /// Takes what is gone right before or behind what is gone here; tells whether it was that.
+    fn join(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Gone { first, last },
+                Self::Gone {
+                    first: other_first,
+                    last: other_last,
+                },
+            ) if other_last.saturating_add(1) == *first
+                || last.saturating_add(1) == *other_first =>
+            {
+                *first = (*first).min(*other_first);
+                *last = (*last).max(*other_last);
+                true
+            }
+            (Self::Gone { .. } | Self::Entry(_), _) => false,
+        }
+    }
+}
+
 /// Which stretch of the log is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -79,8 +131,8 @@ pub struct Batch {
     pub from: u64,
     /// The first position behind those that were looked at.
     pub to: u64,
-    /// Those that were picked, the newest first.
-    pub items: Vec<Item>,
+    /// Those that were picked, and where some are gone, the newest first.
+    pub rows: Vec<Listed>,
 }
 
 /// An entry that is looked at whole.
@@ -123,7 +175,7 @@ pub struct ShownEntry {
 /// The stretch that is looked at.
 #[derive(Debug, Default)]
 pub struct Stretch {
-    items: VecDeque<Item>,
+    rows: VecDeque<Listed>,
     /// The positions that were looked at.
     from: u64,
     to: u64,
@@ -201,7 +253,7 @@ impl Logbook {
             return None;
         }
         let ahead = shown.height.max(1).saturating_mul(2);
-        let below = shown.items.len().saturating_sub(shown.top);
+        let below = shown.rows.len().saturating_sub(shown.top);
         let reach = if shown.to < size && shown.top < shown.height.max(1) {
             Reach::From(shown.to)
         } else if shown.from > 0 && below < ahead {
@@ -267,7 +319,8 @@ impl Stretch {
         self.picked = batch.picked;
         match batch.reach {
             Reach::Newest | Reach::Oldest => {
-                self.items = batch.items.into();
+                self.rows.clear();
+                self.add_older(batch.rows);
                 (self.from, self.to) = (batch.from, batch.to);
                 self.selected = 0;
                 self.top = 0;
@@ -277,16 +330,13 @@ impl Stretch {
             }
             Reach::Before(_) if is_next => {
                 self.from = batch.from;
-                self.items.extend(batch.items);
+                self.add_older(batch.rows);
             }
             Reach::From(_) if is_next => {
                 self.to = batch.to;
-                let rows = batch.items.len();
-                for item in batch.items.into_iter().rev() {
-                    self.items.push_front(item);
-                }
+                let rows = self.add_newer(batch.rows);
                 // The entry that is selected stays selected; at its start the list shows what is new.
-                if rows < self.items.len() {
+                if rows < self.rows.len() {
                     self.selected = self.selected.saturating_add(rows);
                 }
                 if self.top > 0 {
@@ -299,22 +349,43 @@ impl Stretch {
         self.show_selected();
     }
 
+    fn add_older(&mut self, rows: Vec<Listed>) {
+        for row in rows {
+            if !self.rows.back_mut().is_some_and(|last| last.join(&row)) {
+                self.rows.push_back(row);
+            }
+        }
+    }
+
+    /// Returns how many rows that makes.
+    fn add_newer(&mut self, rows: Vec<Listed>) -> usize {
+        let before = self.rows.len();
+        for row in rows.into_iter().rev() {
+            if !self.rows.front_mut().is_some_and(|first| first.join(&row)) {
+                self.rows.push_front(row);
+            }
+        }
+        self.rows.len().saturating_sub(before)
+    }
+
     /// Lets rows go at the end that is further from the selection.
     fn let_go(&mut self) {
-        while self.items.len() > MOST {
-            let is_late = self.selected >= self.items.len() / 2;
+        while self.rows.len() > MOST {
+            let is_late = self.selected >= self.rows.len() / 2;
             let gone = if is_late {
                 self.selected = self.selected.saturating_sub(1);
                 self.top = self.top.saturating_sub(1);
-                self.items.pop_front()
+                self.rows.pop_front()
             } else {
-                self.items.pop_back()
+                self.rows.pop_back()
             };
-            let Some(gone) = gone else { return };
+            let Some((first, last)) = gone.map(|row| row.positions()) else {
+                return;
+            };
             if is_late {
-                self.to = gone.seq;
+                self.to = first;
             } else {
-                self.from = gone.seq.saturating_add(1);
+                self.from = last.saturating_add(1);
             }
         }
     }
@@ -326,7 +397,7 @@ impl Stretch {
 
     /// Selects a row by its number.
     pub fn select(&mut self, row: usize) {
-        self.selected = row.min(self.items.len().saturating_sub(1));
+        self.selected = row.min(self.rows.len().saturating_sub(1));
         self.show_selected();
     }
 
@@ -341,13 +412,13 @@ impl Stretch {
             .selected
             .saturating_add(1)
             .saturating_sub(self.height.max(1));
-        let end = self.items.len().saturating_sub(self.height.max(1));
+        let end = self.rows.len().saturating_sub(self.height.max(1));
         self.top = self.top.min(end).clamp(lowest, self.selected.max(lowest));
     }
 
-    /// Returns the selected entry's row.
+    /// Returns the selected entry, where the row is one.
     pub fn selected(&self) -> Option<&Item> {
-        self.items.get(self.selected)
+        self.rows.get(self.selected).and_then(Listed::entry)
     }
 
     /// Returns the number of the selected row.
@@ -356,19 +427,19 @@ impl Stretch {
     }
 
     /// Returns how many rows lie above the screen, and those on it.
-    pub fn window(&self) -> (usize, impl Iterator<Item = &Item>) {
-        let rows = self.items.iter().skip(self.top).take(self.height.max(1));
+    pub fn window(&self) -> (usize, impl Iterator<Item = &Listed>) {
+        let rows = self.rows.iter().skip(self.top).take(self.height.max(1));
         (self.top, rows)
     }
 
     /// Returns how many rows there are.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.rows.len()
     }
 
     /// Tells whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.rows.is_empty()
     }
 
     /// Returns how many rows one page has.

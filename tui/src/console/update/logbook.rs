@@ -165,6 +165,12 @@ fn ask_entry(state: &mut State, is_proven: bool) -> Vec<Effect> {
         return Vec::new();
     };
     let Some((seq, leaf)) = shown.selected().map(|item| (item.seq, item.leaf)) else {
+        if !shown.is_empty() {
+            state.notify_ours(
+                "these entries are gone; what they said is in their archive",
+                false,
+            );
+        }
         return Vec::new();
     };
     shown.ask_entry(seq);

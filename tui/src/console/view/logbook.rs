@@ -8,7 +8,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::super::safe_line::{Pen, row_of};
 use super::super::state::State;
-use super::super::state::logbook::{Item, Stretch};
+use super::super::state::logbook::{Item, Listed, Stretch};
 use super::super::theme::Role;
 use super::{Drawn, status};
 use crate::proof::grouped;
@@ -185,16 +185,15 @@ fn rows(
         }
         return None;
     }
-    let (top, items) = shown.window();
+    let (top, window) = shown.window();
     let mut cursor = None;
-    for (at, item) in items.enumerate() {
+    for (at, row) in window.enumerate() {
         let area = row_of(list, at);
-        draw_row(
-            state,
-            &mut Pen::new(buffer, state.theme, area),
-            item,
-            columns,
-        );
+        let mut pen = Pen::new(buffer, state.theme, area);
+        match row {
+            Listed::Entry(item) => draw_entry(state, &mut pen, item, columns),
+            Listed::Gone { first, last } => draw_gone(&mut pen, *first, *last),
+        }
         if top.saturating_add(at) == shown.selected_row() {
             cursor = Some(Position::new(area.x, area.y));
             Pen::new(buffer, state.theme, area).paint(area, Role::Selected);
@@ -203,7 +202,18 @@ fn rows(
     cursor
 }
 
-fn draw_row(state: &State, pen: &mut Pen<'_>, item: &Item, columns: &Columns) {
+fn draw_gone(pen: &mut Pen<'_>, first: u64, last: u64) {
+    let text = if first == last {
+        format!("{first:>7} is gone: pruned, by the word of the daemon")
+    } else {
+        format!("{first:>7} to {last} are gone: pruned, by the word of the daemon")
+    };
+    pen.skip(1);
+    let left = pen.left();
+    pen.cell(&Printable::from_ours(text), left, Role::Warning);
+}
+
+fn draw_entry(state: &State, pen: &mut Pen<'_>, item: &Item, columns: &Columns) {
     let role = role_of(item.entry_type);
     pen.skip(1);
     let seq = Printable::from_ours(format!("{:>7}", item.seq));
@@ -238,7 +248,6 @@ fn role_of(entry_type: &str) -> Role {
         | "rules.proposed"
         | "rules.refused"
         | "event.refused"
-        | "mask.revealed"
         | "execution.kill-requested"
         | "key.rotated" => Role::Warning,
         _ => Role::Text,

@@ -27,7 +27,7 @@ fn answer(wanted: &Wanted, size: u64, rows: u64) -> Batch {
         reach: wanted.reach,
         from,
         to,
-        items: (from..to).rev().map(item).collect(),
+        rows: (from..to).rev().map(item).map(Listed::Entry).collect(),
     }
 }
 
@@ -52,7 +52,11 @@ fn selected(book: &Logbook) -> u64 {
 
 fn is_without_a_gap(book: &Logbook) -> bool {
     let shown = book.shown().unwrap();
-    let seqs: Vec<u64> = shown.items.iter().map(|item| item.seq).collect();
+    let seqs: Vec<u64> = shown
+        .rows
+        .iter()
+        .map(|row| row.entry().unwrap().seq)
+        .collect();
     let expected: Vec<u64> = (shown.from..shown.to).rev().collect();
     seqs == expected
 }
@@ -121,6 +125,52 @@ fn an_answer_to_another_question_is_not_shown() {
 }
 
 #[test]
+fn what_is_gone_is_one_row_wherever_the_answers_begin_and_end() {
+    // Entries 3 to 7,999 were pruned; 100 positions come at a time.
+    let gone = 3..8_000;
+    let size = 8_050;
+    let answer = |wanted: &Wanted| {
+        let mut batch = answer(wanted, size, 100);
+        batch.rows = (batch.from..batch.to)
+            .rev()
+            .map(|seq| match gone.contains(&seq) {
+                true => Listed::Gone {
+                    first: seq,
+                    last: seq,
+                },
+                false => Listed::Entry(item(seq)),
+            })
+            .collect();
+        batch
+    };
+    let expected = |book: &Logbook| {
+        let shown = book.shown().unwrap();
+        let rows: Vec<_> = shown.rows.iter().map(Listed::positions).collect();
+        let newest = (8_000..size).rev().map(|seq| (seq, seq));
+        let oldest = (0..3).rev().map(|seq| (seq, seq));
+        let all: Vec<_> = newest.chain([(3, 7_999)]).chain(oldest).collect();
+        assert_eq!(rows, all);
+    };
+    let settle = |book: &mut Logbook, mut wanted: Option<Wanted>| {
+        while let Some(next) = wanted {
+            book.put(answer(&next));
+            wanted = book.go_on(size);
+        }
+    };
+    let mut book = Logbook::default();
+    let wanted = book.open(None, 60);
+    settle(&mut book, Some(wanted));
+    expected(&book);
+    book.shown_mut().unwrap().select(50);
+    assert_eq!(book.shown().unwrap().selected(), None);
+    // From its other end.
+    let wanted = book.jump(Reach::Oldest);
+    settle(&mut book, wanted);
+    expected(&book);
+    assert_eq!(book.shown().unwrap().selected().unwrap().seq, 0);
+}
+
+#[test]
 fn a_failure_is_not_asked_again_by_itself() {
     let mut book = Logbook::default();
     let wanted = book.open(None, 10);
@@ -141,7 +191,7 @@ fn a_picked_log_without_such_entries_is_looked_through_to_its_beginning() {
     let mut questions = 0;
     loop {
         let mut batch = answer(&wanted, 1_000, 100);
-        batch.items.clear();
+        batch.rows.clear();
         book.put(batch);
         questions += 1;
         match book.go_on(1_000) {

@@ -13,7 +13,7 @@ use super::super::super::event::{Effect, Event, News, Request};
 use super::super::super::fixtures::{Desk, NOON, command, detail, id, plain};
 use super::super::super::keymap::Scope;
 use super::super::super::model::{Standing, Tier};
-use super::super::super::state::logbook::{Batch, Entry, Item};
+use super::super::super::state::logbook::{Batch, Entry, Item, Listed};
 use super::super::super::state::uses::{Count, Table};
 use crate::proof::Proof;
 
@@ -45,7 +45,7 @@ fn serve(desk: &mut Desk) {
                 reach: wanted.reach,
                 from: 0,
                 to: SIZE,
-                items: (0..SIZE).rev().map(item).collect(),
+                rows: (0..SIZE).rev().map(item).map(Listed::Entry).collect(),
             })),
             Request::ReadEntry { seq, leaf } => News::LogEntry(Box::new(Entry {
                 request: Some(id(1)),

@@ -13,7 +13,7 @@ use super::super::super::fixtures::{Desk, NOON, command, detail, id, plain};
 use super::super::super::model::{Detail, Row, Standing, Tier};
 use super::super::super::page::{Gutter, Page, Writer};
 use super::super::super::safety::Verdict;
-use super::super::super::state::logbook::{Batch, Entry, Item, Reach, Wanted};
+use super::super::super::state::logbook::{Batch, Entry, Item, Listed, Reach, Wanted};
 use super::super::super::state::uses::{Count, Table};
 use super::super::super::theme::Theme;
 use super::{SIZES, several};
@@ -116,7 +116,12 @@ fn answer(wanted: &Wanted) -> Batch {
         reach: wanted.reach,
         from,
         to,
-        items: (from..to).rev().map(item).filter(wants).collect(),
+        rows: (from..to)
+            .rev()
+            .map(item)
+            .filter(wants)
+            .map(Listed::Entry)
+            .collect(),
     }
 }
 
@@ -245,6 +250,34 @@ fn entries_are_picked_by_what_they_have_in_common_with_the_selected_one() {
     desk.play("jja");
     let agent_of = last_wanted(&desk).map(|wanted| wanted.agent_of);
     assert_eq!(agent_of, Some(Some(id(2))), "who asked for it is found out");
+}
+
+#[test]
+fn what_was_pruned_is_a_row_that_says_so_and_cannot_be_opened() {
+    let mut desk = Desk::with((80, 24), several());
+    desk.play("e");
+    let wanted = last_wanted(&desk).unwrap();
+    let (first, last) = (4, SIZE - 3);
+    desk.give(Event::News(News::Log(Box::new(Batch {
+        serial: wanted.serial,
+        picked: wanted.picked,
+        reach: wanted.reach,
+        from: 0,
+        to: SIZE,
+        rows: vec![
+            Listed::Entry(item(SIZE - 1)),
+            Listed::Entry(item(SIZE - 2)),
+            Listed::Gone { first, last },
+            Listed::Entry(item(3)),
+        ],
+    }))));
+    assert_snapshot!("log_pruned_80x24", desk.screen());
+    desk.asked.clear();
+    for keys in ["jj\n", "v"] {
+        desk.play(keys);
+        assert!(desk.screen().contains("are gone;"), "{}", desk.screen());
+        assert_eq!(desk.asked, []);
+    }
 }
 
 #[test]

@@ -192,6 +192,7 @@ impl Parts {
         // In user mode all who ask are the one user there is; elsewhere agents are nobody in the
         // roster.
         let us = BTreeSet::from([crate::home::us()]);
+        let touching = self.roster.with_security_keys();
         Policies::load(Sources {
             files: &sources.files,
             catalogue: sources.catalogue.clone(),
@@ -200,6 +201,7 @@ impl Parts {
             people: People {
                 mode: self.mode,
                 members: &self.members,
+                touching: &touching,
                 requesters: (self.mode == Mode::User).then_some(&us),
             },
             lack,

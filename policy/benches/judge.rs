@@ -156,6 +156,7 @@ fn load(text: &str) -> Policies {
         people: People {
             mode: Mode::System,
             members: &members,
+            touching: &BTreeSet::new(),
             requesters: None,
         },
         lack: Lack::Refuse,

@@ -9,18 +9,18 @@ use countersign_shared::home::Mode;
 use countersign_shared::machine::Side;
 use countersign_shared::requirement::{Member, Requirement, Tier};
 
-/// Tells who could approve a request under `requirement`, of the people of the roster who have
-/// keys, when `side` stands behind it.
-pub fn who_can_approve(
-    requirement: &Requirement,
-    members: &[Member],
-    side: &Side,
-    mode: Mode,
-) -> Approvers {
-    let (behind, free): (Vec<&Member>, Vec<&Member>) = members
+use crate::load::People;
+
+/// Tells who could approve a request under `requirement`, of the people who have keys that are good
+/// enough, when `side` stands behind it.
+pub fn who_can_approve(requirement: &Requirement, people: &People<'_>, side: &Side) -> Approvers {
+    let able: Vec<&Member> = people
+        .members
         .iter()
-        .filter(|member| !member.keys.is_empty())
-        .partition(|member| side.includes(member));
+        .filter(|member| people.can_reach(requirement.assurance, member))
+        .collect();
+    let (behind, free): (Vec<&Member>, Vec<&Member>) =
+        able.iter().partition(|member| side.includes(member));
     let seated = |present: &[&Member]| -> BTreeSet<String> {
         let asks = |member: &Member| {
             let mut seats = requirement.reviews.iter().flat_map(|it| it.seats.seats());
@@ -40,20 +40,13 @@ pub fn who_can_approve(
         groups.dedup();
         groups
     };
-    let exempt = mode == Mode::User
+    let exempt = people.mode == Mode::User
         && requirement.tier <= Tier::High
         && requirement.asks_one_seat()
         && requirement.self_attest;
     let lacking = missing(&free);
     let alone = !lacking.is_empty() && exempt && missing(&behind).is_empty();
-    let counted: Vec<&Member> = if exempt {
-        members
-            .iter()
-            .filter(|member| !member.keys.is_empty())
-            .collect()
-    } else {
-        free
-    };
+    let counted = if exempt { able } else { free };
     Approvers {
         people: seated(&counted).into_iter().collect(),
         excluded: seated(&behind).into_iter().collect(),
@@ -64,6 +57,8 @@ pub fn who_can_approve(
 
 #[cfg(test)]
 mod tests {
+    use countersign_shared::requirement::Assurance;
+
     use super::*;
     use crate::fixtures::{default_requirement, member, members};
 
@@ -75,6 +70,17 @@ mod tests {
         }
     }
 
+    static NOBODY: BTreeSet<String> = BTreeSet::new();
+
+    fn people(mode: Mode, members: &[Member]) -> People<'_> {
+        People {
+            mode,
+            members,
+            touching: &NOBODY,
+            requesters: None,
+        }
+    }
+
     fn asking(review: &str) -> Requirement {
         let mut requirement = default_requirement();
         requirement.reviews[0].seats = review.parse().unwrap();
@@ -83,13 +89,21 @@ mod tests {
 
     #[test]
     fn who_stands_behind_a_request_is_not_among_those_who_could_approve() {
-        let approvers = who_can_approve(&asking("1 of sre"), &members(), &side(2001), Mode::System);
+        let approvers = who_can_approve(
+            &asking("1 of sre"),
+            &people(Mode::System, &members()),
+            &side(2001),
+        );
         assert_eq!(approvers.people, ["bo"]);
         assert_eq!(
             approvers.sentence(),
             "bo could approve; ana stands behind the request and may not"
         );
-        let approvers = who_can_approve(&asking("2 of sre"), &members(), &side(2001), Mode::System);
+        let approvers = who_can_approve(
+            &asking("2 of sre"),
+            &people(Mode::System, &members()),
+            &side(2001),
+        );
         assert!(!approvers.can_satisfy());
         assert!(
             approvers
@@ -103,24 +117,43 @@ mod tests {
         let me = [member("me", 1000, &[])];
         let mut requirement = asking("1 of anyone");
         requirement.self_attest = true;
-        let user = who_can_approve(&requirement, &me, &side(1000), Mode::User);
+        let user = who_can_approve(&requirement, &people(Mode::User, &me), &side(1000));
         assert!(user.self_attested && user.can_satisfy());
-        let system = who_can_approve(&requirement, &me, &side(1000), Mode::System);
+        let system = who_can_approve(&requirement, &people(Mode::System, &me), &side(1000));
         assert!(!system.can_satisfy());
         requirement.tier = Tier::Critical;
-        assert!(!who_can_approve(&requirement, &me, &side(1000), Mode::User).can_satisfy());
+        assert!(
+            !who_can_approve(&requirement, &people(Mode::User, &me), &side(1000)).can_satisfy()
+        );
     }
 
     #[test]
     fn who_has_no_key_cannot_approve() {
-        let mut people = members();
-        people[2].keys.clear();
+        let mut members = members();
+        members[2].keys.clear();
         let approvers = who_can_approve(
             &asking("1 of data-stewards"),
-            &people,
+            &people(Mode::System, &members),
             &side(1),
-            Mode::System,
         );
         assert_eq!(approvers.missing, ["data-stewards"]);
+    }
+
+    #[test]
+    fn who_has_no_security_key_cannot_prove_a_touch() {
+        let members = members();
+        let mut requirement = asking("1 of sre");
+        requirement.assurance = Assurance::Touch;
+        let none = who_can_approve(&requirement, &people(Mode::System, &members), &side(1));
+        assert_eq!(none.missing, ["sre"]);
+        let touching = BTreeSet::from(["bo".to_owned()]);
+        let people = People {
+            touching: &touching,
+            ..people(Mode::System, &members)
+        };
+        assert_eq!(
+            who_can_approve(&requirement, &people, &side(1)).people,
+            ["bo"]
+        );
     }
 }

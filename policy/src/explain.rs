@@ -2,9 +2,7 @@
 //! contributed, and who could approve it now.
 
 use countersign_shared::explanation::{Explanation, Said, Saw, Spoke, Unknown};
-use countersign_shared::home::Mode;
 use countersign_shared::machine::Side;
-use countersign_shared::requirement::Member;
 use serde_json::Value;
 
 use crate::annotations::Ask;
@@ -13,6 +11,7 @@ use crate::eligible::who_can_approve;
 use crate::entities::unlisted;
 use crate::facts::{Facts, FactsError};
 use crate::judge::Judgement;
+use crate::load::People;
 use crate::load::{Policies, Rule};
 use crate::rejudge::difference;
 
@@ -27,9 +26,8 @@ impl Policies {
         &self,
         facts: &Value,
         action: &Value,
-        members: &[Member],
+        people: &People<'_>,
         side: &Side,
-        mode: Mode,
     ) -> Result<Explanation, FactsError> {
         let read = Facts::read(facts)?;
         let judgement = self.judge_document(facts, action);
@@ -42,7 +40,7 @@ impl Policies {
         let rules = evaluation.forbids.iter().chain(&evaluation.permits);
         let approvers = judgement
             .requirement()
-            .map(|requirement| who_can_approve(requirement, members, side, mode));
+            .map(|requirement| who_can_approve(requirement, people, side));
         Ok(Explanation {
             spoke: rules.map(|rule| self.spoke(rule, &read, &key)).collect(),
             unknown: self
@@ -138,8 +136,22 @@ mod tests {
 
     use countersign_shared::text::Printable;
 
+    use countersign_shared::home::Mode;
+    use countersign_shared::requirement::Member;
+
     use super::*;
     use crate::fixtures::{facts, load, members, sql};
+
+    static NOBODY: BTreeSet<String> = BTreeSet::new();
+
+    fn people(members: &[Member]) -> People<'_> {
+        People {
+            mode: Mode::System,
+            members,
+            touching: &NOBODY,
+            requesters: None,
+        }
+    }
 
     fn text(explanation: &Explanation) -> String {
         let lines = explanation.lines();
@@ -162,7 +174,7 @@ mod tests {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let explanation = policies.explain(&facts, &action, &members(), &side, Mode::System);
+        let explanation = policies.explain(&facts, &action, &people(&members()), &side);
         let text = text(&explanation.unwrap());
         assert_eq!(
             text,
@@ -190,7 +202,7 @@ mod tests {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let explanation = policies.explain(&facts, &action, &members(), &side, Mode::System);
+        let explanation = policies.explain(&facts, &action, &people(&members()), &side);
         let text = text(&explanation.unwrap());
         assert!(
             text.contains("<U+202E>") && !text.contains('\u{1b}'),
@@ -207,7 +219,7 @@ mod tests {
             owner: None,
         };
         for facts in [serde_json::json!({}), serde_json::json!({"v": 2})] {
-            let explained = policies.explain(&facts, &action, &members(), &side, Mode::System);
+            let explained = policies.explain(&facts, &action, &people(&members()), &side);
             assert!(explained.is_err(), "{facts}");
         }
     }

@@ -91,6 +91,7 @@ pub(crate) fn load_for(
         people: People {
             mode,
             members,
+            touching: &BTreeSet::from(["ana".to_owned()]),
             requesters,
         },
         lack,

@@ -11,7 +11,7 @@ use cedar_policy::{Authorizer, Policy, PolicyId, PolicySet, Schema, ValidationMo
 use countersign_shared::digest::Digest;
 use countersign_shared::home::Mode;
 use countersign_shared::json;
-use countersign_shared::requirement::{Member, Requirement};
+use countersign_shared::requirement::{Assurance, Member, Requirement};
 use miette::Diagnostic;
 use serde_json::{Value, json};
 
@@ -47,8 +47,18 @@ pub struct People<'a> {
     pub mode: Mode,
     /// The roster, with resolved accounts.
     pub members: &'a [Member],
+    /// The names of those who have a security key; nobody else can prove a touch or a PIN.
+    pub touching: &'a BTreeSet<String>,
     /// The OS users that may ask, if they are known. In user mode, the one user there is.
     pub requesters: Option<&'a BTreeSet<u32>>,
+}
+
+impl People<'_> {
+    /// Tells whether a person has a key with which this assurance can be reached.
+    pub(crate) fn can_reach(&self, assurance: Assurance, member: &Member) -> bool {
+        !member.keys.is_empty()
+            && (assurance < Assurance::Touch || self.touching.contains(&member.name))
+    }
 }
 
 /// What becomes of policies that lack somebody who could serve under them.

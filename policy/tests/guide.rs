@@ -52,6 +52,18 @@ fn members() -> Vec<Member> {
     all.collect()
 }
 
+/// Nobody of them has a security key.
+static NOBODY: BTreeSet<String> = BTreeSet::new();
+
+fn people(members: &[Member]) -> People<'_> {
+    People {
+        mode: Mode::System,
+        members,
+        touching: &NOBODY,
+        requesters: None,
+    }
+}
+
 impl Section {
     fn sources<'a>(&self, files: &'a [PolicyFile], members: &'a [Member]) -> Sources<'a> {
         Sources {
@@ -75,11 +87,7 @@ impl Section {
                 why: Vec::new(),
                 escalate: Vec::new(),
             },
-            people: People {
-                mode: Mode::System,
-                members,
-                requesters: None,
-            },
+            people: people(members),
             lack: Lack::Refuse,
         }
     }
@@ -150,7 +158,7 @@ impl Section {
             owner: None,
         };
         let explanation = policies
-            .explain(&facts.to_value(), &action, &members(), &side, Mode::System)
+            .explain(&facts.to_value(), &action, &people(&members()), &side)
             .unwrap();
         let lines = explanation.lines();
         let lines: Vec<&str> = lines.iter().map(Printable::as_str).collect();

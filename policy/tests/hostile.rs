@@ -63,6 +63,7 @@ fn load(text: &str) -> Result<Policies, Vec<LoadError>> {
         people: People {
             mode: Mode::System,
             members: &members,
+            touching: &BTreeSet::new(),
             requesters: None,
         },
         lack: Lack::Refuse,

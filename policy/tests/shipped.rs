@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use countersign_policy::catalogue::Catalogue;
 use countersign_policy::kinds::Kinds;
@@ -78,10 +79,15 @@ fn load(
     })
 }
 
+/// All of them have a security key.
+static TOUCHING: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| members().into_iter().map(|member| member.name).collect());
+
 fn everybody(members: &[Member]) -> People<'_> {
     People {
         mode: Mode::System,
         members,
+        touching: &TOUCHING,
         requesters: None,
     }
 }
@@ -138,6 +144,7 @@ fn the_starter_policy_loads_for_one_person_alone_and_lets_that_person_confirm() 
     let people = People {
         mode: Mode::User,
         members: &me,
+        touching: &BTreeSet::new(),
         requesters: Some(&requesters),
     };
     let policies = load(&starter_files(), "", "", &people).unwrap();

@@ -110,6 +110,14 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Returns the names of those who have a key that lies in a security key, and so can prove a touch.
+    pub fn with_security_keys(&self) -> BTreeSet<String> {
+        self.iter()
+            .filter(|person| person.keys().iter().any(EnrolledKey::is_security_key))
+            .map(|person| person.name().to_owned())
+            .collect()
+    }
+
     /// Checks people and makes them a roster. Their order does not matter.
     ///
     /// # Errors

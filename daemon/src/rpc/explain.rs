@@ -1,6 +1,7 @@
 //! Why a request is where it is, worked out of its document and the rules in force.
 
 use countersign_policy::eligible::who_can_approve;
+use countersign_policy::load::People;
 use countersign_shared::document::Document;
 use countersign_shared::json;
 use countersign_shared::machine::State;
@@ -18,15 +19,16 @@ pub(super) fn explain(view: &View, rules: &Rules) -> Result<Vec<u8>, Status> {
         Status::internal("the stored document of the request cannot be read")
     })?;
     let side = &view.request.received().side;
+    let touching = rules.roster.with_security_keys();
+    let people = People {
+        mode: rules.mode,
+        members: &rules.members,
+        touching: &touching,
+        requesters: None,
+    };
     let mut explanation = rules
         .policies
-        .explain(
-            document.facts(),
-            document.action(),
-            &rules.members,
-            side,
-            rules.mode,
-        )
+        .explain(document.facts(), document.action(), &people, side)
         .map_err(|error| {
             let message = format!("{error}; `countersign show` has what was decided about it");
             status(
@@ -41,7 +43,7 @@ pub(super) fn explain(view: &View, rules: &Rules) -> Result<Vec<u8>, Status> {
     if state == State::Pending {
         // What it was shown with is what binds, and the rules in force ask for no more.
         let binding = view.request.requirement();
-        let approvers = who_can_approve(binding, &rules.members, side, rules.mode);
+        let approvers = who_can_approve(binding, &people, side);
         explanation.approvers = Some(approvers);
         let some = !view.request.approvers().is_empty();
         explanation.missing = view.request.missing().filter(|_| some);

@@ -15,7 +15,7 @@ use countersign_shared::requirement::{
     Assurance, Escalation, EscalationError, Member, RequiredReview, Requirement, Review,
     ReviewError, RunBy, Tier,
 };
-use countersign_shared::roster::{EnrolledKey, Roster};
+use countersign_shared::roster::Roster;
 use countersign_shared::statement::AssuranceError;
 use serde::Deserialize as _;
 
@@ -468,13 +468,10 @@ fn check_presence(
     if requirement.assurance < Assurance::Touch {
         return Ok(());
     }
-    let has_key = |name: &str| {
-        let mut people = roster.iter().filter(|person| person.name() == name);
-        people.any(|person| person.keys().iter().any(EnrolledKey::is_security_key))
-    };
+    let touching = roster.with_security_keys();
     let able: Vec<&Member> = members
         .iter()
-        .filter(|member| has_key(&member.name))
+        .filter(|member| touching.contains(&member.name))
         .collect();
     for review in &requirement.reviews {
         let unfilled = review.seats.unfilled(&able);

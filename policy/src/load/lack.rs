@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cedar_policy::{Policy, PrincipalConstraint};
 use countersign_shared::home::Mode;
-use countersign_shared::requirement::{ANYONE, Escalation, Member, Review};
+use countersign_shared::requirement::{ANYONE, Assurance, Escalation, Member, Review};
 
 use super::{LoadError, Loading, People, Problem, Sources};
 use crate::annotations::{Ask, Terms};
@@ -48,9 +48,12 @@ impl Loading {
                     group: (**group).to_owned(),
                 });
             }
+            let assurance = terms.assurance.unwrap_or(sources.default.assurance);
+            let assurance = assurance.max(sources.default.assurance);
             if let Ask::People(review) = &terms.ask
                 && unknown.is_empty()
                 && let Some(missing) = unsatisfiable(review, terms, policy, &sources.people)
+                    .or_else(|| out_of_reach(review, assurance, &sources.people))
             {
                 lack(Problem::Unsatisfiable {
                     review: review.to_string(),
@@ -108,6 +111,25 @@ fn unsatisfiable(
         "only the people behind the request are left, and they may not approve it; in user mode \
          `@self_attest(\"allow\")` lets one person confirm"
             .to_owned()
+    })
+}
+
+/// Tells why too few people could decide with that assurance.
+fn out_of_reach(review: &Review, assurance: Assurance, people: &People<'_>) -> Option<String> {
+    if assurance < Assurance::Touch {
+        return None;
+    }
+    let able: Vec<&Member> = people
+        .members
+        .iter()
+        .filter(|member| people.can_reach(assurance, member))
+        .collect();
+    let unfilled = review.unfilled(&able);
+    (!unfilled.is_empty()).then(|| {
+        format!(
+            "`{assurance}` takes a security key (`sk-…`), which too few people in the roster have for {}",
+            unfilled.join(" and ")
+        )
     })
 }
 

@@ -213,3 +213,22 @@ fn every_kind_has_all_that_is_common() {
         load(&text).unwrap_or_else(|errors| panic!("{kind}: {errors:#?}"));
     }
 }
+
+#[test]
+fn a_policy_that_asks_for_a_touch_of_more_people_than_have_a_security_key_does_not_load() {
+    // Of the people here, only ana has one, and is in `sre` and `dba`.
+    let asks = |review: &str, assurance: &str| {
+        load(&format!(
+            "@id(\"a\") @review(\"{review}\") @assurance(\"{assurance}\")\npermit(principal, action, resource);"
+        ))
+    };
+    assert!(asks("1 of sre", "touch").is_ok());
+    assert!(asks("2 of sre", "passphrase").is_ok());
+    for (review, assurance) in [("2 of sre", "touch"), ("1 of data-stewards", "pin")] {
+        let errors = asks(review, assurance).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].problem.is_lack());
+        let said = errors[0].to_string();
+        assert!(said.contains("takes a security key"), "{said}");
+    }
+}

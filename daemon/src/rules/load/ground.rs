@@ -8,7 +8,7 @@ use countersign_shared::home::{Layout, Mode};
 use countersign_shared::limits::Limits;
 use countersign_shared::requirement::{Member, Requirement};
 
-use super::{Lack, RulesError, limits, members, requirement};
+use super::{Lack, RulesError, check_presence, limits, members, requirement};
 use crate::config::{self, Config, PolicySources};
 use crate::identity::Accounts;
 
@@ -17,6 +17,7 @@ use crate::identity::Accounts;
 pub struct Ground {
     mode: Mode,
     members: Vec<Member>,
+    touching: BTreeSet<String>,
     default: Requirement,
     /// Who may ask, where it is known.
     requesters: Option<BTreeSet<u32>>,
@@ -34,9 +35,11 @@ impl Ground {
         let members = members(&mut roster, uid_of, Lack::Refused)?;
         let limits: Limits = limits(config)?;
         let default = requirement(config, &limits, &members, Lack::Refused)?;
+        check_presence(&default, &roster, &members, Lack::Refused)?;
         Ok(Self {
             mode: config.mode,
             members,
+            touching: roster.with_security_keys(),
             default,
             // In user mode all who ask are the one user there is.
             requesters: (config.mode == Mode::User).then(|| BTreeSet::from([crate::home::us()])),
@@ -53,6 +56,7 @@ impl Ground {
             people: People {
                 mode: self.mode,
                 members: &self.members,
+                touching: &self.touching,
                 requesters: self.requesters.as_ref(),
             },
             lack: load::Lack::Refuse,

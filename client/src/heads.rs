@@ -139,6 +139,12 @@ pub enum HeadsError {
 }
 
 impl HeadsError {
+    /// Tells whether the log has fewer entries than the `known` ones it had before it was asked. No other
+    /// call can be the reason for that.
+    pub const fn went_back_behind(&self, known: u64) -> bool {
+        matches!(self, Self::Fork(Fork::WentBack { found, .. }) if *found < known)
+    }
+
     /// Tells whether a head is merely older than one that another call brought.
     pub const fn is_behind(&self) -> bool {
         matches!(

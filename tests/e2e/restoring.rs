@@ -6,7 +6,7 @@ use std::path::Path;
 use countersign_tests::process::run;
 use countersign_tests::programs::DAEMON;
 use countersign_tests::wait::wait_until;
-use countersign_tests::{Home, Ran};
+use countersign_tests::{Home, Ran, Terminal};
 
 use crate::asking::{document, redeem, request};
 
@@ -116,4 +116,20 @@ fn people_and_agents_who_saw_more_of_the_log_do_not_follow_the_older_one() {
     assert_ne!(ran.code, 0, "{ran:?}");
     let told = format!("{}{}", ran.stdout, ran.stderr);
     assert!(told.contains("log"), "{told}");
+}
+
+#[test]
+fn an_open_console_says_that_the_log_went_back_before_anybody_asks_it_anything() {
+    let mut home = Home::new();
+    let copy = home.root().join("copy.db");
+    daemon(&home, &["backup", "--output", text(&copy)]).expect_code(0);
+    request(&home, "crm");
+    let mut command = home.person_command(&["--key"]);
+    let terminal = Terminal::start(command.arg(home.key()), 120, 30);
+    terminal.wait_for("crm");
+    home.stop();
+    put_back(&home, &copy);
+    daemon(&home, &["adopt-rollback", "--reason", "the disk died"]).expect_code(0);
+    home.start();
+    terminal.wait_for("THE LOG CONTRADICTS ITSELF, nothing can be decided here");
 }

@@ -121,6 +121,7 @@ pub async fn run_with(
         hand,
         state_dir,
         heads,
+        known: 0,
         news,
         pen: None,
         signer: None,
@@ -165,6 +166,8 @@ struct Clerk {
     hand: Hand,
     state_dir: PathBuf,
     heads: Heads,
+    /// How many entries the kept head had when the connection began.
+    known: u64,
     news: mpsc::Sender<News>,
     pen: Option<Pen>,
     signer: Option<Signer>,
@@ -203,11 +206,11 @@ impl Clerk {
             Ok(client) => client,
             Err(error) => return self.tell_once(&error).await,
         };
-        let known = match self.heads.catch_up() {
+        self.known = match self.heads.catch_up() {
             Ok(known) => known,
             Err(error) => return self.alarm(&error).await,
         };
-        let mut changes = match client.watch(known).await {
+        let mut changes = match client.watch(self.known).await {
             Ok(changes) => changes,
             Err(error) => return self.tell_once(&error).await,
         };

@@ -32,7 +32,10 @@ pub(super) async fn watch(
         origin: desk.origin.clone(),
     };
     send(to, Sent::SnapshotComplete(complete)).await?;
-    known = send_head(desk, to, known).await?;
+    // Even one that says nothing new: a log that went back behind `known` has no other way to show it.
+    let head = desk.ask(|reply| Call::Head(known, reply)).await?;
+    known = head.size;
+    send(to, Sent::Head(encode::head(&head))).await?;
     loop {
         let change = tokio::select! {
             change = changes.recv() => change,
@@ -67,7 +70,7 @@ async fn send_head(
     if head.size > known {
         send(to, pb::watch_response::Change::Head(encode::head(&head))).await?;
     }
-    Ok(head.size.max(known))
+    Ok(head.size)
 }
 
 async fn send(

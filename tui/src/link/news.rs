@@ -88,7 +88,7 @@ impl Clerk {
                             let size = self.heads.last().map_or(0, Checkpoint::size);
                             self.news.send(News::HeadAdvanced { size }).await?;
                         }
-                        Err(error) if error.is_behind() => {}
+                        Err(error) if error.is_behind() && !error.went_back_behind(self.known) => {}
                         Err(error) => self.alarm(&error).await?,
                     },
                     Err(error) => self.notice(&error).await?,

@@ -78,6 +78,7 @@ pub fn follow(place: Place, state_dir: PathBuf) -> mpsc::Receiver<Heard> {
         place,
         state_dir,
         heads: None,
+        known: 0,
         heard,
         read_to: None,
         is_forked: false,
@@ -90,6 +91,8 @@ struct Follower {
     place: Place,
     state_dir: PathBuf,
     heads: Option<Heads>,
+    /// How many entries the kept head had when the connection began.
+    known: u64,
     heard: mpsc::Sender<Heard>,
     /// How many entries were read; what came before this program is nobody's news.
     read_to: Option<u64>,
@@ -127,14 +130,8 @@ impl Follower {
         use pb::watch_response::Change;
 
         let mut client = Client::connect(&self.place).await?;
-        let known = self.heads()?.catch_up()?;
-        let mut changes = client.watch(known).await?;
-        if self.read_to.is_none()
-            && let Some(head) = client.head(known).await?.head
-        {
-            // From here on entries are news.
-            self.head(&mut client, head).await?;
-        }
+        self.known = self.heads()?.catch_up()?;
+        let mut changes = client.watch(self.known).await?;
         let mut snapshot = Some(Vec::new());
         loop {
             let change = match changes.message().await {
@@ -181,10 +178,11 @@ impl Follower {
         let Ok(head) = ShownHead::try_from(head) else {
             return Ok(());
         };
+        let known = self.known;
         let heads = self.heads()?;
         match heads.accept(&head) {
             Ok(()) => {}
-            Err(error) if error.is_behind() => return Ok(()),
+            Err(error) if error.is_behind() && !error.went_back_behind(known) => return Ok(()),
             Err(error) => {
                 if !std::mem::replace(&mut self.is_forked, true) {
                     self.heard.send(Heard::Forked(chain(&error))).await?;

@@ -13,6 +13,7 @@ use super::super::state::ruling;
 use super::super::theme::Theme;
 use super::*;
 
+mod running;
 mod views;
 
 const SIZES: [(u16, u16); 4] = [(60, 15), (80, 24), (120, 40), (200, 50)];

@@ -133,12 +133,15 @@ fn what_is_gone_is_one_row_wherever_the_answers_begin_and_end() {
         let mut batch = answer(wanted, size, 100);
         batch.rows = (batch.from..batch.to)
             .rev()
-            .map(|seq| match gone.contains(&seq) {
-                true => Listed::Gone {
-                    first: seq,
-                    last: seq,
-                },
-                false => Listed::Entry(item(seq)),
+            .map(|seq| {
+                if gone.contains(&seq) {
+                    Listed::Gone {
+                        first: seq,
+                        last: seq,
+                    }
+                } else {
+                    Listed::Entry(item(seq))
+                }
             })
             .collect();
         batch

@@ -366,6 +366,11 @@ fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
         .unwrap_or_default()
 }
 
+/// Tells whether a part of a text is masked, so that a policy that looks for something in it may miss it.
+fn is_masked(value: &Value) -> bool {
+    value.get("$parts").is_some()
+}
+
 /// Returns a text as policies see it: a masked part reads `<masked>`, bytes read `base64:…`.
 fn seen(value: &Value) -> Option<String> {
     match value {

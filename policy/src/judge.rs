@@ -290,6 +290,37 @@ impl Policies {
         all
     }
 
+    /// Returns what the forbids for such requests would have had to see: one of them might have spoken.
+    fn unseen(&self, facts: &Facts, key: &Key, unknown: &[(String, String)]) -> Vec<String> {
+        let reads = |rule: &Rule| unknown.iter().any(|(name, _)| rule.mentions.has(name));
+        let mut forbids = self.rules.values().filter(|rule| rule.terms.is_none());
+        if !forbids.any(reads) {
+            return Vec::new();
+        }
+        let (request, cast) = match self.request(facts, key) {
+            Ok(request) => request,
+            Err(error) => return vec![printable(&error)],
+        };
+        let in_scope = self
+            .authorizer
+            .is_authorized(&request, &self.forbidden, &cast.entities);
+        let mut why = Vec::new();
+        for id in in_scope.diagnostics().reason() {
+            let id: &str = id.as_ref();
+            for (name, reason) in unknown {
+                if self
+                    .rules
+                    .get(id)
+                    .is_none_or(|rule| rule.mentions.has(name))
+                {
+                    why.push(format!("unknown {}: {reason} (policy `{id}`)", short(name)));
+                }
+            }
+        }
+        why.sort();
+        why
+    }
+
     pub(crate) fn conclude(
         &self,
         facts: &Facts,
@@ -336,6 +367,7 @@ impl Policies {
             for (rule, _) in &nobody {
                 raised.extend(blind(rule, &unknown));
             }
+            raised.extend(self.unseen(facts, key, &unknown));
             if raised.is_empty() {
                 return Judgement::Nobody(Permitted {
                     requirement: self.unasked(&nobody),

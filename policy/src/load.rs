@@ -7,7 +7,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{Authorizer, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    Authorizer, Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
+};
 use countersign_shared::digest::Digest;
 use countersign_shared::home::Mode;
 use countersign_shared::json;
@@ -104,6 +106,8 @@ pub(crate) struct Rule {
 pub struct Policies {
     pub(crate) schema: Schema,
     pub(crate) set: PolicySet,
+    /// A permit for the scope of each forbid, without its condition, by the same id.
+    pub(crate) forbidden: PolicySet,
     pub(crate) authorizer: Authorizer,
     pub(crate) entities: Entities,
     pub(crate) catalogue: Catalogue,
@@ -153,6 +157,7 @@ impl Policies {
                 Ok(Self {
                     schema,
                     set,
+                    forbidden: loading.forbidden,
                     authorizer: Authorizer::new(),
                     entities,
                     catalogue: sources.catalogue,
@@ -244,12 +249,30 @@ fn digest(sources: &Sources<'_>) -> Result<Digest, json::JsonError> {
     Ok(Digest::of(&bytes))
 }
 
+/// Returns a permit with the scope of a policy; for everything, where Cedar cannot write that scope.
+fn scope_of(policy: &Policy, id: &str) -> Result<Policy, Problem> {
+    let id = PolicyId::new(id);
+    let scope = policy.to_json().ok().and_then(|mut form| {
+        let members = form.as_object_mut()?;
+        members.insert("effect".to_owned(), json!("permit"));
+        members.insert("conditions".to_owned(), json!([]));
+        Policy::from_json(Some(id.clone()), form).ok()
+    });
+    match scope {
+        Some(scope) => Ok(scope),
+        None => Policy::parse(Some(id), "permit (principal, action, resource);")
+            .map_err(|error| Problem::syntax(&error)),
+    }
+}
+
 /// Policies while they are read.
 #[derive(Default)]
 struct Loading {
     errors: Vec<LoadError>,
     rules: BTreeMap<String, Rule>,
     policies: Vec<Policy>,
+    /// A permit for the scope of each forbid.
+    forbidden: PolicySet,
     /// The places of the policies, by id, for what is found later.
     sources: BTreeMap<String, (String, String, usize)>,
 }
@@ -355,6 +378,16 @@ impl Loading {
         let source = (file.name.clone(), file.text.clone(), piece.start);
         self.sources
             .insert(id.to_owned(), (source.0, source.1, review_at));
+        if policy.effect() == Effect::Forbid {
+            let added = scope_of(&policy, id).and_then(|scope| {
+                self.forbidden.add(scope).map_err(|error| Problem::Set {
+                    message: one_line(&error.to_string()),
+                })
+            });
+            if let Err(problem) = added {
+                wrong(piece.start, problem);
+            }
+        }
         self.policies.push(policy.new_id(PolicyId::new(id)));
         self.rules.insert(id.to_owned(), rule);
     }

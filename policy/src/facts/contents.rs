@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use countersign_shared::text::{Findings, Hidden, Untrusted};
 use serde_json::{Value, json};
 
-use super::{Draft, seen, text};
+use super::{Draft, is_masked, seen, text};
 
 /// A run of spaces or a line that is longer hides what stands behind it.
 const LONG_SPACES: usize = 64;
@@ -94,6 +94,9 @@ fn arguments(action: &Value, draft: &mut Draft) {
             Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
             Value::Null | Value::Array(_) => None,
         };
+        if is_masked(value) {
+            draft.unknown("arguments", "a part of them is masked");
+        }
         match text.filter(|text| text.len() <= LONGEST_ARGUMENT) {
             Some(text) => pairs.push(format!("{name}={text}")),
             None if value.is_null() => {}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::paths::{Where, normalised, place};
-use super::{Draft, Reversibility, Surroundings, seen, text};
+use super::{Draft, Reversibility, Surroundings, is_masked, seen, text};
 
 /// Programs that run what their arguments or input say, by the beginning of their name.
 const INTERPRETERS: [&str; 27] = [
@@ -56,13 +56,19 @@ pub(super) fn look(
     if let Some(why) = draft.unknown.get("context.program").cloned() {
         draft.unknown("program_sha256", why);
     }
-    let argv: Vec<String> = action
-        .pointer("/arguments/argv")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(seen)
-        .collect();
+    let elements = action.pointer("/arguments/argv").and_then(Value::as_array);
+    let elements = elements.map(Vec::as_slice).unwrap_or_default();
+    let hides = |index: usize| elements.get(index).is_some_and(is_masked);
+    for (name, hides) in [
+        ("argv", elements.iter().any(is_masked)),
+        ("first", hides(1)),
+        ("second", hides(2)),
+    ] {
+        if hides {
+            draft.unknown(name, "a part of it is masked");
+        }
+    }
+    let argv: Vec<String> = elements.iter().filter_map(seen).collect();
     let at = |index: usize| argv.get(index).map_or("", String::as_str);
     draft.set("first", at(1));
     draft.set("second", at(2));

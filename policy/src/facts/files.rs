@@ -19,7 +19,11 @@ pub(super) fn look(
     let cwd = action.pointer("/context/cwd").and_then(Value::as_str);
     let mut paths = BTreeSet::new();
     let mut problem = None;
-    for path in written(action) {
+    let written = written(action);
+    if written.is_none() {
+        problem = Some("a path is not a text");
+    }
+    for path in written.unwrap_or_default() {
         match normalised(path, cwd) {
             Some(path) => {
                 paths.insert(path);
@@ -65,30 +69,34 @@ pub(super) fn look(
 /// making them absolute ([`normalised`]).
 pub fn paths_of(action: &Value) -> Vec<&str> {
     let mut all: Vec<&str> = match text(action, "/kind") {
-        "file.read" | "file.search" | "file.write" => written(action),
+        "file.read" | "file.search" | "file.write" => written(action).unwrap_or_default(),
         _ => Vec::new(),
     };
     all.extend(action.pointer("/context/cwd").and_then(Value::as_str));
     all
 }
 
-fn written(action: &Value) -> Vec<&str> {
+/// Returns the paths of an action; nothing when one of them is no text.
+fn written(action: &Value) -> Option<Vec<&str>> {
     let changes = action.get("changes").and_then(Value::as_array);
     let changes = changes.into_iter().flatten();
     let mut all: Vec<&str> = changes.map(|change| text(change, "/path")).collect();
-    let one = action.pointer("/arguments/path").and_then(Value::as_str);
-    all.extend(one);
-    let many = action.pointer("/arguments/paths").and_then(Value::as_array);
-    // What is no text is no path, and an empty one stands for it: then the paths are not known.
-    all.extend(
-        many.into_iter()
-            .flatten()
-            .map(|path| path.as_str().unwrap_or_default()),
-    );
+    match action.pointer("/arguments/path") {
+        None | Some(Value::Null) => {}
+        Some(one) => all.push(one.as_str()?),
+    }
+    match action.pointer("/arguments/paths") {
+        None | Some(Value::Null) => {}
+        Some(many) => {
+            for path in many.as_array()? {
+                all.push(path.as_str()?);
+            }
+        }
+    }
     if all.is_empty() {
         all.push(text(action, "/target/name"));
     }
-    all
+    Some(all)
 }
 
 /// Returns the patterns by which a search picks files; nothing when one of them is no text.

@@ -3,7 +3,8 @@
 //! Which database will read the text is not known here, and databases differ in what they take for
 //! a comment or the end of a string. The text is therefore read as each of several of them would,
 //! and what any reading finds counts. What no reading understands is unparsable, and that is a
-//! fact too.
+//! fact too; so is a text whose words are other ones for some of them, unless each reading
+//! understands it: what stands in a string for one database may be a statement for the next.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -16,11 +17,19 @@ use sqlparser::dialect::{
     Dialect, GenericDialect, MsSqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect,
 };
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Span, Token, Tokenizer};
 
 use super::{Draft, Reversibility};
 
 /// A longer text is not read: five readings of it would cost more than an answer is worth.
 const LONGEST: usize = 64 * 1024;
+
+/// How much stack there is for each byte of a text: expressions nest as deep as the text is long, and are
+/// walked and freed by recursion. It took less than a quarter of this in a debug build.
+const STACK_PER_BYTE: usize = 2048;
+
+/// The stack for the rest of a reading.
+const STACK: usize = 256 * 1024;
 
 /// Statements that change nothing.
 const READING: [&str; 14] = [
@@ -118,7 +127,8 @@ struct Found {
 }
 
 pub(super) fn look(text: &str, draft: &mut Draft) -> Option<Reversibility> {
-    let found = read(text);
+    let room = text.len().min(LONGEST) * STACK_PER_BYTE + STACK;
+    let found = stacker::maybe_grow(room, room, || read(text));
     draft.set("parsed", found.is_ok());
     let found = match found {
         Ok(found) => found,
@@ -182,11 +192,58 @@ fn read(text: &str) -> Result<Found, String> {
             Err(_) => "the parser gave up".clone_into(&mut problem),
         }
     }
+    if readings > 0 && readings < DIALECTS.len() && !is_alike_for_all(text) {
+        return Err(format!(
+            "databases read it differently, and one reading is not understood: {}",
+            problem.escape_debug()
+        ));
+    }
     if readings == 0 {
         // The message may quote the text.
         return Err(format!("it cannot be parsed: {}", problem.escape_debug()));
     }
     Ok(found)
+}
+
+/// Tells whether each database finds the same words, comments and strings left out, in the same places.
+fn is_alike_for_all(text: &str) -> bool {
+    let text = &without_quotes(text);
+    let words = |dialect: &dyn Dialect| -> Option<Vec<Span>> {
+        let tokens = Tokenizer::new(dialect, text).tokenize_with_location();
+        let tokens = tokens.ok()?.into_iter();
+        let words = tokens.filter(|it| !matches!(it.token, Token::Whitespace(_)));
+        Some(words.map(|it| it.span).collect())
+    };
+    let read = |dialect: fn() -> &'static dyn Dialect| {
+        catch_unwind(|| words(dialect())).unwrap_or_default()
+    };
+    let mut all = DIALECTS.into_iter().map(read);
+    let first = all.next().flatten();
+    first.is_some() && all.all(|words| words == first)
+}
+
+/// Writes names in backticks or brackets without them. A database that does not know these quotes refuses
+/// the text, and one word in them hides nothing.
+fn without_quotes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(['`', '[']) {
+        let quote = rest.get(before.len()..).and_then(|it| it.chars().next());
+        let end = if quote == Some('`') { '`' } else { ']' };
+        plain.push_str(before);
+        match after.split_once(end) {
+            Some((word, after)) if word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+                plain.extend(["_", word, "_"]);
+                rest = after;
+            }
+            Some(_) | None => {
+                plain.extend(quote);
+                rest = after;
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
 }
 
 impl Found {
@@ -258,8 +315,11 @@ impl Visitor for Found {
                 self.statements.insert("replace".to_owned());
             }
         }
-        if let Statement::CreateTable(create) = statement
-            && create.or_replace
+        // `CREATE OR REPLACE` and `CREATE OR ALTER`, of whatever it is.
+        if word == "create"
+            && written
+                .get(..10)
+                .is_some_and(|it| it.eq_ignore_ascii_case("create or "))
         {
             self.statements.insert("replace".to_owned());
         }

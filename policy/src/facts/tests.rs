@@ -1,3 +1,5 @@
+mod evasion;
+
 use super::*;
 
 fn around() -> Surroundings {

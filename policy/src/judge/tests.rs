@@ -81,6 +81,48 @@ fn a_forbid_refuses_whatever_else_matched_and_says_why() {
 }
 
 #[test]
+fn a_forbid_that_could_not_see_what_it_looks_for_leaves_it_to_people() {
+    let run = |argv: Value| {
+        let program = json!({"path": "/usr/bin/kubectl", "sha256": "ab".repeat(32)});
+        let arguments = json!({"argv": argv, "program": program});
+        action("exec.run", ("host", "a"), &arguments)
+    };
+    let masked = json!({"$parts": [{"$mask": {"class": "token"}}]});
+    let clear = run(json!(["kubectl", "--token", "staging"]));
+    let hidden = run(json!(["kubectl", "--token", masked]));
+    let permits = "@id(\"p\") @review(\"nobody\") permit (principal, action, resource);";
+    let forbid = |action: &str| {
+        format!(
+            "{permits}\n@id(\"f\") forbid (principal, action == Action::\"{action}\", resource)\n\
+             when {{ context.argv.contains(\"prod\") }};"
+        )
+    };
+    assert_eq!(judge(&forbid("exec.run"), &clear).word(), "nobody");
+    let judgement = judge(&forbid("exec.run"), &hidden);
+    assert_eq!(judgement.word(), "held", "{judgement:#?}");
+    assert_eq!(
+        judgement.because(),
+        "unknown argv: a part of it is masked (policy `f`)"
+    );
+    // None that reads something else, or is for other actions, could have spoken.
+    let reads = |scope: &str, condition: &str| {
+        format!(
+            "{permits}\n@id(\"f\") forbid (principal, {scope}, resource) when {{ {condition} }};"
+        )
+    };
+    for other in [
+        reads("action == Action::\"exec.run\"", "context.has_input"),
+        reads(
+            "action == Action::\"sql.exec\"",
+            "context.tables.contains(\"x\")",
+        ),
+        reads("action", "context.masked > 100"),
+    ] {
+        assert_eq!(judge(&other, &hidden).word(), "nobody", "{other}");
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_be_evaluated_refuses_everything_it_meets() {
     // The sum overflows, which strict validation cannot see.
     let overflow = "context.masked + 9223372036854775807 > 0";

@@ -124,8 +124,8 @@ macro_rules! secret {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
         ///
-        /// The daemon keeps only its SHA-256. Comparing goes through the digest, so the time it
-        /// takes tells nothing about the secret.
+        /// The daemon stores none: it keeps a SHA-256, or derives the secret anew. Comparing goes
+        /// through the digest, so the time it takes tells nothing about the secret.
         #[derive(Clone)]
         pub struct $name([u8; 16]);
 

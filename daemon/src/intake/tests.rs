@@ -148,7 +148,7 @@ fn secrets_whose_places_no_statement_could_name_are_refused() {
     let with_secrets = |count: usize| {
         let mut action = action();
         for number in 0..count {
-            let name = format!("{number:0>900}");
+            let name = format!("{number:0>900}_token");
             action["arguments"][name] = json!({"$secret": format!("s3cr3t-t0k3n-{number:0>10}")});
         }
         action

@@ -18,8 +18,12 @@ pub(super) fn detect(text: &str, role: Role<'_>) -> Option<Vec<Piece>> {
 /// Takes the whole of a value under a name that says so, after what stands before it.
 fn by_name(name: &str, value: &str, before: &str) -> Option<Vec<Piece>> {
     if names::is_authorization(name) {
-        let (scheme, value) = value.split_once(' ')?;
-        return secret(&format!("{before}{scheme} "), value, Class::Token, "");
+        // Some services take the token without a scheme.
+        let (scheme, value) = match value.split_once(' ') {
+            Some((scheme, value)) => (format!("{scheme} "), value),
+            None => (String::new(), value),
+        };
+        return secret(&format!("{before}{scheme}"), value, Class::Token, "");
     }
     if !names::is_secret(name) {
         return None;

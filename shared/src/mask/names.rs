@@ -1,96 +1,37 @@
-//! What a name says about its value: that it is a secret, or that it must be readable.
+//! What a name says about its value: that it is a secret, or an SQL statement.
 
-/// Words at the end of a name whose value is an instruction, a place or a choice.
-const READABLE: &[&str] = &[
-    "action",
-    "addr",
-    "address",
-    "arg",
-    "args",
-    "argument",
-    "arguments",
-    "argv",
-    "body",
-    "branch",
-    "bucket",
-    "cmd",
-    "code",
-    "command",
-    "commands",
-    "cwd",
-    "database",
-    "db",
-    "dir",
-    "directory",
-    "domain",
-    "editor",
-    "endpoint",
-    "env",
-    "environment",
-    "eval",
-    "exec",
-    "execute",
-    "expression",
-    "file",
-    "filename",
-    "files",
-    "flags",
-    "home",
-    "host",
-    "hostname",
-    "hosts",
-    "id",
-    "image",
-    "interpreter",
-    "kind",
-    "lang",
-    "logname",
-    "method",
-    "mode",
-    "name",
-    "namespace",
-    "operation",
-    "options",
-    "opts",
-    "output",
-    "pager",
-    "path",
-    "paths",
-    "port",
-    "preload",
-    "program",
-    "prompt",
-    "proxy",
-    "query",
-    "ref",
-    "region",
-    "repository",
-    "resource",
-    "role",
-    "run",
-    "script",
-    "server",
-    "shell",
-    "source",
-    "sql",
-    "statement",
-    "statements",
-    "table",
-    "target",
-    "term",
-    "type",
-    "uri",
-    "url",
-    "user",
-    "username",
-    "verb",
+use super::Class;
+
+/// Words at the end of a name whose value is one secret and nothing else, beside those that
+/// [`is_secret`] knows.
+const HIDDEN: &[&str] = &[
+    "bearer",
+    "cookie",
+    "jwt",
+    "otp",
+    "pat",
+    "pin",
+    "passcode",
+    "psk",
+    "sas",
+    "sig",
+    "signature",
+    "totp",
 ];
 
-/// Words of [`READABLE`] whose value is an SQL statement.
-const SQL: &[&str] = &["query", "sql", "statement", "statements"];
+/// Words at the end of a name that may hold a JWT or a PEM block: these instruct nobody.
+const KEYS: &[&str] = &[
+    "assertion",
+    "auth",
+    "cert",
+    "certificate",
+    "chain",
+    "key",
+    "pem",
+];
 
-/// Words of [`READABLE`] whose value may be a URL with a secret in it.
-const URL: &[&str] = &["endpoint", "proxy", "server", "source", "uri", "url"];
+/// Words at the end of a name whose value is an SQL statement.
+const SQL: &[&str] = &["query", "sql", "statement", "statements"];
 
 /// Splits a name into lower-case words: `apiKey`, `api-key` and `API_KEY` are the same two.
 fn words(name: &str) -> Vec<String> {
@@ -118,29 +59,16 @@ fn ends_in(name: &str, list: &[&str]) -> bool {
         .is_some_and(|word| list.contains(&word.as_str()))
 }
 
-/// Tells whether the value of a name must be readable.
-pub(super) fn is_readable(name: &str) -> bool {
-    // The dynamic linker and the shells take whole programs from their variables.
-    name.starts_with("LD_")
-        || name.starts_with("DYLD_")
-        || name.starts_with("BASH_")
-        || ends_in(name, READABLE)
-        // `PGHOST`, `PYTHONPATH`
-        || words(name).last().is_some_and(|word| {
-            ["database", "host", "path", "url"].iter().any(|end| word.ends_with(end))
-        })
+/// Tells whether a value of that class may be hidden under a name: only where the name says that it is a
+/// secret. Under any other one it may tell what is done, to what, or where.
+pub(super) fn may_hide(name: &str, class: Class) -> bool {
+    let is_key = matches!(class, Class::Jwt | Class::Pem) && ends_in(name, KEYS);
+    is_key || is_secret(name) || is_authorization(name) || ends_in(name, HIDDEN)
 }
 
 /// Tells whether the value of a name is an SQL statement.
 pub(super) fn is_sql(name: &str) -> bool {
     ends_in(name, SQL)
-}
-
-/// Tells whether the value of a name is likely to be a URL.
-pub(super) fn is_url(name: &str) -> bool {
-    words(name)
-        .last()
-        .is_some_and(|word| URL.contains(&word.as_str()) || word.ends_with("url"))
 }
 
 /// Tells whether a name says that its value is a secret.

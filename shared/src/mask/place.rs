@@ -1,7 +1,7 @@
 //! Where secrets stand in an action, and where none may.
 //!
 //! The schema has kept secrets out of everything but arguments and environment; here the rules
-//! depend on the name or the option that a value belongs to.
+//! depend on the name or the option that a value belongs to: it has to say that the value is a secret.
 
 use serde_json::Value;
 
@@ -27,8 +27,29 @@ const CODE_OPTIONS: &[&str] = &[
     "--script",
 ];
 
-/// Options of one letter that commonly take a user's secret.
-const SECRET_LETTERS: &[&str] = &["-a", "-k", "-p", "-u", "-w"];
+/// Options of one letter that take a secret: of which program, and whether in the next element, behind the
+/// letter, or behind a user's name and a colon. The same letters mean other things to other programs.
+const LETTERS: &[(&str, &str, Takes)] = &[
+    ("curl", "-u", Takes::AfterUser),
+    ("curl", "--user", Takes::AfterUser),
+    ("curl", "-U", Takes::AfterUser),
+    ("curl", "--proxy-user", Takes::AfterUser),
+    ("mariadb", "-p", Takes::Glued),
+    ("mysql", "-p", Takes::Glued),
+    ("mysqladmin", "-p", Takes::Glued),
+    ("mysqldump", "-p", Takes::Glued),
+    ("redis-cli", "-a", Takes::Next),
+    ("sshpass", "-p", Takes::Glued),
+    ("sshpass", "-p", Takes::Next),
+];
+
+/// Where the secret of an option stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Next,
+    Glued,
+    AfterUser,
+}
 
 /// What a string is to the rules.
 #[derive(Clone, Copy)]
@@ -39,8 +60,8 @@ pub(super) enum Role<'a> {
     Argument {
         /// The element before, as far as it is a plain string.
         before: Option<&'a str>,
-        /// One of the elements before is the name of an interpreter.
-        interpreted: bool,
+        /// The last name of the path of the program.
+        program: &'a str,
     },
 }
 
@@ -52,7 +73,12 @@ pub(super) fn find(action: &Value) -> Result<Found, MaskError> {
         let at = root.member("arguments");
         if text_at(action, "/kind") == "exec.run" {
             if let Some(argv) = arguments.get("argv").and_then(Value::as_array) {
-                vector(&at.member("argv"), argv, &mut found)?;
+                let program = text_at(arguments, "/program/path");
+                let program = program.rsplit('/').next().unwrap_or(program);
+                vector(&at.member("argv"), argv, program, &mut found)?;
+            }
+            if let Some(tool) = arguments.get("tool") {
+                free(&at.member("tool"), tool, "", &mut found)?;
             }
         } else {
             free(&at, arguments, "", &mut found)?;
@@ -89,19 +115,14 @@ fn free(at: &Pointer, value: &Value, name: &str, found: &mut Found) -> Result<()
     }
 }
 
-fn vector(at: &Pointer, argv: &[Value], found: &mut Found) -> Result<(), MaskError> {
+fn vector(at: &Pointer, argv: &[Value], program: &str, found: &mut Found) -> Result<(), MaskError> {
     let mut before = None;
-    let mut interpreted = false;
     for (index, element) in argv.iter().enumerate() {
         if index > 0 {
-            let role = Role::Argument {
-                before,
-                interpreted,
-            };
+            let role = Role::Argument { before, program };
             one(&at.element(index), element, role, found)?;
         }
         before = element.as_str();
-        interpreted = interpreted || before.is_some_and(is_interpreter);
     }
     Ok(())
 }
@@ -167,16 +188,19 @@ fn refusal(pieces: &[Piece], role: Role<'_>) -> Option<&'static str> {
         else {
             return Some("two secrets without readable text between them could be anything");
         };
-        let whole = before.is_empty() && after.is_empty();
+        let around = Around {
+            value,
+            class: *class,
+            before,
+            after,
+            is_first: index <= 1,
+        };
         let reason = match role {
-            Role::Named(name) => named(name, value, whole, before, after, index <= 1),
+            Role::Named(name) => named(name, &around),
             Role::Argument {
                 before: option,
-                interpreted,
-            } => {
-                let single = pieces.len() <= 3 && index <= 1;
-                argument(option, interpreted, value, *class, before, after, single)
-            }
+                program,
+            } => argument(option, program, &around, pieces.len() <= 3),
         };
         if reason.is_some() {
             return reason;
@@ -185,52 +209,60 @@ fn refusal(pieces: &[Piece], role: Role<'_>) -> Option<&'static str> {
     None
 }
 
-fn named(
-    name: &str,
-    value: &str,
-    whole: bool,
-    before: &str,
-    after: &str,
-    first: bool,
-) -> Option<&'static str> {
+/// A secret, and the readable text around it.
+struct Around<'a> {
+    value: &'a str,
+    class: Class,
+    before: &'a str,
+    after: &'a str,
+    /// No other secret of the same string stands before it.
+    is_first: bool,
+}
+
+fn named(name: &str, secret: &Around<'_>) -> Option<&'static str> {
     if names::is_sql(name) {
-        let literal = first && is_sql_literal(before, after);
+        let literal = secret.is_first && is_sql_literal(secret.before, secret.after);
         return (!literal).then_some("in SQL only the whole of a literal may be hidden");
     }
-    if before.contains("://") {
-        let part = first && is_url_secret(before, value, after);
-        return (!part).then_some("in a URL only a password or a query value may be hidden");
+    if secret.before.contains("://") {
+        let part = secret.is_first && is_url_secret(secret);
+        return (!part).then_some(URL);
     }
-    if names::is_readable(name) {
-        return Some(if whole && names::is_url(name) {
-            "a URL must be readable but for its password"
-        } else {
-            "a value of that name tells what is done, or where"
-        });
-    }
-    None
+    let good = names::may_hide(name, secret.class);
+    (!good).then_some(
+        "its name must say that it is a secret (`…token`, `…password`, `…_key`): under any \
+                       other it may tell what is done, or where",
+    )
 }
+
+/// What may be hidden of a URL.
+const URL: &str =
+    "in a URL only a password, or a query value whose name says that it is a secret, may be hidden";
 
 fn argument(
     option: Option<&str>,
-    interpreted: bool,
-    value: &str,
-    class: Class,
-    before: &str,
-    after: &str,
-    single: bool,
+    program: &str,
+    secret: &Around<'_>,
+    is_only: bool,
 ) -> Option<&'static str> {
-    const FOLLOW: &str = "in argv a secret follows an option or `name=` that takes one";
-    if option.is_some_and(|option| takes_code(option, interpreted)) {
+    const FOLLOW: &str =
+        "in argv a secret follows an option, `name=` or `Name: ` that says it is one";
+    let Around {
+        value,
+        class,
+        before,
+        after,
+        is_first,
+    } = *secret;
+    if option.is_some_and(takes_code) {
         return Some("code must be readable");
     }
-    if !single {
+    if !is_only || !is_first {
         return Some(FOLLOW);
     }
     if before.contains("://") {
-        let readable = !has_space(before) && !has_space(after);
-        let part = readable && is_url_secret(before, value, after);
-        return (!part).then_some("in a URL only a password or a query value may be hidden");
+        let part = !has_space(before) && !has_space(after) && is_url_secret(secret);
+        return (!part).then_some(URL);
     }
     if class != Class::Pem && value.starts_with(['/', '~', '.', '-']) {
         return Some("a path or an option must be readable");
@@ -238,101 +270,70 @@ fn argument(
     if !after.is_empty() {
         return Some(FOLLOW);
     }
+    let takes = |letter: &str, how: Takes| LETTERS.contains(&(program, letter, how));
     let good = if before.is_empty() {
         option.is_some_and(|option| {
-            SECRET_LETTERS.contains(&option) || option.strip_prefix("--").is_some_and(takes_value)
+            takes(option, Takes::Next)
+                || option
+                    .strip_prefix("--")
+                    .is_some_and(|name| says_so(name, class))
         })
     } else if let Some(name) = before.strip_suffix('=') {
-        takes_value(name.strip_prefix("--").unwrap_or(name)) && !CODE_OPTIONS.contains(&name)
+        says_so(name.strip_prefix("--").unwrap_or(name), class)
     } else if let Some((name, rest)) = before.split_once(':') {
         // A header, `Name: ` or `Name: Scheme `; or `user:` before a password.
         let scheme = rest.trim();
-        takes_value(name)
+        let is_header = says_so(name, class)
             && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
             && (rest.is_empty() || rest.starts_with(' '))
-            && (scheme.is_empty() || rest.ends_with(' '))
+            && (scheme.is_empty() || rest.ends_with(' '));
+        let is_user = rest.is_empty() && option.is_some_and(|it| takes(it, Takes::AfterUser));
+        is_header || is_user
     } else {
-        SECRET_LETTERS.contains(&before)
+        takes(before, Takes::Glued)
     };
     (!good).then_some(FOLLOW)
 }
 
-/// Tells whether a name is one word that does not have to be readable.
-fn takes_value(name: &str) -> bool {
+/// Tells whether a name is one word that says that its value is a secret.
+fn says_so(name: &str, class: Class) -> bool {
     !name.is_empty()
         && !name.starts_with('-')
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-        && !names::is_readable(name)
+        && names::may_hide(name, class)
 }
 
 /// Tells whether the element after an option is code.
-fn takes_code(option: &str, interpreted: bool) -> bool {
-    if CODE_OPTIONS.contains(&option) {
-        return true;
-    }
+fn takes_code(option: &str) -> bool {
     // `bash -lc`, `perl -ne`
     let letters = option.strip_prefix('-').unwrap_or_default();
-    interpreted
-        && (2..=4).contains(&letters.len())
+    let is_several = (2..=4).contains(&letters.len())
         && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && letters.ends_with(['c', 'e', 'E', 'r'])
-}
-
-/// Tells whether the last name of a path is that of an interpreter.
-fn is_interpreter(element: &str) -> bool {
-    let name = element.rsplit('/').next().unwrap_or(element);
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    matches!(
-        name,
-        "sh" | "bash"
-            | "dash"
-            | "zsh"
-            | "ksh"
-            | "fish"
-            | "busybox"
-            | "python"
-            | "perl"
-            | "ruby"
-            | "node"
-            | "nodejs"
-            | "deno"
-            | "bun"
-            | "php"
-            | "lua"
-            | "awk"
-            | "gawk"
-            | "mawk"
-            | "sed"
-            | "tclsh"
-            | "Rscript"
-            | "julia"
-            | "pwsh"
-            | "ssh"
-            | "psql"
-            | "mysql"
-            | "sqlite"
-    )
+        && letters.ends_with(['c', 'e', 'E', 'r']);
+    is_several || CODE_OPTIONS.contains(&option)
 }
 
 fn has_space(text: &str) -> bool {
     text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// Tells whether what stands between two texts is the password, or a query value, of a URL.
-fn is_url_secret(before: &str, value: &str, after: &str) -> bool {
-    // A second `@` would move the host, a `/` would end it early.
-    let Some((_, tail)) = before.rsplit_once("://") else {
+/// Tells whether a secret is the password, or a query value, of the URL around it.
+fn is_url_secret(secret: &Around<'_>) -> bool {
+    let Some((_, tail)) = secret.before.rsplit_once("://") else {
         return false;
     };
     if tail.contains(['?', '#']) {
-        return tail.ends_with('=');
+        let name = tail.strip_suffix('=').unwrap_or_default();
+        let name = name.rsplit(['?', '#', '&', ';']).next().unwrap_or_default();
+        return says_so(name, secret.class);
     }
-    !value.contains(['@', '/', ':', '?'])
+    // A second `@` would move the host, a `/` would end it early.
+    !secret.value.contains(['@', '/', ':', '?'])
         && !tail.contains(['/', '@'])
         && (tail.is_empty() || tail.ends_with(':'))
-        && after.starts_with('@')
+        && secret.after.starts_with('@')
 }
 
 /// Tells whether what stands between two texts is all of a literal in single quotes.

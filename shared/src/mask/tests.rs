@@ -1,3 +1,5 @@
+mod places;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -77,8 +79,11 @@ fn a_marked_secret_is_masked_where_a_value_may_stand() {
             "x --token <token>",
         ),
         (
-            vec![json!("x"), json!("-u"), secret("me:abcdef")],
-            "x -u <token>",
+            vec![
+                json!("x"),
+                json!({"$parts": ["session_token=", {"$secret": "abcdef"}]}),
+            ],
+            "x session_token=<token>",
         ),
         (
             vec![
@@ -91,9 +96,9 @@ fn a_marked_secret_is_masked_where_a_value_may_stand() {
             vec![
                 json!("x"),
                 json!("-H"),
-                json!({"$parts": ["X-Key: ", {"$secret": "abcdef"}]}),
+                json!({"$parts": ["X-Api-Key: ", {"$secret": "abcdef"}]}),
             ],
-            "x -H X-Key: <token>",
+            "x -H X-Api-Key: <token>",
         ),
         (
             vec![
@@ -105,9 +110,9 @@ fn a_marked_secret_is_masked_where_a_value_may_stand() {
         (
             vec![
                 json!("x"),
-                json!({"$parts": ["https://h/p?k=", {"$secret": "abcdef"}, "&a=1"]}),
+                json!({"$parts": ["https://h/p?a=1&api_key=", {"$secret": "abcdef"}, "&a=1"]}),
             ],
-            "x https://h/p?k=<token>&a=1",
+            "x https://h/p?a=1&api_key=<token>&a=1",
         ),
         (
             vec![json!("x"), json!("--key"), secret(PEM)],
@@ -147,6 +152,19 @@ fn a_mask_never_hides_an_instruction() {
         vec![json!("x"), json!("--token"), secret("/etc/shadow")],
         vec![json!("x"), json!("--token"), secret("--force")],
         vec![json!("x"), json!("--token"), secret("../secret")],
+        // Options and names that say nothing of a secret.
+        vec![json!("x"), json!("--context"), secret("prod")],
+        vec![json!("x"), json!("--config"), secret("prod")],
+        vec![json!("x"), ends("destination=")],
+        vec![json!("node"), json!("--print"), secret("reboot")],
+        vec![json!("python3"), json!("-u"), secret("script")],
+        vec![json!("sudo"), json!("-u"), secret("root")],
+        vec![json!("git"), json!("push"), json!("-u"), secret("origin")],
+        vec![json!("mkdir"), json!("-p"), secret("abcdef")],
+        vec![json!("git"), json!("clean"), ends("-a")],
+        vec![json!("x"), json!("-u"), ends("me:")],
+        vec![json!("x"), parts("https://api/export?to=", "&a=1")],
+        vec![json!("x"), ends("https://api/export?token=a&to=")],
         vec![json!("x"), ends("rm ")],
         vec![json!("x"), ends("rm; token=")],
         vec![json!("x"), parts("--token=", " --force")],
@@ -166,6 +184,9 @@ fn a_mask_never_hides_an_instruction() {
         json!({"path": secret("abcdef")}),
         json!({"filePath": secret("abcdef")}),
         json!({"hosts": [secret("abcdef")]}),
+        json!({"destination": secret("abcdef")}),
+        json!({"recipient": secret("abcdef")}),
+        json!({"token": {"to": secret("abcdef")}}),
         json!({"url": secret("abcdef")}),
         json!({"command": ends("run ")}),
         json!({"sql": secret("abcdef")}),
@@ -257,6 +278,10 @@ fn secrets_are_found_by_name_and_structure() {
             "x -H Authorization: Bearer <token>",
         ),
         (
+            vec!["x", "-H", "Authorization: abc.def"],
+            "x -H Authorization: <token>",
+        ),
+        (
             vec!["x", "https://u:pw@h/?a=b"],
             "x https://u:<password>@h/?a=b",
         ),
@@ -318,12 +343,15 @@ fn secrets_are_found_by_name_and_structure() {
 
 #[test]
 fn what_stands_in_clear_elsewhere_is_no_secret() {
-    let both = exec(&json!(["x", "abcdef.txt"]), &json!({"A": secret("abcdef")}));
+    let both = exec(
+        &json!(["x", "abcdef.txt"]),
+        &json!({"A_TOKEN": secret("abcdef")}),
+    );
     let error = run(&action(&both)).unwrap_err();
     assert_eq!(
         error,
         MaskError::Elsewhere {
-            at: Pointer::from_text("/context/environment/A"),
+            at: Pointer::from_text("/context/environment/A_TOKEN"),
             clear: Pointer::from_text("/arguments/argv/1"),
         }
     );
@@ -343,10 +371,10 @@ fn what_stands_in_clear_elsewhere_is_no_secret() {
 #[test]
 fn equal_secrets_look_equal_within_one_request_only() {
     let action = action(&call(
-        &json!({"a": secret("abcdef"), "b": secret("abcdef"), "c": secret("ghijkl")}),
+        &json!({"a_token": secret("abcdef"), "b_token": secret("abcdef"), "c_token": secret("ghijkl")}),
     ));
     let tag = |masked: &Value, name: &str| {
-        let pointer = format!("/arguments/{name}/$parts/0/$mask/tag");
+        let pointer = format!("/arguments/{name}_token/$parts/0/$mask/tag");
         masked
             .pointer(&pointer)
             .unwrap()
@@ -369,7 +397,7 @@ fn too_many_secrets_are_refused() {
         let list: Vec<Value> = (0..count)
             .map(|index| secret(&format!("a{index}")))
             .collect();
-        run(&action(&call(&json!({ "pins": list }))))
+        run(&action(&call(&json!({ "pin": list }))))
     };
     assert!(many(MAX_MASKS).is_ok());
     assert_eq!(many(MAX_MASKS + 1).unwrap_err().measured(), Some((64, 65)));
@@ -378,8 +406,8 @@ fn too_many_secrets_are_refused() {
 #[test]
 fn openings_must_fit_exactly() {
     let value = exec(
-        &json!(["x", {"$parts": ["--a=", {"$secret": "abcdef"}]}]),
-        &json!({"B": secret("ghijkl")}),
+        &json!(["x", {"$parts": ["--a-token=", {"$secret": "abcdef"}]}]),
+        &json!({"B_TOKEN": secret("ghijkl")}),
     );
     let (masked, openings) = run(&action(&value)).unwrap();
     let bytes = openings.to_bytes().unwrap();
@@ -388,7 +416,10 @@ fn openings_must_fit_exactly() {
     let restored = reveal(&masked, &openings).unwrap();
     assert_eq!(
         restored,
-        exec(&json!(["x", "--a=abcdef"]), &json!({"B": "ghijkl"}))
+        exec(
+            &json!(["x", "--a-token=abcdef"]),
+            &json!({"B_TOKEN": "ghijkl"})
+        )
     );
 
     let change = |from: &str, to: &str| {
@@ -485,11 +516,11 @@ fn with_secrets() -> impl Strategy<Value = (Value, Vec<String>)> {
                         "argv": [
                             "x", "--token", secret(&pick(0)), format!("--password={}", pick(1)),
                             format!("https://u:{}@h/", pick(2)),
-                            {"$parts": ["--k=", {"$secret": pick(3)}]},
+                            {"$parts": ["--k-token=", {"$secret": pick(3)}]},
                         ],
                         "program": {"path": "/x", "sha256": "ab".repeat(32)}, "stdin": null,
                     },
-                    "context": {"environment": {"A": secret(&pick(4)), "B_SECRET": pick(5)}},
+                    "context": {"environment": {"A_TOKEN": secret(&pick(4)), "B_SECRET": pick(5)}},
                     "claims": {"reason": reason},
                 });
                 (

@@ -1,11 +1,12 @@
 //! The two services over the two sockets. Wire messages end here.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_shared::wire::DESCRIPTORS;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Status};
 
 use crate::broker::Runs;
@@ -68,6 +69,8 @@ pub(crate) struct Desk {
     engine: Handle,
     /// The agents' way to the engine.
     agents: Handle,
+    /// How many agents' requests may be looked into at once, on threads of their own.
+    turns: Arc<Semaphore>,
     secrets: Secrets,
     clock: Clock,
     origin: String,
@@ -100,6 +103,9 @@ impl Desk {
     ) -> Self {
         Self {
             agents: engine.for_agents(),
+            turns: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            )),
             engine,
             secrets,
             clock,

@@ -39,10 +39,11 @@ pub(super) fn look(peer: &Peer, action: &Value, wall: Timestamp, recent: Recent)
     };
     // What the daemon runs itself, it looks up where it runs it.
     let is_ours = action.pointer("/arguments/profile").is_some();
-    let program = if sees || is_ours {
-        program(action)
-    } else {
-        Err("the requester sees other files than the daemon".to_owned())
+    let runs = action.get("kind").and_then(Value::as_str) == Some("exec.run");
+    let program = match (runs, sees || is_ours) {
+        (false, _) => Err("an action of this kind runs no program".to_owned()),
+        (true, true) => program(action),
+        (true, false) => Err("the requester sees other files than the daemon".to_owned()),
     };
     Surroundings {
         principal: Principal::Agent(agent(peer)),

@@ -117,22 +117,41 @@ impl Agents {
         };
         let prepared = if request.action.len() <= SMALL {
             match read(&request) {
-                Ok(asking) if asking.looks_at_files() => apart(move || draft(asking)).await?,
+                Ok(asking) if asking.looks_at_files() => self.apart(move || draft(asking)).await?,
                 Ok(asking) => draft(asking),
                 Err(error) => Err(error),
             }
         } else {
-            apart(move || read(&request).and_then(draft)).await?
+            self.apart(move || read(&request).and_then(draft)).await?
         };
         prepared.map_err(|error| status::intake(&error))
     }
+
+    /// Runs what blocks on a thread of its own, of which agents have as many as there are processors:
+    /// the others are for whoever else comes.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let unread = |_| Status::internal("the request could not be read");
+        let turn = Arc::clone(&self.desk.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| Status::internal("the request could not be read"))?;
+        let work = move || {
+            let done = work();
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(unread)
+    }
 }
 
-/// Runs what blocks on a thread of its own.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Status::internal("the request could not be read"))
+/// Waits for the end of the process that runs it, and tells the engine.
+async fn watch_executor(desk: Arc<Desk>, peer: Arc<Peer>, id: RequestId) {
+    if let Err(error) = peer.liveness().gone().await {
+        tracing::warn!(%id, %error, "the executing process cannot be watched");
+        return;
+    }
+    desk.engine.insist(Call::ExecutorGone(id)).await;
 }
 
 #[tonic::async_trait]
@@ -263,20 +282,21 @@ impl AgentService for Agents {
             }),
             known_size: request.known_size,
         };
-        let (inclusion, until) = self
-            .desk
-            .ask_for_agent(|reply| Call::Redeem(id, right, taken, reply))
-            .await?;
-        if request.pid != 0 {
-            let desk = Arc::clone(&self.desk);
-            tokio::spawn(async move {
-                if let Err(error) = peer.liveness().gone().await {
-                    tracing::warn!(%id, %error, "the executing process cannot be watched");
-                    return;
-                }
-                desk.engine.insist(Call::ExecutorGone(id)).await;
-            });
-        }
+        let (desk, stays) = (Arc::clone(&self.desk), request.pid != 0);
+        // On a task of its own: a caller that dies before it hears the answer has taken the use all the
+        // same, and is watched.
+        let redeeming = tokio::spawn(async move {
+            let redeemed = desk
+                .ask_for_agent(|reply| Call::Redeem(id, right, taken, reply))
+                .await?;
+            if stays {
+                tokio::spawn(watch_executor(desk, peer, id));
+            }
+            Ok::<_, Status>(redeemed)
+        });
+        let (inclusion, until) = redeeming
+            .await
+            .map_err(|_| Status::internal("nobody can say whether the use was taken"))??;
         Ok(Response::new(pb::RedeemResponse {
             redeemed_by: Some(encode::inclusion(&inclusion)),
             run_until: until.wall.to_string(),
@@ -309,7 +329,7 @@ impl AgentService for Agents {
         let peer = super::peer(&request)?;
         let rules = self.desk.rules();
         let request = request.into_inner();
-        apart(move || execute::describe(&rules, &peer, &request))
+        self.apart(move || execute::describe(&rules, &peer, &request))
             .await?
             .map(Response::new)
     }

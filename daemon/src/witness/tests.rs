@@ -13,6 +13,7 @@ use countersign_shared::log::proof::prove_consistency;
 use countersign_shared::log::tree::{CompleteNode, Frontier, leaf_hash};
 use countersign_shared::log::witness::Submission;
 use countersign_shared::time::{BootId, Moment, Timestamp};
+use data_encoding::BASE64;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 
@@ -215,4 +216,24 @@ async fn of_requests_at_once_for_two_histories_one_is_cosigned() {
     let cosigned = statuses.iter().filter(|status| **status == 200).count();
     assert_eq!(cosigned, 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 409].contains(status)));
+}
+
+#[tokio::test]
+async fn what_others_put_below_a_head_is_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path().join("witness");
+    let book = Arc::new(open(&home, 1).unwrap());
+    assert_eq!(add(&book, b"abc", 0).await.0, 200);
+    // Anybody can read the head, and send it back with a line under this witness's own name.
+    let key = own(1);
+    let id = BASE64.encode(&[key.verifier().id().as_slice(), &[0; 72]].concat());
+    let forged = format!("\u{2014} {} {id}\n", key.verifier().name());
+    let other = format!("\u{2014} other.example {}\n", BASE64.encode(&[1; 68]));
+    let again = format!("{}{forged}{}", body(b"abc", 3), other.repeat(20));
+    assert_eq!(ask(&book, "POST", "/add-checkpoint", &again).await.0, 200);
+    let kept = book.checkpoint(&origin_hash()).unwrap();
+    assert_eq!(kept.matches('\u{2014}').count(), 2, "{kept}");
+    drop(book);
+    let book = open(&home, 1).unwrap();
+    assert_eq!(book.checkpoint(&origin_hash()), Some(kept));
 }

@@ -4,7 +4,7 @@
 //! a proof from there.
 
 use countersign_shared::log::cosignature::{self, Cosignature, CosignatureError};
-use countersign_shared::log::note::WitnessKey;
+use countersign_shared::log::note::{SIGNATURE_MARK, WitnessKey};
 use countersign_shared::log::witness::{SIZE_TYPE, Submission};
 use countersign_shared::text::{Printable, Untrusted};
 use http::StatusCode;
@@ -39,6 +39,15 @@ pub(super) enum Trouble {
         /// How many there are.
         ours: u64,
     },
+    /// The witness has cosigned another head of the same size.
+    #[error(
+        "the witness holds another head of {size} entries: the log went back and went on another way, or \
+         somebody else signs with its key"
+    )]
+    OtherHead {
+        /// Its size.
+        size: u64,
+    },
     /// The witness moves on by itself.
     #[error(
         "the witness holds another head each time; somebody else may send it heads of this log"
@@ -58,19 +67,23 @@ pub(super) enum Trouble {
     /// What came back has no line of its.
     #[error("the witness's answer holds no cosignature of the key in the policy")]
     NotCosigned,
+    /// It holds more than signature lines.
+    #[error("the witness's answer holds something else than signature lines, and was not accepted")]
+    NotLines,
 }
 
 impl Trouble {
     /// Tells whether it means that the log is not the one that the witness saw.
     pub(super) fn is_alarm(&self) -> bool {
         match self {
-            Self::Ahead { .. } => true,
+            Self::Ahead { .. } | Self::OtherHead { .. } => true,
             Self::Refused { status, .. } => *status == StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
             Self::Engine(_)
             | Self::Exchange(_)
             | Self::Restless
             | Self::Answer(_)
-            | Self::NotCosigned => false,
+            | Self::NotCosigned
+            | Self::NotLines => false,
         }
     }
 
@@ -140,6 +153,9 @@ impl Round {
                 if theirs > ours {
                     return Err(Trouble::Ahead { theirs, ours });
                 }
+                if theirs == from && from == ours {
+                    return Err(Trouble::OtherHead { size: ours });
+                }
                 self.held = theirs;
                 continue;
             }
@@ -169,6 +185,10 @@ impl Round {
                 status: answer.status.as_u16(),
                 said: Printable::exact_line(&Untrusted::new(line)).to_string(),
             });
+        }
+        // A text with a blank line would make another note of the two.
+        if !body.lines().all(|line| line.starts_with(SIGNATURE_MARK)) {
+            return Err(Trouble::NotLines);
         }
         let whole = format!("{note}{body}");
         let known = std::slice::from_ref(&self.key);

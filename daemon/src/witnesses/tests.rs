@@ -120,6 +120,15 @@ fn nothing_that_a_witness_says_is_kept_without_its_signature_over_this_head() {
             "no cosignature of the key",
         ),
         (vec![http("200 OK", text, "")], "no cosignature of the key"),
+        // Its signature could be over the note and a line more.
+        (
+            vec![http("200 OK", text, &format!("x\n\n{of_fork}"))],
+            "something else than signature lines",
+        ),
+        (
+            vec![http("200 OK", text, &format!("\n{of_fork}"))],
+            "something else than signature lines",
+        ),
         (vec![http("200 OK", text, "\u{1b}[2J\n")], "not accepted"),
         (vec![http("409 Conflict", text, "3\n")], "status 409: 3"),
         (

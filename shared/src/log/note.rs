@@ -23,7 +23,7 @@ pub const MAX_NOTE: usize = 256 * 1024;
 pub const MAX_SIGNATURES: usize = 100;
 
 /// What every signature line begins with: an em dash and a space.
-const SIGNATURE_MARK: &str = "\u{2014} ";
+pub const SIGNATURE_MARK: &str = "\u{2014} ";
 
 /// A note that cannot be made or must not be believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -266,6 +266,24 @@ pub fn verify(note: &str, known: &[VerifierKey]) -> Result<Verified, NoteError> 
         text: parsed.text.to_owned(),
         by,
     })
+}
+
+/// Writes a note anew with the signatures of known keys alone: what others put below it is not kept.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn signed_by_known(note: &str, known: &[VerifierKey]) -> Result<String, NoteError> {
+    let verified = verify(note, known)?;
+    let parsed = parse(note)?;
+    let mut kept = format!("{}\n", parsed.text);
+    for key in &verified.by {
+        // Each of them was checked.
+        if let Some(signature) = parsed.of_key(key).next() {
+            kept.push_str(&line_of(key, signature));
+        }
+    }
+    Ok(kept)
 }
 
 #[cfg(test)]

@@ -144,7 +144,8 @@ impl Refusal {
     }
 }
 
-/// Looks at the body of a request and returns the head to cosign.
+/// Looks at the body of a request and returns the head to cosign, and its note with the signatures of the
+/// log alone: anybody can send a head, and put other lines below it.
 ///
 /// `logs` are the keys that may sign, each under the origin that is its name. `last` returns the
 /// head of a log that was cosigned last, that of the empty tree when none was.
@@ -167,7 +168,7 @@ pub fn judge<E: From<Refusal>>(
     if keys.is_empty() {
         return Err(Refusal::UnknownLog.into());
     }
-    note::verify(&submission.note, &keys).map_err(Refusal::Signature)?;
+    let note = note::signed_by_known(&submission.note, &keys).map_err(Refusal::Signature)?;
     let head = match Checkpoint::from_text(text) {
         Ok(head) => head,
         Err(CheckpointError::EmptyRoot { found }) => {
@@ -183,8 +184,11 @@ pub fn judge<E: From<Refusal>>(
     if old != last.size {
         return Err(Refusal::Conflict { size: last.size }.into());
     }
+    if last.size == size && last.root != *head.root() {
+        return Err(Refusal::Conflict { size }.into());
+    }
     verify_consistency(&last, head.head(), &submission.proof).map_err(Refusal::Proof)?;
-    Ok((head, submission.note))
+    Ok((head, note))
 }
 
 #[cfg(test)]

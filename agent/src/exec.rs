@@ -62,7 +62,11 @@ async fn attempt(home: Option<&Path>, options: &ExecOptions) -> Result<Ending, E
         .await
         .map_err(|error| not_run(error.into()))?;
     let described = Described::read(&described).map_err(not_run)?;
-    let input = input(&described, &limits).await?;
+    let input = tokio::select! {
+        biased;
+        signal = signals.next() => return Err(not_run(asked::interrupted(signal))),
+        input = input(&described, &limits) => input?,
+    };
     let action = described
         .action(options, input.as_ref(), &limits)
         .map_err(not_run)?;

@@ -2,6 +2,7 @@
 
 mod apart;
 mod ends;
+mod input;
 mod streams;
 
 use std::fs;

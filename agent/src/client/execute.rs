@@ -1,5 +1,7 @@
 //! The calls about what the daemon runs itself: what a profile would run, and the run.
 
+use std::time::Duration;
+
 use countersign_client::refusal;
 use countersign_client::shown::{AnswerError, Inclusion, state};
 use countersign_shared::digest::Digest;
@@ -16,6 +18,11 @@ use super::{Claim, Client, ClientError, soon};
 
 /// How many messages wait to be sent.
 const WAITING: usize = 4;
+
+/// How long a signal may wait behind input.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// How often it is looked whether it still waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What is asked of a profile.
 #[derive(Debug, Clone)]
@@ -121,9 +128,19 @@ impl ToRun {
         self.send(Asked::InputEnd(true)).await;
     }
 
-    /// Passes a signal on.
-    pub async fn signal(&self, number: i32) {
-        self.send(Asked::Signal(number)).await;
+    /// Passes a signal on; tells whether it is on its way to the program. It is not while the program takes
+    /// no input: what was sent before stands in its way.
+    pub async fn signal(&self, number: i32) -> bool {
+        let sent = async {
+            let is_sent = self.send(Asked::Signal(number)).await;
+            while is_sent && self.0.capacity() < self.0.max_capacity() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            is_sent
+        };
+        tokio::time::timeout(ON_ITS_WAY, sent)
+            .await
+            .unwrap_or(false)
     }
 
     async fn send(&self, message: Asked) -> bool {

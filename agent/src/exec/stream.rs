@@ -1,5 +1,7 @@
 //! The run, as this side sees it: output is passed on as it comes, and only as fast as it is taken.
 
+use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use countersign_shared::machine::State;
@@ -40,6 +42,8 @@ enum Cut {
     Failed(Failure),
     /// Nobody reads our output any more.
     NoReader,
+    /// A signal came, and the program takes neither input nor the signal behind it.
+    Interrupted(Signal),
 }
 
 /// Has the daemon run it, and stays until it has ended.
@@ -54,12 +58,9 @@ pub(super) async fn run(
         Ok(run) => run,
         Err(error) => return not_taken(&asked, session, error).await,
     };
-    let feeding = streams.then(|| tokio::spawn(feed(to.clone())));
     let began = clock::boot();
-    let ended = follow(&asked, session, to, from, signals).await;
-    if let Some(feeding) = feeding {
-        feeding.abort();
-    }
+    let feeding = feed(to.clone(), streams);
+    let ended = follow(&asked, session, to, from, signals, feeding).await;
     let ticket = asked.into_ticket();
     match ended {
         Ok(ended) => over(session, ticket, ended, clock::boot().saturating_sub(began)),
@@ -70,6 +71,7 @@ pub(super) async fn run(
                     Exit::Failure.for_run()
                 }
                 Cut::NoReader => NO_READER,
+                Cut::Interrupted(signal) => code(None, Some(number(signal))),
             };
             // The daemon ends it, and says in the log how.
             Ending::Ran {
@@ -97,13 +99,26 @@ async fn follow(
     to: ToRun,
     mut from: FromRun,
     signals: &mut Signals,
+    feeding: impl Future<Output = io::Result<()>>,
 ) -> Result<RunEnded, Cut> {
+    let mut feeding = pin!(feeding);
+    let mut is_fed = false;
     let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
     loop {
         let news = tokio::select! {
             biased;
             signal = signals.next() => {
-                to.signal(number(signal)).await;
+                if !to.signal(number(signal)).await {
+                    return Err(Cut::Interrupted(signal));
+                }
+                continue;
+            }
+            fed = &mut feeding, if !is_fed => {
+                // What was read so far is not all there is: going away here ends the run.
+                fed.map_err(|error| {
+                    Cut::Failed(Failure::of(Exit::Failure, "cannot-read-input", &error))
+                })?;
+                is_fed = true;
                 continue;
             }
             news = from.next() => news,
@@ -132,16 +147,23 @@ async fn pass_on(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(),
     written.await.map_err(|_| Cut::NoReader)
 }
 
-/// Sends standard input as it comes.
-async fn feed(to: ToRun) {
+/// Sends standard input as it comes, where it is streamed.
+async fn feed(to: ToRun, streams: bool) -> io::Result<()> {
+    if !streams {
+        return Ok(());
+    }
     let mut stdin = tokio::io::stdin();
     let mut buffer = vec![0; PIECE];
     loop {
-        let count = stdin.read(&mut buffer).await.unwrap_or(0);
+        let count = stdin.read(&mut buffer).await?;
         match buffer.get(..count).filter(|read| !read.is_empty()) {
             Some(read) if to.input(read.to_vec()).await => {}
-            Some(_) => return,
-            None => return to.end_input().await,
+            // The program wants no more of it, or is over.
+            Some(_) => return Ok(()),
+            None => {
+                to.end_input().await;
+                return Ok(());
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::child::{Orders, Started};
 use super::job::Told;
 use super::masker::Patterns;
 use super::output::{Allowance, Output, Passed};
-use super::run::{Bench, Ended, Event, FromAgent, outcome, report};
+use super::run::{Bench, Ended, Event, Feed, FromAgent, outcome, report};
 use super::runs::{Piece, Stream, Why};
 use super::warden;
 use crate::config::ProfileLimits;
@@ -132,7 +132,10 @@ impl During<'_> {
             input: pieces,
             mut signals,
         } = from_agent;
-        let feeding = input.map(|input| tokio::spawn(feed(input, pieces)));
+        let mut feeding = pin!(feed(input, pieces));
+        // Of an input that was cut off: it stays open, because its end would be taken for its own.
+        let mut cut_off = None;
+        let mut is_fed = false;
         let mut ending = Ending::default();
         // Until it is written nothing else waits for it: whoever wants the end is heard meanwhile.
         let mut telling = pin!(self.tell_of_start(began));
@@ -166,13 +169,18 @@ impl During<'_> {
                         orders.signal(signal).await;
                     }
                 }
+                fed = &mut feeding, if !is_fed => {
+                    is_fed = true;
+                    cut_off = fed;
+                    if cut_off.is_some() {
+                        ending.begin(Why::AgentGone, times, &mut orders).await;
+                    }
+                }
                 () = &mut telling, if !is_told => is_told = true,
             }
         };
         let duration = began.elapsed();
-        if let Some(feeding) = feeding {
-            feeding.abort();
-        }
+        drop(cut_off);
         let Some(Told::Ended { exit, signal }) = told else {
             return Ended::Lost("the process that watched it is gone");
         };
@@ -270,14 +278,18 @@ async fn wanted(end: &mut watch::Receiver<Option<Why>>) -> Why {
     }
 }
 
-/// Writes what the agent sends into the program's standard input, which ends with it.
-async fn feed(mut input: Sender, mut pieces: mpsc::Receiver<Vec<u8>>) {
+/// Writes what the agent sends into the program's standard input, and ends it where the agent says so.
+/// Returns it where the agent says nothing more.
+async fn feed(input: Option<Sender>, mut pieces: mpsc::Receiver<Feed>) -> Option<Sender> {
+    let mut input = input?;
     while let Some(piece) = pieces.recv().await {
-        // A program that closed its input wants no more of it.
-        if input.write_all(&piece).await.is_err() {
-            return;
+        match piece {
+            // A program that closed its input wants no more of it.
+            Feed::Piece(piece) => input.write_all(&piece).await.ok()?,
+            Feed::End => return None,
         }
     }
+    Some(input)
 }
 
 async fn until(end: Option<Instant>) {

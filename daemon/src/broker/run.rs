@@ -73,11 +73,20 @@ pub(crate) enum Event {
     },
 }
 
-/// What the agent sends meanwhile. The input has ended when its sender is gone.
+/// What comes for standard input.
+#[derive(Debug)]
+pub(crate) enum Feed {
+    /// More of it.
+    Piece(Vec<u8>),
+    /// Its end, by the agent's word.
+    End,
+}
+
+/// What the agent sends meanwhile. An input whose sender is gone before the end was cut off.
 #[derive(Debug)]
 pub(crate) struct FromAgent {
     /// More of standard input.
-    pub(crate) input: mpsc::Receiver<Vec<u8>>,
+    pub(crate) input: mpsc::Receiver<Feed>,
     /// Signals.
     pub(crate) signals: mpsc::Receiver<u8>,
 }

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::{Desk, agent, encode, status};
 use crate::broker::ask::{Prepared, Wanted as Asking};
-use crate::broker::run::{Bench, Event, FromAgent, Ready, Wanted, conduct};
+use crate::broker::run::{Bench, Event, Feed, FromAgent, Ready, Wanted, conduct};
 use crate::broker::{BrokerError, Stream};
 use crate::engine::{Call, EngineError};
 use crate::identity::Peer;
@@ -143,7 +143,7 @@ impl Drop for Waiting {
     }
 }
 
-fn channels() -> (mpsc::Sender<Vec<u8>>, mpsc::Sender<u8>, FromAgent) {
+fn channels() -> (mpsc::Sender<Feed>, mpsc::Sender<u8>, FromAgent) {
     let (input, pieces) = mpsc::channel(WAITING);
     let (signal, signals) = mpsc::channel(WAITING);
     let from_agent = FromAgent {
@@ -196,15 +196,14 @@ fn check_approved(request: &Request) -> Result<(), Status> {
     Err(status::engine(&EngineError::Machine(refused)))
 }
 
-/// Passes on what the agent sends, until it sends no more.
+/// Passes on what the agent sends, until it sends no more. Input that ends here without its end being
+/// said was cut off, whatever the reason, and so is the run.
 async fn listen(
     mut asked: Streaming<pb::ExecuteRequest>,
-    input: mpsc::Sender<Vec<u8>>,
+    input: mpsc::Sender<Feed>,
     signals: mpsc::Sender<u8>,
 ) {
     let mut input = Some(input);
-    // Whoever sends what is not understood is told by the end of the input; its going away is seen
-    // by the other direction.
     while let Ok(Some(pb::ExecuteRequest {
         message: Some(message),
     })) = asked.message().await
@@ -212,12 +211,16 @@ async fn listen(
         match (message, &input) {
             (Asked::Input(piece), _) if piece.len() > PIECE => return,
             (Asked::Input(piece), Some(to)) => {
-                if to.send(piece).await.is_err() {
+                if to.send(Feed::Piece(piece)).await.is_err() {
                     input = None;
                 }
             }
-            (Asked::Input(_), None) => {}
-            (Asked::InputEnd(_), _) => input = None,
+            (Asked::InputEnd(_), Some(to)) => {
+                // A program that wants no more of it does not hear of the end either.
+                drop(to.send(Feed::End).await);
+                input = None;
+            }
+            (Asked::Input(_) | Asked::InputEnd(_), None) => {}
             (Asked::Signal(number), _) => match u8::try_from(number) {
                 Ok(number) if signals.send(number).await.is_ok() => {}
                 Ok(_) | Err(_) => return,

@@ -1,9 +1,11 @@
 //! `countersign-agent run`: nothing runs but what was approved, and nothing at all without it.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use countersign_shared::digest::Digest;
 use countersign_tests::{Home, Running, wait_until};
@@ -90,6 +92,30 @@ fn the_programs_own_code_and_output_pass_through() {
     home.wait_until_state(&asked.id, "failed");
     let shown = show(&home, &asked);
     assert_eq!(shown["execution"]["exit"], 3);
+}
+
+#[test]
+fn output_that_is_taken_late_is_whole() {
+    let home = Home::new();
+    let mut command = home.agent_command(&["run", "--", "seq", "1", "22000"]);
+    let mut agent = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("to start");
+    let asked = home.wait_for_state("pending");
+    home.approve(&asked).expect_code(0);
+    // Longer than what a program leaves behind is waited for.
+    std::thread::sleep(Duration::from_secs(4));
+    let mut output = String::new();
+    let mut stdout = agent.stdout.take().expect("a pipe");
+    stdout.read_to_string(&mut output).expect("text");
+    assert_eq!(output.lines().last(), Some("22000"));
+    assert_eq!(output.len(), 120_894);
+    assert!(agent.wait().expect("to end").success());
+    let shown = show(&home, &asked);
+    let digest = Digest::of(output.as_bytes()).to_string();
+    assert_eq!(shown["execution"]["stdout_sha256"], digest);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use countersign_shared::digest::Digest;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -29,10 +30,6 @@ use super::tee;
 use crate::clock;
 use crate::report::Finished;
 use crate::signals::Signals;
-
-/// How long output is still passed on after the program has ended: a process that it left behind
-/// can hold the pipes open for ever.
-const AFTER_END: Duration = Duration::from_secs(2);
 
 /// How long a program has to end by itself once a reviewer asked for its end.
 const UNTIL_KILLED: Duration = Duration::from_secs(10);
@@ -72,6 +69,8 @@ pub(super) struct Running {
     began: Duration,
     stdout: JoinHandle<Option<Digest>>,
     stderr: JoinHandle<Option<Digest>>,
+    /// When it ended, once it has.
+    ended: watch::Sender<Option<Instant>>,
 }
 
 /// Starts the program that was captured.
@@ -104,12 +103,14 @@ pub(super) fn start(capture: &Capture) -> Result<Running, SpawnError> {
     let pid = child.id().ok_or_else(gone)?;
     let stdout = child.stdout.take().ok_or_else(gone)?;
     let stderr = child.stderr.take().ok_or_else(gone)?;
+    let (ended, end) = watch::channel(None);
     Ok(Running {
         child,
         pid,
         began: clock::boot(),
-        stdout: tokio::spawn(tee::pass_on(stdout, tokio::io::stdout())),
-        stderr: tokio::spawn(tee::pass_on(stderr, tokio::io::stderr())),
+        stdout: tokio::spawn(tee::pass_on(stdout, tokio::io::stdout(), end.clone())),
+        stderr: tokio::spawn(tee::pass_on(stderr, tokio::io::stderr(), end)),
+        ended,
     })
 }
 
@@ -148,7 +149,8 @@ impl Running {
             }
         };
         let duration = clock::boot().saturating_sub(self.began);
-        let (stdout, stderr) = tokio::join!(rest(self.stdout), rest(self.stderr));
+        self.ended.send_replace(Some(Instant::now()));
+        let [stdout, stderr] = rest([self.stdout, self.stderr], signals).await;
         Ok(finished(status, stdout, stderr, duration))
     }
 }
@@ -169,14 +171,21 @@ fn pass_on_signal(pid: u32, signal: Signal) {
     }
 }
 
-/// Waits for the rest of the output, but not for ever.
-async fn rest(task: JoinHandle<Option<Digest>>) -> Option<Digest> {
-    let stop = task.abort_handle();
-    if let Ok(digest) = tokio::time::timeout(AFTER_END, task).await {
-        return digest.ok().flatten();
+/// Waits for the rest of the outputs, or for a signal: whoever takes them may take them for ever.
+async fn rest(
+    outputs: [JoinHandle<Option<Digest>>; 2],
+    signals: &mut Signals,
+) -> [Option<Digest>; 2] {
+    let stops = outputs.each_ref().map(JoinHandle::abort_handle);
+    let [stdout, stderr] = outputs;
+    let both = async { tokio::join!(stdout, stderr) };
+    tokio::select! {
+        (stdout, stderr) = both => [stdout, stderr].map(|digest| digest.ok().flatten()),
+        _ = signals.next() => {
+            stops.iter().for_each(tokio::task::AbortHandle::abort);
+            [None, None]
+        }
     }
-    stop.abort();
-    None
 }
 
 fn finished(

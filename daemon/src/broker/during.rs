@@ -8,7 +8,7 @@ use countersign_shared::id::RequestId;
 use countersign_shared::machine::RunEnd;
 use countersign_shared::time::Deadline;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::unix::pipe::Sender;
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -116,18 +116,10 @@ impl During<'_> {
             self.until.left(&self.bench.clock.now()),
             self.limits.max_run,
         );
-        let allowance = Allowance::new(self.limits.output);
-        let mut outputs =
-            [(Stream::Output, output), (Stream::Errors, errors)].map(|(stream, from)| {
-                let output = Output {
-                    stream,
-                    patterns: self.patterns.clone(),
-                    allowance: allowance.clone(),
-                    agent: self.events.clone(),
-                    watchers: watched.pieces.clone(),
-                };
-                Passing::new(tokio::spawn(output.pass_on(from)))
-            });
+        let mut outputs = self.pass_on(
+            [(Stream::Output, output), (Stream::Errors, errors)],
+            &watched,
+        );
         let FromAgent {
             input: pieces,
             mut signals,
@@ -206,6 +198,21 @@ impl During<'_> {
             duration_ms: u64::try_from(duration.as_millis()).ok(),
         };
         Ended::Over(Box::new(end), why)
+    }
+
+    /// Begins to pass the outputs on.
+    fn pass_on(&self, from: [(Stream, Receiver); 2], watched: &Watched) -> [Passing; 2] {
+        let allowance = Allowance::new(self.limits.output);
+        from.map(|(stream, from)| {
+            let output = Output {
+                stream,
+                patterns: self.patterns.clone(),
+                allowance: allowance.clone(),
+                agent: self.events.clone(),
+                watchers: watched.pieces.clone(),
+            };
+            Passing::new(tokio::spawn(output.pass_on(from)))
+        })
     }
 
     /// Writes that it started, once it is clear that it will not end at once.

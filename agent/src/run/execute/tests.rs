@@ -28,7 +28,11 @@ fn capture(dir: &Path, command: &[&str], input: Option<&str>) -> Capture {
     Capture::take(&options, variables.into_iter(), input).unwrap()
 }
 
+/// A script's descriptor stays open across an exec, that of another test as well: one runs at a time.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn run(capture: &Capture) -> Finished {
+    let _turn = TURN.lock().await;
     let mut signals = Signals::catch().unwrap();
     start(capture)
         .unwrap()

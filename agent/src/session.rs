@@ -86,7 +86,7 @@ impl Session {
                 });
             }
         };
-        let heads = Box::new(Heads::open(&own.join(HEADS), key, lasting)?);
+        let heads = Box::new(Heads::open(&own.join(HEADS), key, Lasting::Process)?);
         Ok(Self {
             place,
             heads,

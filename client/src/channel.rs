@@ -4,18 +4,23 @@
 //! checked. Whoever wants to go on makes another.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::peer::{self, ConnectError};
 use crate::place::Place;
 
-/// How long the two ends may take to agree on HTTP/2.
-const HANDSHAKE: Duration = Duration::from_secs(30);
+/// How long a daemon may leave those that want to connect in its queue.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the queue has room.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Connects to one of the daemon's sockets, after a look at who listens.
 ///
@@ -27,7 +32,7 @@ pub async fn connect(place: &Place, socket: &Path) -> Result<Channel, ConnectErr
         socket: socket.to_path_buf(),
         source,
     };
-    let stream = peer::connect(place, socket)?;
+    let stream = queue(place, socket).await?;
     let stream = tokio::net::UnixStream::from_std(stream).map_err(lost)?;
     let slot = Mutex::new(Some(stream));
     let connector = tower::service_fn(move |_| {
@@ -42,8 +47,20 @@ pub async fn connect(place: &Place, socket: &Path) -> Result<Channel, ConnectErr
     Endpoint::from_static("http://countersign")
         .initial_connection_window_size(64 << 20)
         .http2_max_local_error_reset_streams(None)
-        .connect_timeout(HANDSHAKE)
         .connect_with_connector(connector)
         .await
         .map_err(|error| lost(io::Error::other(error)))
+}
+
+/// Connects, and waits for room where too many others want to.
+async fn queue(place: &Place, socket: &Path) -> Result<UnixStream, ConnectError> {
+    let last = Instant::now() + PATIENCE;
+    loop {
+        match peer::connect(place, socket) {
+            Err(error) if error.is_full() && Instant::now() < last => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            done => return done,
+        }
+    }
 }

@@ -139,6 +139,11 @@ pub enum HeadsError {
 }
 
 impl HeadsError {
+    /// Tells whether this machine could not read or write what it keeps, which says nothing about the log.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Write { .. })
+    }
+
     /// Tells whether the log has fewer entries than the `known` ones it had before it was asked. No other
     /// call can be the reason for that.
     pub const fn went_back_behind(&self, known: u64) -> bool {

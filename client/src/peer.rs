@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::place::{ExpectedDaemon, Place};
 
@@ -83,7 +84,14 @@ pub enum ConnectError {
     Untrustworthy(#[source] PeerError),
 }
 
-/// Connects to one of the daemon's sockets and checks who listens.
+impl ConnectError {
+    /// Tells whether the daemon is there, and has as many in its queue as the kernel lets it have.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Connects to one of the daemon's sockets, without waiting, and checks who listens.
 ///
 /// # Errors
 ///
@@ -95,7 +103,18 @@ pub fn connect(place: &Place, socket: &Path) -> Result<UnixStream, ConnectError>
     let through = Path::new("/proc/self/fd")
         .join(dir.as_raw_fd().to_string())
         .join(name);
-    let stream = UnixStream::connect(through).map_err(|source| unreachable_at(socket, source))?;
+    let failed = |errno: Errno| unreachable_at(socket, errno.into());
+    // Without waiting: a daemon that takes nobody in would keep the thread, and with it every signal.
+    let stream = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+    .map_err(failed)?;
+    let address = SocketAddrUnix::new(&through).map_err(failed)?;
+    rustix::net::connect(&stream, &address).map_err(failed)?;
+    let stream = UnixStream::from(stream);
     let peer = rustix::net::sockopt::socket_peercred(stream.as_fd())
         .map_err(|errno| unreachable_at(socket, errno.into()))?;
     let found = peer.uid.as_raw();
@@ -106,9 +125,6 @@ pub fn connect(place: &Place, socket: &Path) -> Result<UnixStream, ConnectError>
             expected,
         }));
     }
-    stream
-        .set_nonblocking(true)
-        .map_err(|source| unreachable_at(socket, source))?;
     Ok(stream)
 }
 
@@ -244,6 +260,22 @@ mod tests {
             connect(&place, &place.agent_socket()),
             Err(ConnectError::Unreachable { .. })
         ));
+    }
+
+    #[test]
+    fn a_daemon_that_takes_nobody_in_keeps_no_thread() {
+        let (_home, place) = home();
+        let _listener = UnixListener::bind(place.agent_socket()).unwrap();
+        let mut queue = Vec::new();
+        // The kernel's limit for one listener is far below this.
+        let full = (0..100_000).find_map(|_| match connect(&place, &place.agent_socket()) {
+            Ok(stream) => {
+                queue.push(stream);
+                None
+            }
+            Err(error) => Some(error),
+        });
+        assert!(full.unwrap().is_full(), "{} are in it", queue.len());
     }
 
     #[test]

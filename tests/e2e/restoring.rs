@@ -133,3 +133,29 @@ fn an_open_console_says_that_the_log_went_back_before_anybody_asks_it_anything()
     home.start();
     terminal.wait_for("THE LOG CONTRADICTS ITSELF, nothing can be decided here");
 }
+
+#[test]
+fn what_cannot_be_kept_here_is_not_told_as_a_forged_log() {
+    let home = Home::new();
+    let first = request(&home, "crm");
+    home.person(&["show", &first.id]).expect_code(0);
+    // Nothing can be written where the head is kept.
+    let heads = home.root().join("state/heads");
+    let locks = fs::read_dir(&heads).expect("the kept heads").flatten();
+    let locks: Vec<_> = locks
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "lock"))
+        .collect();
+    assert_eq!(locks.len(), 1, "{locks:?}");
+    fs::remove_file(&locks[0]).expect("to remove the lock");
+    fs::create_dir(&locks[0]).expect("a directory in its place");
+    let second = request(&home, "orders");
+    let shown = home.person(&["show", &second.id]).expect_code(1);
+    assert!(shown.stderr.contains("cannot write"), "{shown:?}");
+    assert!(!shown.stderr.contains("not what it was"), "{shown:?}");
+    // Nothing is decided that could not be checked.
+    home.person(&["deny", &second.id, "--reason", "no"])
+        .expect_code(1);
+    let open = home.list();
+    assert!(open.iter().any(|listed| listed["id"] == second.id));
+}

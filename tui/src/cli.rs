@@ -33,6 +33,7 @@ mod trust;
 use exit::{Done, Trouble};
 
 use crate::client::Client;
+use crate::review::ReviewError;
 
 /// Look at what agents ask for, and approve or deny it with your own key.
 #[derive(Debug, Parser)]
@@ -316,7 +317,7 @@ fn in_session(place: &Place, command: impl AsyncFnOnce(Session) -> Done) -> Done
         let key = place.log_key().map_err(|error| Trouble::failure(&error))?;
         let state_dir = place::state_dir().map_err(|error| Trouble::failure(&error))?;
         let heads = Heads::open(&state_dir, key, Lasting::PowerCut)
-            .map_err(|error| Trouble::new(9, "log", exit::chain(&error)))?;
+            .map_err(|error| Trouble::from(ReviewError::from(error)))?;
         command(Session {
             place: place.clone(),
             client,

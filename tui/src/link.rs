@@ -26,7 +26,7 @@ use countersign_shared::wire::pb;
 use tokio::sync::mpsc;
 
 use crate::cause::chain;
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::console::event::{News, Request};
 use crate::console::runner::{self, ConsoleError, Link, Options};
 use crate::keys::Signer;
@@ -208,6 +208,7 @@ impl Clerk {
         };
         self.known = match self.heads.catch_up() {
             Ok(known) => known,
+            Err(error) if error.is_ours() => return self.tell_once(&error).await,
             Err(error) => return self.alarm(&error).await,
         };
         let mut changes = match client.watch(self.known).await {
@@ -223,7 +224,7 @@ impl Clerk {
                 change = changes.message() => match change {
                     Ok(Some(pb::WatchResponse { change: Some(change) })) => {
                         let may_be_owed = news::may_be_owed(&change);
-                        self.tell(change).await?;
+                        self.tell(&mut client, change).await?;
                         if may_be_owed {
                             self.tell_owed(&mut client).await?;
                         }
@@ -250,7 +251,7 @@ impl Clerk {
     }
 
     /// Says why there is no connection, once for each reason.
-    async fn tell_once(&mut self, error: &ClientError) -> Result<(), Gone> {
+    async fn tell_once(&mut self, error: &(dyn std::error::Error + Sync)) -> Result<(), Gone> {
         let text = chain(error);
         if self.told.as_ref() != Some(&text) {
             self.told = Some(text.clone());

@@ -69,7 +69,7 @@ impl Proof {
         if let Err(error) = heads.hold(inclusion) {
             made.extend(up_to(&error, inclusion));
             // A head that another program of the same user overtook is no contradiction.
-            return Self::ended(made, !error.is_behind());
+            return Self::ended(made, !error.is_behind() && !error.is_ours());
         }
         let Some(head) = heads.last() else {
             made.push(failed(Printable::ours("no head of the log was kept")));

@@ -25,7 +25,10 @@ pub enum ReviewError {
     Answer(#[from] AnswerError),
     /// The log did not stand the check.
     #[error("the log is not what it was; decide nothing and tell whoever runs the daemon")]
-    Log(#[from] HeadsError),
+    Log(#[source] HeadsError),
+    /// What is kept of the log here cannot be read or written.
+    #[error("nothing can be checked against the log, so nothing is decided")]
+    Kept(#[source] HeadsError),
     /// The document is not one.
     #[error("the request document cannot be read")]
     Document(#[source] DocumentError),
@@ -45,7 +48,21 @@ impl ReviewError {
     pub const fn is_alarm(&self) -> bool {
         match self {
             Self::Log(_) | Self::OtherDocument | Self::Entry(_) => true,
-            Self::Client(_) | Self::Answer(_) | Self::Document(_) | Self::Display(_) => false,
+            Self::Client(_)
+            | Self::Answer(_)
+            | Self::Kept(_)
+            | Self::Document(_)
+            | Self::Display(_) => false,
+        }
+    }
+}
+
+impl From<HeadsError> for ReviewError {
+    fn from(error: HeadsError) -> Self {
+        if error.is_ours() {
+            Self::Kept(error)
+        } else {
+            Self::Log(error)
         }
     }
 }

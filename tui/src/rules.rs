@@ -67,7 +67,8 @@ impl RulesError {
     /// Tells whether what the daemon says contradicts itself or the log.
     pub const fn is_alarm(&self) -> bool {
         match self {
-            Self::Log(_) | Self::OtherEntry | Self::OtherBytes { .. } | Self::Entry(_) => true,
+            Self::Log(error) => !error.is_ours(),
+            Self::OtherEntry | Self::OtherBytes { .. } | Self::Entry(_) => true,
             Self::Client(_) | Self::Answer(_) | Self::Digest(_) | Self::Form => false,
         }
     }

@@ -57,7 +57,7 @@ pub enum SigningError {
     #[error("no head of the log was verified yet")]
     NoHead,
     /// The decision is not in the log that answered.
-    #[error("the daemon says it recorded the decision and cannot prove it")]
+    #[error("{}", not_recorded(_0))]
     NotRecorded(#[source] HeadsError),
     /// The entry that is proven tells of something else.
     #[error("the daemon says it recorded your word on the rules and proves another entry")]
@@ -83,6 +83,21 @@ pub enum SigningError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
+}
+
+impl SigningError {
+    /// Tells whether the log contradicts itself, so that nothing may be decided any more.
+    pub const fn is_alarm(&self) -> bool {
+        matches!(self, Self::NotRecorded(error) if !error.is_ours())
+    }
+}
+
+fn not_recorded(error: &HeadsError) -> &'static str {
+    if error.is_ours() {
+        "the daemon says it recorded the decision, and that cannot be checked here"
+    } else {
+        "the daemon says it recorded the decision and cannot prove it"
+    }
 }
 
 /// Who signs, under which rules.

@@ -190,22 +190,27 @@ impl Hooks {
     /// Tells whether a hook that stands in settings is ours: it starts a program of this one's name
     /// as the hook of this client.
     pub(super) fn is_ours(&self, hook: &Value) -> bool {
-        let mut words = Vec::new();
-        for name in ["command", "bash"] {
-            if let Some(text) = hook.get(name).and_then(Value::as_str) {
-                words.extend(text.split_whitespace().map(|word| word.trim_matches('\'')));
+        let text = |name| hook.get(name).and_then(Value::as_str);
+        let words: Vec<String> = match (text("command"), hook.get("args").and_then(Value::as_array))
+        {
+            // A program and its arguments, which no shell reads.
+            (Some(program), Some(args)) => {
+                let args = args.iter().filter_map(Value::as_str);
+                std::iter::once(program)
+                    .chain(args)
+                    .map(str::to_owned)
+                    .collect()
             }
-        }
-        if let Some(args) = hook.get("args").and_then(Value::as_array) {
-            words.extend(args.iter().filter_map(Value::as_str));
-        }
+            (command, _) => {
+                let line = command.or_else(|| text("bash")).unwrap_or_default();
+                shlex::split(line).unwrap_or_default()
+            }
+        };
         let starts_us = words
             .first()
             .is_some_and(|first| first.rsplit('/').next() == Some(PROGRAM));
-        starts_us
-            && words
-                .windows(2)
-                .any(|pair| matches!(pair, ["hook", client] if *client == self.client.word()))
+        let client = self.client.word();
+        starts_us && words.windows(2).any(|pair| pair == ["hook", client])
     }
 }
 

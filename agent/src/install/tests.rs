@@ -96,6 +96,22 @@ fn installing_again_changes_nothing_and_a_new_path_takes_the_place_of_the_old() 
 }
 
 #[test]
+fn a_path_with_blanks_and_quotes_is_found_again() {
+    for client in ALL {
+        let ours = Path::new("/opt/it's our tools/countersign-agent");
+        let ours = Hooks::new(client, ours, None).unwrap();
+        let put = |before: &str, remove| {
+            let done = merge(Scope::User, Path::new("/x"), before, &ours, remove);
+            done.unwrap()
+        };
+        let once = put("", false).unwrap();
+        assert_eq!(put(&once, false), None, "{client:?}: {once}");
+        let gone = put(&once, true).unwrap();
+        assert!(!gone.contains("countersign"), "{client:?}: {gone}");
+    }
+}
+
+#[test]
 fn only_our_own_hook_of_this_client_is_taken_out() {
     let before = r#"{"hooks": {"PreToolUse": [
   {"matcher": "*", "hooks": [

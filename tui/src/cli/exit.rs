@@ -199,6 +199,7 @@ impl From<ReviewError> for Trouble {
     fn from(error: ReviewError) -> Self {
         match error {
             ReviewError::Client(error) => error.into(),
+            error @ ReviewError::Kept(_) => Self::new(1, "failure", chain(&error)),
             error @ (ReviewError::Answer(_)
             | ReviewError::Log(_)
             | ReviewError::Document(_)
@@ -214,6 +215,9 @@ impl From<SigningError> for Trouble {
         match error {
             SigningError::Client(error) => error.into(),
             SigningError::Key(error) => Self::new(error.exit_code(), "no-key", chain(&error)),
+            SigningError::NotRecorded(kept) if kept.is_ours() => {
+                Self::new(1, "failure", chain(&SigningError::NotRecorded(kept)))
+            }
             error @ SigningError::NotInRoster => Self::new(4, "not-in-roster", chain(&error)),
             error @ (SigningError::NotRecorded(_)
             | SigningError::OtherEntry

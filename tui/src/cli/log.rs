@@ -90,6 +90,9 @@ fn entry_type(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
+    if arguments.raw {
+        super::show::raw_is_for_programs()?;
+    }
     let mut filter = Filter::new(Picked {
         request: arguments.request.clone(),
         agent: arguments.agent.clone(),

@@ -243,6 +243,7 @@ impl From<RulesError> for Trouble {
     fn from(error: RulesError) -> Self {
         match error {
             RulesError::Client(error) => error.into(),
+            RulesError::Log(error) if error.is_ours() => Self::new(1, "failure", chain(&error)),
             error @ (RulesError::Log(_)
             | RulesError::OtherEntry
             | RulesError::OtherBytes { .. }

@@ -82,7 +82,7 @@ impl Clerk {
         // The decision stands whatever became of its copy; only a log without it is an alarm.
         match kept {
             Ok(_) => {}
-            Err(error @ SigningError::NotRecorded(_)) => {
+            Err(error) if error.is_alarm() => {
                 self.is_forked = true;
                 drop(
                     self.news

@@ -89,6 +89,7 @@ impl Clerk {
             Err(error) => {
                 if let ReadError::Log(error) = &error
                     && !error.is_behind()
+                    && !error.is_ours()
                 {
                     self.alarm(error).await?;
                 }
@@ -312,6 +313,7 @@ impl Clerk {
             Err(error) => {
                 if let ReadError::Log(error) = &error
                     && !error.is_behind()
+                    && !error.is_ours()
                 {
                     self.alarm(error).await?;
                 }

@@ -54,7 +54,44 @@ impl Clerk {
         Ok(rows)
     }
 
-    pub(super) async fn tell(&mut self, change: pb::watch_response::Change) -> Result<(), Gone> {
+    /// Tells how far the log goes. Where another call has got elsewhere meanwhile, the stream's heads do not
+    /// continue the kept one any more, and the newest is asked for from there.
+    async fn tell_head(&mut self, client: &mut Client, head: pb::Head) -> Result<(), Gone> {
+        let mut head = Some(head);
+        for is_last in [false, true] {
+            let accepted = head.take().ok_or(shown::AnswerError { field: "head" });
+            let accepted = match accepted.and_then(ShownHead::try_from) {
+                Ok(head) => self.heads.accept(&head),
+                Err(error) => return self.notice(&error).await,
+            };
+            match accepted {
+                Ok(()) => {
+                    let size = self.heads.last().map_or(0, Checkpoint::size);
+                    return Ok(self.news.send(News::HeadAdvanced { size }).await?);
+                }
+                Err(error) if error.is_ours() => return self.notice(&error).await,
+                Err(error) if !error.is_behind() || error.went_back_behind(self.known) => {
+                    return self.alarm(&error).await;
+                }
+                // It comes again with the next change.
+                Err(_) if is_last => {}
+                Err(_) => {
+                    let size = self.heads.last().map_or(0, Checkpoint::size);
+                    match client.head(size).await {
+                        Ok(answer) => head = answer.head,
+                        Err(error) => return self.notice(&error).await,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tell(
+        &mut self,
+        client: &mut Client,
+        change: pb::watch_response::Change,
+    ) -> Result<(), Gone> {
         use pb::watch_response::Change;
 
         match change {
@@ -80,20 +117,7 @@ impl Clerk {
                     self.news.send(News::Open(id)).await?;
                 }
             }
-            Change::Head(head) => {
-                let accepted = ShownHead::try_from(head);
-                match accepted {
-                    Ok(head) => match self.heads.accept(&head) {
-                        Ok(()) => {
-                            let size = self.heads.last().map_or(0, Checkpoint::size);
-                            self.news.send(News::HeadAdvanced { size }).await?;
-                        }
-                        Err(error) if error.is_behind() && !error.went_back_behind(self.known) => {}
-                        Err(error) => self.alarm(&error).await?,
-                    },
-                    Err(error) => self.notice(&error).await?,
-                }
-            }
+            Change::Head(head) => self.tell_head(client, head).await?,
             Change::Rules(said) => self.tell_rules(said).await?,
             Change::Draining(_) => self.news.send(News::Draining).await?,
         }

@@ -175,14 +175,28 @@ impl Follower {
 
     /// Accepts a head, and reads the entries that it is new for.
     async fn head(&mut self, client: &mut Client, head: pb::Head) -> Result<(), FollowError> {
-        let Ok(head) = ShownHead::try_from(head) else {
-            return Ok(());
-        };
         let known = self.known;
         let heads = self.heads()?;
-        match heads.accept(&head) {
+        let mut accepted = match ShownHead::try_from(head) {
+            Ok(head) => heads.accept(&head),
+            Err(_) => return Ok(()),
+        };
+        if accepted
+            .as_ref()
+            .is_err_and(|error| error.is_behind() && !error.went_back_behind(known))
+        {
+            // Another program of this user has got elsewhere: the newest is asked for from there.
+            let size = heads.last().map_or(0, Checkpoint::size);
+            let newest = client.head(size).await?.head.map(ShownHead::try_from);
+            let Some(Ok(newest)) = newest else {
+                return Ok(());
+            };
+            accepted = heads.accept(&newest);
+        }
+        match accepted {
             Ok(()) => {}
             Err(error) if error.is_behind() && !error.went_back_behind(known) => return Ok(()),
+            Err(error) if error.is_ours() => return Err(error.into()),
             Err(error) => {
                 if !std::mem::replace(&mut self.is_forked, true) {
                     self.heard.send(Heard::Forked(chain(&error))).await?;

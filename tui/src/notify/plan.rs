@@ -104,6 +104,8 @@ pub struct Plan {
     broken: BTreeSet<RequestId>,
     /// True while some of that was not told.
     is_alarm_due: bool,
+    /// True when it could not be told before: then it is tried at the pace of the others.
+    is_alarm_again: bool,
 }
 
 impl Plan {
@@ -143,6 +145,7 @@ impl Plan {
     pub fn glass_broken(&mut self, id: RequestId) {
         if self.broken.insert(id) {
             self.is_alarm_due = true;
+            self.is_alarm_again = false;
         }
     }
 
@@ -165,6 +168,7 @@ impl Plan {
     pub fn untold(&mut self, bubble: &Bubble) {
         self.shown.clear();
         self.is_alarm_due = !self.broken.is_empty();
+        self.is_alarm_again = true;
         for told in &bubble.told {
             if self.known.contains_key(&told.id) {
                 let why = self.due.entry(told.id).or_insert(told.why);
@@ -181,10 +185,12 @@ impl Plan {
                 self.due.insert(*id, Why::Expiring);
             }
         }
-        let alarm = std::mem::take(&mut self.is_alarm_due);
-        if !alarm && self.paced().is_some_and(|at| now < at) {
+        let is_urgent = self.is_alarm_due && !self.is_alarm_again;
+        if !is_urgent && self.paced().is_some_and(|at| now < at) {
             return None;
         }
+        let alarm = std::mem::take(&mut self.is_alarm_due);
+        self.is_alarm_again = false;
         let mut told: Vec<Told> = self.loud(is_quiet).collect();
         if told.is_empty() && !alarm {
             return None;
@@ -213,7 +219,10 @@ impl Plan {
             .filter(|known| !known.called)
             .map(|known| known.waiting.last_call())
             .chain(due)
-            .chain(self.is_alarm_due.then(Millis::default))
+            .chain(self.is_alarm_due.then(|| {
+                let paced = self.paced().filter(|_| self.is_alarm_again);
+                paced.unwrap_or_default()
+            }))
             .min()
     }
 

@@ -234,7 +234,14 @@ fn broken_glass_is_told_at_once_in_quiet_hours_and_stays_until_it_is_taken_away(
         panic!("nothing is shown");
     };
     assert_eq!(bubble.broken, 1);
-    // A bubble that could not be shown is due again.
+    // A bubble that could not be shown is due again, and no more often than others.
     plan.untold(&bubble);
-    assert!(plan.tick(Millis(2 * EVERY + 2), true).is_some());
+    assert_eq!(plan.tick(Millis(2 * EVERY + 2), true), None);
+    let again = Millis(3 * EVERY + 1);
+    assert_eq!(plan.next(true), Some(again));
+    assert!(plan.tick(again, true).is_some());
+    // Another one does not wait behind it.
+    plan.untold(&bubble);
+    plan.glass_broken(id(4));
+    assert!(plan.tick(again.plus(1), true).is_some());
 }

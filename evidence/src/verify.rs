@@ -14,10 +14,12 @@ use std::fs;
 use std::path::Path;
 
 use countersign_shared::log::checkpoint::Checkpoint;
+use countersign_shared::log::entry::Body;
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::replay::{Prepared, Problem, Replay};
 use countersign_shared::log::tree::TreeHead;
 use countersign_shared::log::trust_policy::TrustPolicy;
+use countersign_shared::machine::Event;
 
 use crate::export::ExportError;
 use crate::tiles::Tiles;
@@ -285,6 +287,7 @@ impl Check<'_> {
             report.found(name, "is not what follows from the leaves");
         }
         let mut last = None;
+        let root = self.root;
         let read = entries.prepared(&mut |seq, prepared: Prepared| {
             let place = format!("entry {seq}");
             if last.is_some_and(|last| last >= seq) {
@@ -296,6 +299,12 @@ impl Check<'_> {
                 Ok(leaf) if leaf == *prepared.leaf() => {}
                 Ok(_) => report.found(place.clone(), "is not the one in the log's tree"),
                 Err(problem) => report.found(place.clone(), problem),
+            }
+            if let Some(entry) = prepared.entry()
+                && let (Some(id), Body::Request(Event::Received(received))) =
+                    (entry.request, &entry.body)
+            {
+                contents::received(root, id, received, report);
             }
             match prepared.by_itself() {
                 Ok(true) => report.decisions = report.decisions.saturating_add(1),

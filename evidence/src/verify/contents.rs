@@ -7,52 +7,71 @@ use std::path::Path;
 use countersign_shared::digest::Digest;
 use countersign_shared::display;
 use countersign_shared::document::Document;
+use countersign_shared::id::RequestId;
 use countersign_shared::log::accessed::DataAccessed;
 use countersign_shared::log::replay::Life;
+use countersign_shared::machine::Received;
 
 use super::{Report, VerifyError};
 use crate::sink::is_plain;
 
-/// Holds the document of a request against what was received, if the pack has it. Which ones were
-/// erased is compared by the pack's own script.
+/// Holds the document of a request against what was received, if the pack has it, and against the data
+/// that its run used. Which ones were erased is compared by the pack's own script.
 pub(super) fn document(root: &Path, is_pack: bool, life: &Life, report: &mut Report) {
-    let id = life.request.id();
-    let name = format!("documents/{id}.json");
     if !is_pack {
         return;
     }
+    let id = life.request.id();
+    let Some(document) = received(root, id, life.request.received(), report) else {
+        return;
+    };
+    let told = !life.request.state().may_have_run()
+        || DataAccessed::are_those_of(&document, &life.accessed);
+    if !told && !life.broken {
+        report.found(
+            name_of(id),
+            "lists other data than the entries about its run",
+        );
+    }
+}
+
+fn name_of(id: RequestId) -> String {
+    format!("documents/{id}.json")
+}
+
+/// Holds the document of a request against what was received; returns it, if the pack has it.
+pub(super) fn received(
+    root: &Path,
+    id: RequestId,
+    received: &Received,
+    report: &mut Report,
+) -> Option<Document> {
+    let name = name_of(id);
     let bytes = match fs::read(root.join(&name)) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(error) => return report.found(name, format!("cannot be read: {error}")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            report.found(name, format!("cannot be read: {error}"));
+            return None;
+        }
     };
-    let received = life.request.received();
     if Digest::of(&bytes) != received.digest {
-        return report.found(name, "has not the digest that was received");
-    }
-    match Document::read(&bytes) {
-        Err(error) => return report.found(name, error.to_string()),
-        Ok(document) if document.id() != id => {
-            return report.found(name, "is of another request");
-        }
-        Ok(document) => {
-            let told = !life.request.state().may_have_run()
-                || DataAccessed::are_those_of(&document, &life.accessed);
-            if !told && !life.broken {
-                report.found(
-                    name.clone(),
-                    "lists other data than the entries about its run",
-                );
-            }
-        }
+        report.found(name, "has not the digest that was received");
+        return None;
     }
     match display::render(&bytes) {
-        Err(error) => report.found(name, format!("cannot be shown: {error}")),
+        Err(error) => report.found(name.clone(), format!("cannot be shown: {error}")),
         Ok(shown) if shown.digest() != received.display => {
-            report.found(name, "is shown otherwise than it was");
+            report.found(name.clone(), "is shown otherwise than it was");
         }
         Ok(_) => {}
     }
+    match Document::read(&bytes) {
+        Err(error) => report.found(name, error.to_string()),
+        Ok(document) if document.id() != id => report.found(name, "is of another request"),
+        Ok(document) => return Some(document),
+    }
+    None
 }
 
 /// Holds every file of the manifest against its digest.

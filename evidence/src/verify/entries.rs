@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 use std::thread;
 
@@ -21,6 +21,9 @@ pub(super) type Unreadable = (String, String);
 /// Some entries, each with its position.
 type Piece = Vec<(u64, Vec<u8>)>;
 
+/// Where the bundles are.
+const ENTRIES: &str = "tile/entries";
+
 /// How many lines make a piece.
 const LINES: usize = 256;
 
@@ -31,8 +34,8 @@ pub(super) enum Entries<'r> {
     Tiles {
         root: &'r Path,
         size: u64,
-        /// The bundles that are not there.
-        missing: BTreeSet<u64>,
+        /// The bundles that are there.
+        present: BTreeSet<u64>,
     },
     /// In lines.
     Pack {
@@ -78,12 +81,16 @@ impl<'r> Entries<'r> {
         let text = note.split_inclusive("\n\n").next().unwrap_or_default();
         let text = text.strip_suffix('\n').unwrap_or(text);
         let size = Checkpoint::from_text(text).map_or(0, |head| head.size());
-        let is_missing = |index: &u64| !root.join(bundle(*index, size).0).exists();
-        let missing = (0..size.div_ceil(WIDTH)).filter(is_missing).collect();
+        // What is there is listed: a head that nobody signed may name any size.
+        let mut present = BTreeSet::new();
+        list(root, Path::new(ENTRIES), size, &mut present).map_err(|cause| VerifyError::Read {
+            name: ENTRIES.to_owned(),
+            cause,
+        })?;
         Ok(Self::Tiles {
             root,
             size,
-            missing,
+            present,
         })
     }
 
@@ -94,7 +101,9 @@ impl<'r> Entries<'r> {
     /// Tells whether all entries of the log are there.
     pub(super) fn is_whole(&self, size: u64) -> bool {
         match self {
-            Self::Tiles { missing, .. } => missing.is_empty(),
+            Self::Tiles { present, .. } => {
+                u64::try_from(present.len()).is_ok_and(|there| there == size.div_ceil(WIDTH))
+            }
             Self::Pack { count, .. } => *count == size,
         }
     }
@@ -103,8 +112,9 @@ impl<'r> Entries<'r> {
     pub(super) fn without(&self) -> Option<(String, u64)> {
         match self {
             Self::Pack { .. } => None,
-            Self::Tiles { size, missing, .. } => {
-                let index = *missing.last()?;
+            Self::Tiles { size, present, .. } => {
+                let mut all = (0..size.div_ceil(WIDTH)).rev();
+                let index = all.find(|index| !present.contains(index))?;
                 Some((bundle(index, *size).0, index.saturating_mul(WIDTH)))
             }
         }
@@ -130,8 +140,8 @@ impl<'r> Entries<'r> {
             Self::Tiles {
                 root,
                 size,
-                missing,
-            } => bundles(root, *size, missing, &mut put),
+                present,
+            } => bundles(root, *size, present, &mut put),
             Self::Pack { root, .. } => lines(root, &mut put),
         }
     }
@@ -153,8 +163,8 @@ impl<'r> Entries<'r> {
             Self::Tiles {
                 root,
                 size,
-                missing,
-            } => bundles(root, *size, missing, put),
+                present,
+            } => bundles(root, *size, present, put),
             Self::Pack { root, .. } => lines(root, put),
         };
         in_order(workers, read, look, &mut take).unwrap_or_else(|| {
@@ -166,6 +176,41 @@ impl<'r> Entries<'r> {
     }
 }
 
+/// Collects the bundles of a log of `size` entries below a directory, by their names.
+fn list(root: &Path, below: &Path, size: u64, present: &mut BTreeSet<u64>) -> io::Result<()> {
+    let names = match fs::read_dir(root.join(below)) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in names {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        // A link to a directory is none: it could lead in circles.
+        if entry.file_type()?.is_dir() {
+            list(root, &path, size, present)?;
+        } else if let Some(index) = index_of(&path)
+            && index < size.div_ceil(WIDTH)
+            && Path::new(&bundle(index, size).0) == path
+        {
+            present.insert(index);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the number out of a name such as `tile/entries/x001/234.p/5` (C2SP tlog-tiles).
+fn index_of(path: &Path) -> Option<u64> {
+    let name = path.to_str()?.strip_prefix(ENTRIES)?;
+    let name = name.split_once(".p/").map_or(name, |(name, _)| name);
+    let mut index = 0_u64;
+    for digits in name.split('/').filter(|part| !part.is_empty()) {
+        let part: u64 = digits.strip_prefix('x').unwrap_or(digits).parse().ok()?;
+        index = index.checked_mul(1000)?.checked_add(part)?;
+    }
+    Some(index)
+}
+
 /// Returns the name of a bundle, and how many entries it has.
 fn bundle(index: u64, size: u64) -> (String, u64) {
     let width = WIDTH.min(size.saturating_sub(index.saturating_mul(WIDTH)));
@@ -175,11 +220,10 @@ fn bundle(index: u64, size: u64) -> (String, u64) {
 fn bundles(
     root: &Path,
     size: u64,
-    missing: &BTreeSet<u64>,
+    present: &BTreeSet<u64>,
     put: &mut dyn FnMut(Piece) -> bool,
 ) -> Result<(), Unreadable> {
-    let there = (0..size.div_ceil(WIDTH)).filter(|index| !missing.contains(index));
-    for index in there {
+    for index in present.iter().copied() {
         let first = index.saturating_mul(WIDTH);
         let (name, width) = bundle(index, size);
         let wrong = |problem: &str| (name.clone(), problem.to_owned());

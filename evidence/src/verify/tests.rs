@@ -187,8 +187,53 @@ fn a_pack_of_one_request_is_checked_entry_by_entry() {
         report.findings
     );
     assert_eq!(report.decisions, 2);
+    // The manifest is signed by nobody, so a document is held against the log.
+    let name = format!("documents/{id}.json");
+    made.flip(&name, 30);
+    let found = made.report(&log).findings;
+    assert!(
+        found
+            .iter()
+            .any(|it| it.place == name && it.problem.contains("digest that was received")),
+        "{found:?}"
+    );
+    let made = Made::pack(&log, Scope::Request(id));
     made.flip("entries.jsonl", 60);
     assert!(!made.report(&log).is_good());
+}
+
+#[test]
+fn a_broken_glass_that_was_kept_back_until_long_after_its_time_is_found() {
+    for (millis, is_found) in [(60_000, false), (20 * 60_000, true)] {
+        let mut log = Fixture::story();
+        let id = log.ask(Ask::default());
+        log.open(id, MIKA);
+        log.act_kept_back(id, MIKA, ActKind::BreakGlass, Event::BreakGlass, millis);
+        let found = Made::tiles(&log).report(&log).findings;
+        let kept_back = found
+            .iter()
+            .any(|it| it.problem.contains("the statement expired at"));
+        assert_eq!(kept_back, is_found, "{millis}: {found:?}");
+    }
+}
+
+#[test]
+fn a_head_that_nobody_signed_does_not_say_how_much_is_looked_for() {
+    let log = Fixture::story();
+    let made = Made::tiles(&log);
+    let place = made.path("checkpoint");
+    let head = fs::read_to_string(&place).unwrap();
+    let size = log.entries.len().to_string();
+    let huge = head.replacen(&format!("\n{size}\n"), "\n9223372036854775807\n", 1);
+    assert_ne!(head, huge);
+    fs::write(place, huge).unwrap();
+    let trust = Trust {
+        key: Some(log.verifier().clone()),
+        heads: Vec::new(),
+        policy: None,
+    };
+    let done = verify_directory(&made.path(""), &trust, &mut |_, _| {});
+    assert!(done.is_err() || done.is_ok_and(|report| !report.is_good()));
 }
 
 #[test]

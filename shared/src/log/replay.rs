@@ -225,6 +225,8 @@ impl Replay {
         let taken = self.take(index, &entry, signature.as_ref());
         self.last = Some(entry.now.wall);
         let Err(problem) = taken else { return Ok(()) };
+        // What is owed to another request is no consequence of what was found of this one.
+        let known = known && !matches!(problem, Problem::Owed { .. });
         if let Some(id) = request {
             self.owing.remove(&id);
             if let Some(life) = self.lives.get_mut(&id) {

@@ -218,6 +218,14 @@ pub enum Problem {
         /// The field.
         field: &'static str,
     },
+    /// It was recorded long after the statement had expired.
+    #[error("recorded at {recorded}, and the statement expired at {expired}")]
+    KeptBack {
+        /// The entry's time.
+        recorded: Timestamp,
+        /// When it expired.
+        expired: Timestamp,
+    },
     /// It was recorded at another time than it was handed in.
     #[error("recorded at {recorded}, and said to be handed in at {handed_in}")]
     HandedIn {

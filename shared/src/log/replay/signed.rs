@@ -184,6 +184,9 @@ impl Replay {
             at: entry.now.wall.min(just_before(stated.expires_at)),
         };
         let breaks_glass = kind == ActKind::BreakGlass;
+        if breaks_glass {
+            in_time(entry, stated.expires_at)?;
+        }
         // Acts that take something away are taken under rules that changed a moment ago.
         self.under(entry, !breaks_glass, |force| {
             let (context, key) = self.context(force, life.least_size(), &signature, &stated.log)?;
@@ -226,6 +229,7 @@ impl Replay {
             checked,
             at: entry.now.wall.min(just_before(stated.expires_at)),
         };
+        in_time(entry, stated.expires_at)?;
         let force = self.in_force()?;
         let least_size = change.index.saturating_add(1);
         let (context, key) = self.context(force, least_size, &signature, &stated.log)?;
@@ -359,6 +363,18 @@ fn same(field: &'static str, is: bool) -> Result<(), Problem> {
     } else {
         Err(Problem::NotStated { field })
     }
+}
+
+/// Refuses a statement that gives something and was recorded long after its time: whoever keeps it back
+/// chooses when.
+fn in_time(entry: &Entry, expires_at: Timestamp) -> Result<(), Problem> {
+    if entry.now.wall.since(expires_at) > CLOCKS {
+        return Err(Problem::KeptBack {
+            recorded: entry.now.wall,
+            expired: expires_at,
+        });
+    }
+    Ok(())
 }
 
 fn is_member(force: &InForce, member: &crate::requirement::Member) -> Result<(), Problem> {

@@ -336,19 +336,10 @@ fn candidates(home: Option<&Path>) -> anyhow::Result<Vec<Layout>> {
 
 /// Finds the home and reads its configuration.
 fn configured(home: Option<&Path>) -> anyhow::Result<(Layout, Config)> {
-    let candidates = candidates(home)?;
-    for layout in &candidates {
-        let file = layout.config_file();
-        let there = file.try_exists().with_context(|| {
-            let file = file.display();
-            format!("cannot look for `{file}`; run this as the user that the daemon runs as")
-        })?;
-        if there {
-            let config = Config::load(layout)?;
-            return Ok((layout.clone(), config));
-        }
+    if let Some(found) = found(home)? {
+        return Ok(found);
     }
-    let places: Vec<String> = candidates
+    let places: Vec<String> = candidates(home)?
         .iter()
         .map(|layout| layout.config_file().display().to_string())
         .collect();
@@ -356,6 +347,22 @@ fn configured(home: Option<&Path>) -> anyhow::Result<(Layout, Config)> {
         "there is no {}; `countersign init` makes one",
         places.join(" and no ")
     )
+}
+
+/// As [`configured`]; nothing where there is no home.
+fn found(home: Option<&Path>) -> anyhow::Result<Option<(Layout, Config)>> {
+    for layout in &candidates(home)? {
+        let file = layout.config_file();
+        let there = file.try_exists().with_context(|| {
+            let file = file.display();
+            format!("cannot look for `{file}`; run this as the user that the daemon runs as")
+        })?;
+        if there {
+            let config = Config::load(layout)?;
+            return Ok(Some((layout.clone(), config)));
+        }
+    }
+    Ok(None)
 }
 
 async fn serve(

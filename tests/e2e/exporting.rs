@@ -253,3 +253,33 @@ fn a_log_that_was_tampered_with_is_not_exported() {
         assert!(!output.exists(), "{format}");
     }
 }
+
+#[test]
+fn the_key_that_a_pack_names_itself_is_believed_only_where_no_home_is() {
+    let home = lived();
+    let pack = export(&home, "evidence", "pack");
+    let path = pack.to_str().expect("a path in UTF-8");
+    let own = home.person(&["verify", path, "--json"]).expect_code(0);
+    assert_eq!(own.json()["key"], "home");
+    let stranger = Home::new();
+    let nowhere = stranger.root().join("nowhere");
+    let mut alone = stranger.command(countersign_tests::programs::DAEMON);
+    alone
+        .env_remove("COUNTERSIGN_HOME")
+        .env("HOME", &nowhere)
+        .env("XDG_CONFIG_HOME", &nowhere)
+        .env("XDG_DATA_HOME", &nowhere);
+    let alone = run(alone.args(["verify", path, "--json"])).expect_code(0);
+    assert_eq!(alone.json()["key"], "pack");
+    // A home of another log, and one that cannot be read, are no reason to believe the pack.
+    let mut other = stranger.command(countersign_tests::programs::DAEMON);
+    other
+        .arg("--home")
+        .arg(stranger.path())
+        .args(["verify", path]);
+    let other = run(&mut other).expect_code(1);
+    assert!(other.stderr.contains("is of another log"), "{other:?}");
+    let config = home.path().join("countersign.toml");
+    fs::write(&config, "mode = \"neither\"\n").expect("to write");
+    home.person(&["verify", path, "--json"]).expect_code(1);
+}

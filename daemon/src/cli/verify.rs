@@ -12,7 +12,7 @@ use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::trust_policy::TrustPolicy;
 
 use super::progress::Progress;
-use super::{VERIFICATION_FAILED, configured, key_of, log_key, say};
+use super::{VERIFICATION_FAILED, configured, found, key_of, log_key, say};
 use crate::config::Config;
 use crate::verify::{self, Trust};
 use crate::witnesses::read_policy;
@@ -110,36 +110,54 @@ fn directory(
         arguments.archive.is_empty(),
         "`--archive` goes with a database; a pack and tiles are checked as they are"
     );
-    // Somebody who checks a pack on a machine of their own has no home.
-    let own = configured(home).ok().filter(|(_, config)| {
-        let note = std::fs::read_to_string(path.join("checkpoint")).unwrap_or_default();
-        note.lines().next() == Some(config.origin.as_str())
-    });
+    let note = std::fs::read_to_string(path.join("checkpoint")).unwrap_or_default();
+    let origin = note.lines().next().unwrap_or_default();
+    let own = match (home, &named) {
+        (Some(_), _) => Some(configured(home)?),
+        // Somebody who checks a pack on a machine of their own has no home. One that is there and cannot
+        // be read is no reason to believe the pack.
+        (None, None) => found(None).context("name the log's key with `--vkey FILE`")?,
+        (None, Some(_)) => found(None).ok().flatten(),
+    };
+    if let (Some(_), None, Some((layout, config))) = (home, &named, &own) {
+        anyhow::ensure!(
+            config.origin == origin,
+            "`{}` is of another log than `{}`; name its key with `--vkey FILE`",
+            path.display(),
+            layout.config_file().display()
+        );
+    }
+    let own = own.filter(|(_, config)| config.origin == origin);
     let own = own.as_ref().map(|(layout, config)| (layout, config));
     let policy = policy_of(arguments.policy.as_deref(), own)?;
-    let key = match (named, own) {
-        (Some(key), _) => Some(key),
-        (None, Some((layout, _))) => Some(log_key(layout)?),
-        (None, None) => None,
+    let (key, believed) = match (named, own) {
+        (Some(key), _) => (Some(key), "named"),
+        (None, Some((layout, _))) => (Some(log_key(layout)?), "home"),
+        (None, None) => (None, "pack"),
     };
     let heads = match &key {
         Some(key) => heads(&arguments.head, key.name())?,
         None if arguments.head.is_empty() => Vec::new(),
         None => anyhow::bail!("heads can be compared only under a key: name it with `--vkey FILE`"),
     };
-    let is_believed = key.is_some();
     let trust = DirectoryTrust { key, heads, policy };
     let mut progress = Progress::of("entries checked");
     let report = verify_directory(path, &trust, &mut |done, all| progress.tell(done, all));
     progress.end();
     let report = report.with_context(|| format!("cannot check `{}`", path.display()))?;
     let text = if arguments.json {
-        report.to_json().to_string()
+        let mut json = report.to_json();
+        // A pack that is good under the key that it names itself says nothing about who made it.
+        if let Some(members) = json.as_object_mut() {
+            members.insert("key".to_owned(), believed.into());
+        }
+        json.to_string()
     } else {
-        let note = if is_believed {
-            ""
-        } else {
-            "\nnote: the log's key is believed as this pack has it; name it with `--vkey FILE`"
+        let note = match believed {
+            "pack" => {
+                "\nnote: the log's key is believed as this pack has it; name it with `--vkey FILE`"
+            }
+            _ => "",
         };
         format!("{report}{note}")
     };

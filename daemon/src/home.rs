@@ -304,8 +304,8 @@ fn check_owner_and_mode(
     Ok(())
 }
 
-/// Checks that nobody but root, us and `owners` can rename or replace any directory above `path`, on
-/// the way as it is written and on the way as the links resolve.
+/// Checks that nobody but root, us and `owners` can rename or replace any directory above `path`, or a
+/// link that leads to one.
 fn check_parents(path: &Path, owners: &[u32]) -> Result<(), HomeError> {
     let Some(parent) = path.parent() else {
         return Ok(());
@@ -316,27 +316,8 @@ fn check_parents(path: &Path, owners: &[u32]) -> Result<(), HomeError> {
     } else {
         parent
     };
-    let resolved = fs::canonicalize(parent).map_err(|source| read_error(parent, source))?;
-    for above in parent.ancestors().chain(resolved.ancestors()) {
-        if above.as_os_str().is_empty() {
-            continue;
-        }
-        let metadata = look(above)?;
-        let (owner, mode) = (metadata.uid(), metadata.mode() & MODE_BITS);
-        // In a sticky directory only the owner of an entry may move it, and the entry's owner is
-        // checked as well. A link's own mode says nothing.
-        let others_write = !metadata.is_symlink() && mode & 0o022 != 0 && mode & 0o1000 == 0;
-        let trusted = owner == 0 || owner == us() || owners.contains(&owner);
-        if others_write || !trusted {
-            return Err(HomeError::Replaceable {
-                path: path.to_path_buf(),
-                parent: above.to_path_buf(),
-                owner,
-                mode,
-            });
-        }
-    }
-    Ok(())
+    let owners = [owners, &[us(), 0]].concat();
+    way::check_way(parent, path, &owners).map(drop)
 }
 
 #[cfg(test)]
@@ -492,6 +473,30 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn a_link_in_the_middle_that_others_could_turn_is_found() {
+        if us() != 0 {
+            return;
+        }
+        let place = place();
+        let root = fs::canonicalize(place._directory.path()).unwrap();
+        let open = root.join("open");
+        fs::create_dir(&open).unwrap();
+        // ours -> open/theirs -> home: neither end says who could turn it.
+        symlink(root.join("home"), open.join("theirs")).unwrap();
+        symlink(open.join("theirs"), root.join("ours")).unwrap();
+        let file = root.join("ours/countersign.toml");
+        write(&root.join("home/countersign.toml"), b"", 0o600);
+        check_parents(&file, &[]).unwrap();
+        set_mode(&open, 0o777);
+        let error = check_parents(&file, &[]).unwrap_err();
+        assert!(matches!(error, HomeError::Replaceable { .. }), "{error}");
+        set_mode(&open, 0o755);
+        std::os::unix::fs::lchown(open.join("theirs"), Some(65_534), None).unwrap();
+        let error = check_parents(&file, &[]).unwrap_err();
+        assert!(matches!(error, HomeError::Replaceable { .. }), "{error}");
     }
 
     #[test]

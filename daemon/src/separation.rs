@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use countersign_shared::home::Layout;
 
 use crate::config::Groups;
+use crate::home::HomeError;
 use crate::home::shown;
+use crate::home::way::way;
 use crate::identity::{AccountError, Accounts};
 
 /// A fact could not be read, so nothing can be promised.
@@ -30,6 +32,9 @@ pub enum SeparationError {
     /// They are not apart.
     #[error("agents are not apart from what governs them: {}", listed(.0))]
     Violated(Vec<Violation>),
+    /// The way to a file could not be followed.
+    #[error(transparent)]
+    Way(#[from] HomeError),
     /// A file could not be looked at.
     #[error("cannot look at `{}`", shown(path))]
     Path {
@@ -241,19 +246,16 @@ fn guarded(layout: &Layout) -> Result<Vec<Guarded>, SeparationError> {
         layout.reviewers_file(),
         layout.targets_file(),
         layout.kinds_file(),
+        layout.profiles_file(),
         layout.state_dir().to_path_buf(),
         policy.clone(),
     ] {
-        paths.extend(path.ancestors().map(Path::to_path_buf));
-        let Some(parent) = path.parent() else {
-            continue;
-        };
-        // Links on the way lead elsewhere, which counts as well.
-        let resolved = std::fs::canonicalize(parent).map_err(|source| SeparationError::Path {
-            path: parent.to_path_buf(),
-            source,
-        })?;
-        paths.extend(resolved.ancestors().map(Path::to_path_buf));
+        if let Some(parent) = path.parent() {
+            // Links on the way lead elsewhere, which counts as well.
+            let (names, _) = way(parent)?;
+            paths.extend(names);
+        }
+        paths.insert(path);
     }
     let failed = |source| SeparationError::Path {
         path: policy.clone(),

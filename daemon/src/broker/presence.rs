@@ -59,6 +59,8 @@ fn secret(source: &SecretSource) -> Result<(), String> {
         },
         SecretSource::Command(argv) => {
             let program = argv.first().map_or("", String::as_str);
+            check_unchangeable(Path::new(program))
+                .map_err(|error| format!("has no command: {}", chain(&error)))?;
             match Program::open(program.as_ref(), None, Path::new("/")) {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("has no command: {}", chain(&error))),

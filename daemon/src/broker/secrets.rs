@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use super::BrokerError;
 use super::profiles::Resolved;
 use crate::config::{Delivery, SecretSource};
 use crate::home::read_private;
+use crate::home::way::check_unchangeable;
 
 /// The longest secret, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -93,9 +95,15 @@ async fn of_command(argv: &[String]) -> Result<Zeroizing<Vec<u8>>, String> {
         "cannot be had from its command; the daemon's journal says why".to_owned()
     };
     let (program, arguments) = argv.split_first().ok_or("has no command")?;
+    // It runs as the daemon's own account, so nobody else may say what it does.
+    let path = PathBuf::from(program);
+    let checked = tokio::task::spawn_blocking(move || check_unchangeable(&path)).await;
+    let checked = checked.map_err(|_| failed("cannot be looked at"))?;
+    checked.map_err(|error| failed(&format!("cannot be trusted: {error}")))?;
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir("/")
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -115,7 +123,15 @@ async fn of_command(argv: &[String]) -> Result<Zeroizing<Vec<u8>>, String> {
         Ok(Ok(status)) if status.success() => Err(failed("prints too much")),
         Ok(Ok(status)) => Err(failed(&format!("failed: {status}"))),
         Ok(Err(error)) => Err(failed(&format!("cannot be read: {error}"))),
-        Err(_) => Err(failed("takes too long")),
+        Err(_) => {
+            // What it started goes with it.
+            let group = child.id().and_then(|id| i32::try_from(id).ok());
+            if let Some(group) = group.and_then(Pid::from_raw) {
+                // A group that is gone has no need of it.
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            Err(failed("takes too long"))
+        }
     }
 }
 
@@ -179,6 +195,47 @@ mod tests {
                 !problem.contains("hunter2") && !problem.contains("/no/"),
                 "{problem}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_others_could_change_is_not_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tool");
+        fs::write(&path, "#!/bin/sh\necho hunter2-hunter2\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let source = SecretSource::Command(vec![path.to_str().unwrap().to_owned()]);
+        read(&source).await.unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        read(&source).await.unwrap_err();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).unwrap();
+        read(&source).await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_command_started_goes_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid = directory.path().join("pid");
+        let script = format!("sleep 1000 & echo $! >{}; wait", pid.display());
+        let reading = tokio::spawn(async move { read(&command(&script)).await });
+        // The clock stands still; the program does not.
+        let started = std::time::Instant::now();
+        while fs::read_to_string(&pid).map_or(0, |it| it.len()) == 0 {
+            assert!(started.elapsed() < Duration::from_secs(20));
+            tokio::task::yield_now().await;
+        }
+        let child = fs::read_to_string(&pid).unwrap();
+        let place = Path::new("/proc").join(child.trim());
+        assert!(place.exists());
+        tokio::time::advance(COMMAND * 2).await;
+        reading.await.unwrap().unwrap_err();
+        let is_gone = || {
+            let stat = fs::read_to_string(place.join("stat")).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z")
+        };
+        while !is_gone() {
+            assert!(started.elapsed() < Duration::from_secs(40));
         }
     }
 

@@ -21,40 +21,74 @@ const MOST_LINKS: usize = 40;
 /// # Errors
 /// The first check that failed, by name.
 pub(crate) fn check_unchangeable(path: &Path) -> Result<PathBuf, HomeError> {
-    let mut ahead = steps(path);
+    let owners = [us(), 0];
+    let here = check_way(path, path, &owners)?;
+    let metadata = look(&here)?;
+    if !metadata.is_file() {
+        return Err(HomeError::NotAFile(path.to_path_buf()));
+    }
+    check_owner_and_mode(&here, &metadata, &owners, 0o755)?;
+    Ok(here)
+}
+
+/// Refuses a way on which anybody but `owners` could put something else in the place of what is there;
+/// returns where it leads. `whose` is the path that is said to be replaceable.
+///
+/// # Errors
+/// The first name on the way that others own, or may write in.
+pub(super) fn check_way(path: &Path, whose: &Path, owners: &[u32]) -> Result<PathBuf, HomeError> {
+    let (names, end) = way(path)?;
+    for name in names {
+        let metadata = look(&name)?;
+        // In a sticky directory only the owner of an entry may move it, who is looked at as well.
+        let others_write =
+            metadata.is_dir() && metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0;
+        if others_write || !owners.contains(&metadata.uid()) {
+            return Err(HomeError::Replaceable {
+                path: whose.to_path_buf(),
+                parent: name,
+                owner: metadata.uid(),
+                mode: metadata.mode() & MODE_BITS,
+            });
+        }
+    }
+    Ok(end)
+}
+
+/// Returns every directory and every link on the way of a path, and where it leads.
+///
+/// # Errors
+/// When something on the way is missing, or there are more links than the kernel follows.
+pub(crate) fn way(path: &Path) -> Result<(Vec<PathBuf>, PathBuf), HomeError> {
+    let absolute = std::path::absolute(path).map_err(|source| read_error(path, source))?;
+    let mut ahead = steps(&absolute);
     let mut here = PathBuf::from("/");
+    let mut names = vec![here.clone()];
     let mut links = 0_usize;
     while let Some(step) = ahead.pop_front() {
         if step == ".." {
             here.pop();
             continue;
         }
-        check_directory(path, &here)?;
         let next = here.join(&step);
-        let metadata = look(&next)?;
-        check_owner(path, &next, &metadata)?;
-        if metadata.is_symlink() {
-            links = links.saturating_add(1);
-            if links > MOST_LINKS {
-                return Err(HomeError::Symlink(path.to_path_buf()));
-            }
-            let target = fs::read_link(&next).map_err(|source| read_error(&next, source))?;
-            if target.is_absolute() {
-                here = PathBuf::from("/");
-            }
-            for step in steps(&target).into_iter().rev() {
-                ahead.push_front(step);
-            }
-        } else {
+        names.push(next.clone());
+        if !look(&next)?.is_symlink() {
             here = next;
+            continue;
+        }
+        links = links.saturating_add(1);
+        if links > MOST_LINKS {
+            return Err(HomeError::Symlink(path.to_path_buf()));
+        }
+        let target = fs::read_link(&next).map_err(|source| read_error(&next, source))?;
+        if target.is_absolute() {
+            here = PathBuf::from("/");
+        }
+        for step in steps(&target).into_iter().rev() {
+            ahead.push_front(step);
         }
     }
-    let metadata = look(&here)?;
-    if !metadata.is_file() {
-        return Err(HomeError::NotAFile(path.to_path_buf()));
-    }
-    check_owner_and_mode(&here, &metadata, &[us(), 0], 0o755)?;
-    Ok(here)
+    Ok((names, here))
 }
 
 /// Returns the names of a path in order.
@@ -63,34 +97,6 @@ fn steps(path: &Path) -> VecDeque<OsString> {
         .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
         .map(|part| part.as_os_str().to_owned())
         .collect()
-}
-
-/// Refuses a directory in which others could put something else in the place of what is there.
-fn check_directory(path: &Path, directory: &Path) -> Result<(), HomeError> {
-    let metadata = look(directory)?;
-    check_owner(path, directory, &metadata)?;
-    // In a sticky directory only the owner of an entry may move it, who is looked at as well.
-    if metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
-        return Err(replaceable(path, directory, &metadata));
-    }
-    Ok(())
-}
-
-fn check_owner(path: &Path, above: &Path, metadata: &fs::Metadata) -> Result<(), HomeError> {
-    if [us(), 0].contains(&metadata.uid()) {
-        Ok(())
-    } else {
-        Err(replaceable(path, above, metadata))
-    }
-}
-
-fn replaceable(path: &Path, above: &Path, metadata: &fs::Metadata) -> HomeError {
-    HomeError::Replaceable {
-        path: path.to_path_buf(),
-        parent: above.to_path_buf(),
-        owner: metadata.uid(),
-        mode: metadata.mode() & MODE_BITS,
-    }
 }
 
 #[cfg(test)]

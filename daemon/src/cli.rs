@@ -13,6 +13,7 @@ use countersign_shared::log::note::VerifierKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::reason::reason;
 use crate::broker;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,6 +38,7 @@ mod policy;
 mod profiles;
 mod progress;
 mod prune;
+mod reason;
 mod rotate;
 mod rules;
 mod usage;
@@ -57,7 +59,7 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Accept a wall clock that is behind the log, for this reason; recorded in the log.
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = reason)]
     accept_clock: Option<String>,
     #[command(subcommand)]
     task: Option<Task>,
@@ -75,7 +77,7 @@ enum Task {
     /// Go on from a database that was restored from an older copy; recorded in the log.
     AdoptRollback {
         /// Why there is nothing newer to go on from.
-        #[arg(long, value_name = "WHY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "WHY", value_parser = reason)]
         reason: String,
     },
     /// Erase the document of one request before its time; recorded in the log.

@@ -395,8 +395,12 @@ impl Source<'_> {
                 .lines()
                 .collect::<Vec<_>>()
                 .join("; ")
-                .escape_debug()
-                .to_string(),
+                .chars()
+                .flat_map(|c| match c {
+                    '\'' | '"' => vec![c],
+                    c => c.escape_debug().collect(),
+                })
+                .collect(),
         }
     }
 }

@@ -60,8 +60,8 @@ pub enum HomeError {
     },
     /// Others may read or change it.
     #[error(
-        "`{}` has mode {found:04o}, so run `chmod {allowed:04o}` on it",
-        shown(path)
+        "`{}` has mode {found:04o}, so run `chmod {:04o}` on it",
+        shown(path), found & (allowed | 0o700)
     )]
     TooOpen {
         /// Where.
@@ -327,7 +327,7 @@ mod tests {
     use super::*;
 
     struct Place {
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
         layout: Layout,
     }
 
@@ -338,10 +338,7 @@ mod tests {
         set_mode(&home, 0o700);
         fs::create_dir(home.join("policy")).unwrap();
         let layout = Layout::at(&home).unwrap();
-        Place {
-            _directory: directory,
-            layout,
-        }
+        Place { directory, layout }
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -481,7 +478,7 @@ mod tests {
             return;
         }
         let place = place();
-        let root = fs::canonicalize(place._directory.path()).unwrap();
+        let root = fs::canonicalize(place.directory.path()).unwrap();
         let open = root.join("open");
         fs::create_dir(&open).unwrap();
         // ours -> open/theirs -> home: neither end says who could turn it.

@@ -4,6 +4,7 @@
 //! can be taken back alone, and nothing is told to anybody before the batch is committed (R6). The
 //! store knows rows and hashes; what they mean is the engine's business.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,6 +74,16 @@ pub enum StoreError {
         /// The schema that was found.
         found: i64,
         /// The schema this program writes.
+        known: i64,
+    },
+    /// The schema is of an older program, and nobody brought it up.
+    #[error(
+        "the database has schema {found} and this program reads {known}; start the daemon once, which brings it up"
+    )]
+    Older {
+        /// The schema that was found.
+        found: i64,
+        /// The schema this program reads.
         known: i64,
     },
     /// The file is damaged.
@@ -202,13 +213,12 @@ impl Store {
         let found: i64 = conn
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(StoreError::sql("read the schema's version"))?;
-        if found != schema::VERSION {
-            return Err(StoreError::Newer {
-                found,
-                known: schema::VERSION,
-            });
+        let known = schema::VERSION;
+        match found.cmp(&known) {
+            Ordering::Equal => Ok(Self { conn }),
+            Ordering::Less => Err(StoreError::Older { found, known }),
+            Ordering::Greater => Err(StoreError::Newer { found, known }),
         }
-        Ok(Self { conn })
     }
 
     /// Begins a batch.

@@ -280,6 +280,9 @@ impl Others<'_> {
                 return is(&format!("in the group of the {whose}"));
             }
         }
+        if account.gid == 0 {
+            return is("in the group `root`");
+        }
         let mut groups = Vec::new();
         for name in &written.groups {
             let Some(group) = Accounts.group(name)? else {

@@ -285,6 +285,8 @@ pub(crate) async fn conduct(
         Begun::Lost => Ended::Lost("the process that started it is gone"),
     };
     let event = tell(&bench, id, &until, ended).await;
+    // An agent that takes nothing keeps neither the seat nor the secrets.
+    drop(ready);
     drop(events.send(event).await);
 }
 

@@ -220,10 +220,10 @@ mod tests {
         let script = format!("sleep 1000 & echo $! >{}; wait", pid.display());
         let reading = tokio::spawn(async move { read(&command(&script)).await });
         // The clock stands still; the program does not.
-        let started = std::time::Instant::now();
+        let pause = || std::thread::sleep(Duration::from_millis(1));
         while fs::read_to_string(&pid).map_or(0, |it| it.len()) == 0 {
-            assert!(started.elapsed() < Duration::from_secs(20));
             tokio::task::yield_now().await;
+            pause();
         }
         let child = fs::read_to_string(&pid).unwrap();
         let place = Path::new("/proc").join(child.trim());
@@ -235,7 +235,7 @@ mod tests {
             stat.is_empty() || stat.contains(") Z")
         };
         while !is_gone() {
-            assert!(started.elapsed() < Duration::from_secs(40));
+            pause();
         }
     }
 

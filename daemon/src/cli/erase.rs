@@ -6,16 +6,12 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::ErasedEarly;
 
-use super::{Opened, say};
+use super::{Opened, reason::reason, say};
 use crate::engine::Engine;
 use crate::identity::Operator;
-
-/// The longest reason, in bytes.
-const LONGEST: usize = 500;
 
 /// Which document is erased, and why.
 #[derive(Debug, clap::Args)]
@@ -23,20 +19,13 @@ pub(super) struct Arguments {
     /// The request, by its full id; it has to be over.
     id: RequestId,
     /// Why; recorded in the log.
-    #[arg(long, value_name = "WHY")]
+    #[arg(long, value_name = "WHY", value_parser = reason)]
     reason: String,
 }
 
 /// Runs the command.
 pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<()> {
-    let reason = arguments.reason.trim();
-    if reason.is_empty() || reason.len() > LONGEST || reason.chars().any(char::is_control) {
-        bail!(
-            "`--reason` is one line of 1 to {LONGEST} bytes, this one has {}",
-            reason.len()
-        );
-    }
-    let by = by(reason)?;
+    let by = by(&arguments.reason)?;
     let opened = Opened::open(home)?;
     let database = opened.home.layout().database();
     let id = arguments.id;

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
-
-use super::{Opened, say};
+use super::{Opened, reason::reason, say};
 use crate::engine::Engine;
 
 /// The longest overlap, in days: ten years.
@@ -15,7 +13,7 @@ const LONGEST_DAYS: u64 = 3650;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Why; recorded in the log.
-    #[arg(long, value_name = "WHY", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "WHY", value_parser = reason)]
     reason: String,
     /// How long the old key signs beside the new one, such as 30d or 12h; whoever does not connect
     /// meanwhile has to compare the new key by hand.

@@ -6,34 +6,24 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
-use super::Opened;
+use super::{Opened, reason::reason};
 use crate::engine::{Call, Engine};
-
-/// The longest reason, in bytes: it stands in an entry together with all people and keys.
-const LONGEST: usize = 500;
 
 /// Why rules are adopted.
 #[derive(Debug, clap::Args)]
 pub(super) struct AdoptArguments {
     /// Why; recorded in the log, and shown on every console until a reviewer acknowledges it.
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = reason)]
     reason: String,
 }
 
 /// Puts the rules of the files in force.
 pub(super) fn adopt(home: Option<&Path>, options: &AdoptArguments) -> anyhow::Result<()> {
-    let reason = options.reason.trim();
-    if reason.is_empty() || reason.len() > LONGEST || reason.chars().any(char::is_control) {
-        bail!(
-            "`--reason` is one line of 1 to {LONGEST} bytes, this one has {}",
-            reason.len()
-        );
-    }
     let mut opened = Opened::open(home)?;
     let digest = opened.settings.rules.digest;
-    opened.settings.adopt = Some(reason.to_owned());
+    opened.settings.adopt = Some(options.reason.clone());
     let engine = Engine::start(&opened.home.layout().database(), opened.settings)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -41,6 +41,14 @@ struct Counts {
     denied: u32,
 }
 
+impl Counts {
+    const fn add(&mut self, other: Self) {
+        self.asked = self.asked.saturating_add(other.asked);
+        self.held = self.held.saturating_add(other.held);
+        self.denied = self.denied.saturating_add(other.denied);
+    }
+}
+
 impl History {
     /// Remembers that a user asked, and whether people were asked in turn.
     pub(super) fn note_asked(&self, uid: u32, at: Timestamp, is_held: bool) {
@@ -76,9 +84,7 @@ impl History {
         let mut sum = Counts::default();
         if let Some(hour) = self.lock().get(&uid) {
             for minute in hour.0.iter().filter(|minute| minute.number >= oldest) {
-                sum.asked = sum.asked.saturating_add(minute.counts.asked);
-                sum.held = sum.held.saturating_add(minute.counts.held);
-                sum.denied = sum.denied.saturating_add(minute.counts.denied);
+                sum.add(minute.counts);
             }
         }
         sum
@@ -88,23 +94,25 @@ impl History {
         let number = number(at);
         let mut all = self.lock();
         let hour = &mut all.entry(uid).or_default().0;
-        // Nearly always it is the last one. After a clock was set back it may be any.
-        let place = match hour.iter().rposition(|minute| minute.number <= number) {
-            Some(place) if hour.get(place).is_some_and(|it| it.number == number) => place,
-            before => {
-                let place = before.map_or(0, |before| before.saturating_add(1));
-                let counts = Counts::default();
-                hour.insert(place, Minute { number, counts });
-                place
-            }
-        };
-        if let Some(minute) = hour.get_mut(place) {
+        // After a clock was set back there are minutes that have not come yet: what was counted in them
+        // counts from now on, and for no longer than all else.
+        let mut ahead = Counts::default();
+        while hour.back().is_some_and(|minute| minute.number > number)
+            && let Some(minute) = hour.pop_back()
+        {
+            ahead.add(minute.counts);
+        }
+        if hour.back().is_none_or(|minute| minute.number < number) {
+            let counts = Counts::default();
+            hour.push_back(Minute { number, counts });
+        }
+        if let Some(minute) = hour.back_mut() {
+            minute.counts.add(ahead);
             note(&mut minute.counts);
         }
-        let newest = hour.back().map_or(number, |minute| minute.number);
         while hour
             .front()
-            .is_some_and(|minute| minute.number < newest.saturating_sub(MINUTES))
+            .is_some_and(|minute| minute.number < number.saturating_sub(MINUTES))
         {
             hour.pop_front();
         }
@@ -151,13 +159,23 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_of_order_is_counted_in_its_minute() {
+    fn after_a_clock_was_set_back_what_was_counted_counts_from_then_on() {
         let history = History::default();
         for at in [50, 20, 50, 30, 20] {
             history.note_asked(1, minute(at), true);
+            history.note_denied(1, minute(at));
         }
         assert_eq!(history.held(1, minute(60)), 5);
-        assert_eq!(history.held(1, minute(85)), 3);
+        assert_eq!(history.held(1, minute(80)), 5);
+        assert_eq!(history.held(1, minute(81)), 0);
+        // Set back by far more than an hour: nothing that comes then is lost, and nothing stays for ever.
+        history.note_asked(1, minute(1_000), true);
+        for at in [100, 101, 102] {
+            history.note_asked(1, minute(at), true);
+        }
+        assert_eq!(history.held(1, minute(102)), 4);
+        assert_eq!(history.held(1, minute(160)), 4);
+        assert_eq!(history.held(1, minute(163)), 0);
         history.note_asked(1, minute(500), true);
         assert_eq!(history.held(1, minute(500)), 1);
     }

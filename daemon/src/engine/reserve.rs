@@ -33,7 +33,14 @@ impl Reserve {
             path: database.with_file_name("reserve"),
             held: false,
         };
-        reserve.is_spent();
+        if reserve.is_spent() {
+            tracing::error!(
+                path = %reserve.path.display(),
+                "there is no room for the reserve: nothing is approved, redeemed or asked for until \
+                 {} bytes are free; denies and ends are written as long as there is room",
+                SIZE + LOW
+            );
+        }
         reserve
     }
 
@@ -67,7 +74,7 @@ impl Reserve {
         let path = self.path.display();
         match std::fs::remove_file(&self.path) {
             Ok(()) => tracing::error!(
-                "the disk is full: nothing is approved, redeemed or asked for until there is room; \
+                "the disk is full, or cannot be written: nothing is approved, redeemed or asked for until there is room; \
                  denies and ends are still written"
             ),
             Err(error) => tracing::error!(%error, "cannot release `{path}` on a full disk"),

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{PeerError, process};
@@ -117,7 +118,8 @@ impl Liveness {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        if poll(&mut wanted, Some(&now)) != Ok(0) {
+        // A signal of ours is no word about the process.
+        if retry_on_intr(|| poll(&mut wanted, Some(&now))) != Ok(0) {
             return false;
         }
         match sys::probe_pidfd(&self.pidfd) {

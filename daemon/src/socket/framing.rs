@@ -16,8 +16,9 @@ pub(super) struct Framing {
 const HEAD: usize = 5;
 
 impl Framing {
-    /// Takes what came.
-    pub(super) fn take(&mut self, mut data: &[u8]) {
+    /// Takes what came; tells whether a message ended in it.
+    pub(super) fn take(&mut self, mut data: &[u8]) -> bool {
+        let before = self.whole;
         while !data.is_empty() {
             if self.left == 0 {
                 let missing = HEAD.saturating_sub(self.head.len()).min(data.len());
@@ -37,6 +38,7 @@ impl Framing {
                 self.end_if_whole();
             }
         }
+        self.whole > before
     }
 
     /// Ends a message of which nothing is missing.

@@ -276,10 +276,11 @@ impl HttpBody for Intake {
             && let (Some(framing), Some(data)) = (&mut this.framing, frame.data_ref())
         {
             let was_between = framing.is_between();
-            framing.take(data);
-            if framing.is_between() {
+            let has_ended = framing.take(data);
+            if has_ended {
                 this.bytes.give_back();
-            } else if was_between {
+            }
+            if !framing.is_between() && (was_between || has_ended) {
                 let next = tokio::time::Instant::now() + this.message_time;
                 this.deadline.as_mut().reset(next);
             }

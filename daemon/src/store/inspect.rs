@@ -85,6 +85,7 @@ impl StoreError {
             | Self::Row { .. }
             | Self::File { .. }
             | Self::Newer { .. }
+            | Self::Older { .. }
             | Self::Conflict { .. }
             | Self::Pruned { .. } => false,
         }
@@ -103,6 +104,7 @@ impl StoreError {
             Self::Damaged { .. } | Self::Row { .. } => true,
             Self::File { .. }
             | Self::Newer { .. }
+            | Self::Older { .. }
             | Self::Conflict { .. }
             | Self::Pruned { .. }
             | Self::NoTransaction => false,

@@ -139,6 +139,38 @@ impl Calls {
         self.take_if(on, key, |_| true)
     }
 
+    /// Takes the note of a call of this conversation that waits for people, by the tool and all it was
+    /// given: what it would have been found by may have changed with the call.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read.
+    pub(crate) fn take_held(
+        &self,
+        session: &str,
+        call: Digest,
+    ) -> Result<Option<Note>, CallsError> {
+        let path = self.dir.join(Shelf::Held.name());
+        let failed = |source| CallsError::Read {
+            path: path.clone(),
+            source,
+        };
+        let keys = match fs::read_dir(&path) {
+            Ok(keys) => keys,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(failed(source)),
+        };
+        for key in keys {
+            let key = key.map_err(failed)?.file_name();
+            let is_it = |note: &Note| note.session == session && note.call == call;
+            if let Some(key) = key.to_str()
+                && let Some(note) = self.take_if(Shelf::Held, key, is_it)?
+            {
+                return Ok(Some(note));
+            }
+        }
+        Ok(None)
+    }
+
     fn take_if(
         &self,
         on: Shelf,
@@ -175,11 +207,16 @@ impl Calls {
     }
 
     fn of(&self, on: Shelf, key: &str) -> PathBuf {
-        let name = match on {
-            Shelf::Held => "held",
-            Shelf::Redeemed => "redeemed",
-        };
-        self.dir.join(name).join(key)
+        self.dir.join(on.name()).join(key)
+    }
+}
+
+impl Shelf {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Redeemed => "redeemed",
+        }
     }
 }
 

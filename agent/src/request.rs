@@ -30,6 +30,13 @@ enum RequestError {
     /// A file is larger than an action may be.
     #[error("`{}` has more than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
+    /// The name begins with the kind of target, which policies would not find under that name.
+    #[error("`{target}` names kind and name in one; write `--target-kind {kind} --target {name}`")]
+    KindInName {
+        target: String,
+        kind: String,
+        name: String,
+    },
     /// A secret is not text.
     #[error("the secret in {place} is not UTF-8 text")]
     SecretNotText { place: String },
@@ -52,6 +59,7 @@ impl From<RequestError> for Failure {
                 let found = limit.saturating_add(1);
                 Self::of(Exit::Usage, "too-large", &error).measured(*limit, found)
             }
+            RequestError::KindInName { .. } => Self::of(Exit::Usage, "kind-in-name", &error),
             RequestError::SecretNotText { .. } | RequestError::Unset { .. } => {
                 Self::of(Exit::Usage, "no-secret", &error)
             }
@@ -155,6 +163,17 @@ fn from_options(options: &RequestOptions, limits: &Limits) -> Result<Vec<u8>, Re
         .target_kind
         .as_deref()
         .unwrap_or_else(|| usual_target(kind));
+    // As policy tests and lists write it. A file may well lie in a directory that is called so.
+    let named = target
+        .strip_prefix(target_kind)
+        .and_then(|rest| rest.strip_prefix(['/', ':']));
+    if let Some(name) = named.filter(|_| target_kind != "file") {
+        return Err(RequestError::KindInName {
+            target: target.to_owned(),
+            kind: target_kind.to_owned(),
+            name: name.to_owned(),
+        });
+    }
     let mut action = ActionBuilder::new(kind, target_kind, target);
     for argument in &options.arguments {
         action = action.argument(&argument.name, argument.value.clone());

@@ -421,3 +421,19 @@ fn a_ticket_that_is_not_the_requests_gives_nothing() {
     );
     assert_eq!(home.look(&asked.id).state, "approved");
 }
+
+#[test]
+fn a_target_that_is_written_with_its_kind_is_not_another_name() {
+    let home = Home::new();
+    for target in ["database/orders", "database:orders"] {
+        let ran = home
+            .agent(&["request", "--kind", "sql.exec", "--target", target])
+            .expect_code(2);
+        assert!(
+            ran.stderr
+                .contains("--target-kind database --target orders"),
+            "{ran:?}"
+        );
+    }
+    assert!(home.list().is_empty());
+}

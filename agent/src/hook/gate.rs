@@ -265,8 +265,8 @@ impl Gate<'_> {
         }
         Ok(Verdict::Deny(format!(
             "countersign: denied for now: nobody has decided yet. The request waits as ticket {id}. \
-             This call did not run. Make exactly the same call again once the ticket is approved; \
-             `countersign-agent wait {id}` tells when. Do not try to get the same done in another way"
+             This call did not run. Make exactly the same call again later: it waits anew, or runs if a \
+             person has approved it by then. Do not try to get the same done in another way"
         )))
     }
 

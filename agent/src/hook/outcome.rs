@@ -1,7 +1,8 @@
 //! What became of a call that was allowed, as its client tells it, for the log.
 //!
 //! Nothing is decided here. A call that nobody was asked about is passed over in silence: other hooks
-//! and other clients' calls are no business of ours.
+//! and other clients' calls are no business of ours. One that waits for people, and was made all the same,
+//! is not: its request is taken back, and the client is told.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,14 +12,14 @@ use countersign_shared::machine::State;
 
 use super::call::{End, ToolCall};
 use super::parent::Parent;
-use crate::calls::{Calls, Left, Shelf};
+use crate::calls::{Calls, Left, Note, Shelf};
 use crate::client::ClientError;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
 use crate::report::{Finished, Report};
 use crate::session::Session;
-use crate::telling::{forget, keep_report, report, warn};
-use crate::tickets::Stage;
+use crate::telling::{forget, keep_report, report, warn, withdraw};
+use crate::tickets::{Stage, Ticket};
 
 /// How long telling waits for a daemon that does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,10 +44,19 @@ pub(super) async fn tell(
         None => calls.take(Shelf::Redeemed, &key, &call.session)?,
     };
     let Some(note) = note else {
-        return Ok(());
+        return match end {
+            End::Ran { .. } => made_unapproved(call, open, calls).await,
+            End::NotRun { .. } => Ok(()),
+        };
     };
-    let mut session = open()?;
-    let ticket = session.tickets().load(note.id)?;
+    let (mut session, ticket) = match opened(&note, open) {
+        Ok(opened) => opened,
+        Err(failure) => {
+            // Whoever tells it once more finds it.
+            calls.put(Shelf::Redeemed, &key, &note)?;
+            return Err(failure);
+        }
+    };
     let last = match end {
         End::NotRun { because } => Report::NotRun {
             because: (*because).to_owned(),
@@ -99,6 +109,42 @@ pub(super) async fn tell(
             Err(not_told(&error))
         }
     }
+}
+
+fn opened(
+    note: &Note,
+    open: impl FnOnce() -> Result<Session, Failure>,
+) -> Result<(Session, Ticket), Failure> {
+    let session = open()?;
+    let ticket = session.tickets().load(note.id)?;
+    Ok((session, ticket))
+}
+
+/// Takes the request of a call back that its client made without an answer: nobody is to approve what is
+/// done.
+async fn made_unapproved(
+    call: &ToolCall,
+    open: impl FnOnce() -> Result<Session, Failure>,
+    calls: &Calls,
+) -> Result<(), Failure> {
+    let digest = call
+        .digest()
+        .map_err(|error| Failure::of(Exit::Failure, "internal", &error))?;
+    let Some(note) = calls.take_held(&call.session, digest)? else {
+        return Ok(());
+    };
+    let id = note.id;
+    let failure = Failure::new(
+        Exit::Conflict,
+        "made-unapproved",
+        format!("the client made this call although nobody had approved it: {id}"),
+    )
+    .hint(
+        "its request was taken back; tell whoever runs this client, and look at what the call did",
+    );
+    let (mut session, ticket) = opened(&note, open)?;
+    withdraw(&mut session, &ticket).await;
+    Err(failure)
 }
 
 /// Tells whether files are as the approved call leaves them.

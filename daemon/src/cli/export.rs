@@ -103,6 +103,18 @@ fn write(source: &Snapshot, key: &VerifierKey, arguments: &Arguments) -> anyhow:
         from: arguments.from,
         until: arguments.to,
     };
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to) {
+        anyhow::ensure!(from < to, "`--to` {to} is not after `--from` {from}");
+    }
+    let now = Clock::machine()?.now().wall;
+    let later = [arguments.from, arguments.to].into_iter().flatten();
+    for time in later {
+        anyhow::ensure!(
+            time <= now,
+            "{time} has not come yet: what happens until then is not in the log; leave it out, or name an \
+             earlier time"
+        );
+    }
     let is_limited = period != Period::default();
     let output = &arguments.output;
     match arguments.format {
@@ -116,7 +128,7 @@ fn write(source: &Snapshot, key: &VerifierKey, arguments: &Arguments) -> anyhow:
             };
             let order = Order {
                 scope,
-                made_at: Clock::machine()?.now().wall,
+                made_at: now,
                 software: format!("countersignd {}", env!("CARGO_PKG_VERSION")),
             };
             let packed = in_directory(output, |sink| pack::write(source, key, &order, sink))?;

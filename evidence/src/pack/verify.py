@@ -980,6 +980,8 @@ if problems:
 scope = log.pack["scope"]
 if scope["kind"] == "period":
     print(f"complete: entries {log.begin} up to and without {log.end}, of {scope['from'] or 'the beginning'} to {scope['until'] or 'the end'}")
+    if log.end == len(log.leaves) and log.entries:
+        print(f"note: nothing comes after these; the newest entry is of {log.entries[max(log.entries)]['time']}, and `--head` shows whether there is a longer log")
 else:
     print(f"about {scope['request']}; that nothing about it is missing is not shown")
 print(f"good: {len(log.entries)} entries of a log of {len(log.leaves)}, {len(lives)} requests, {statements} signed statements")

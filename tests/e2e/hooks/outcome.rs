@@ -5,7 +5,7 @@ use std::fs;
 use countersign_tests::Home;
 use serde_json::{Value, json};
 
-use super::{Call, Heard, after, answer, heard, start};
+use super::{Call, Heard, after, answer, denied, heard, start};
 use crate::asking::show;
 
 /// Returns what a client writes after the call that it wrote `before`.
@@ -182,4 +182,32 @@ fn what_could_not_be_reported_is_kept_for_later() {
     home.start();
     home.agent(&["report", &asked.id]).expect_code(0);
     assert_eq!(home.look(&asked.id).state, "succeeded");
+}
+
+#[test]
+fn a_held_call_that_its_client_makes_all_the_same_is_told_and_its_request_taken_back() {
+    let home = Home::new();
+    let call = Call::new("claude", "make deploy");
+    let reason = denied("claude", call.start(&home, &["--limit", "2s"]));
+    assert!(reason.contains("denied for now"), "{reason}");
+    let asked = home.wait_for_state("pending");
+    let response = json!({"stdout": "x", "interrupted": false});
+    let other = Call::new("claude", "make test");
+    let ran = after(
+        &home,
+        "claude",
+        &over(&other.before(&home), "claude", &response),
+    );
+    assert_eq!(heard("claude", &ran), Heard::Silence, "{ran:?}");
+    assert_eq!(home.look(&asked.id).state, "pending");
+
+    let ran = after(
+        &home,
+        "claude",
+        &over(&call.before(&home), "claude", &response),
+    );
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains(&asked.id), "{ran:?}");
+    assert!(ran.stderr.contains("nobody had approved it"), "{ran:?}");
+    assert_eq!(home.look(&asked.id).state, "withdrawn");
 }

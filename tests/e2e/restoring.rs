@@ -104,7 +104,14 @@ fn people_and_agents_who_saw_more_of_the_log_do_not_follow_the_older_one() {
     put_back(&home, &copy);
     daemon(&home, &["adopt-rollback", "--reason", "the disk died"]).expect_code(0);
     home.start();
-    wait_until("the daemon serves", || home.person(&["log"]).code == 0);
+    wait_until("the daemon serves", || home.person(&["log"]).code == 9);
+    // What is only told is told all the same, and never ends well.
+    for command in [&["log"][..], &["list"], &["debts"], &["rules", "show"]] {
+        let told = home.person(command).expect_code(9);
+        assert!(told.stderr.contains("the daemon's word"), "{told:?}");
+    }
+    let told = home.person(&["log"]);
+    assert!(told.stdout.contains("rollback.adopted"), "{told:?}");
     let ran = home.agent(&[
         "request",
         "--kind",
@@ -156,6 +163,8 @@ fn what_cannot_be_kept_here_is_not_told_as_a_forged_log() {
     // Nothing is decided that could not be checked.
     home.person(&["deny", &second.id, "--reason", "no"])
         .expect_code(1);
-    let open = home.list();
-    assert!(open.iter().any(|listed| listed["id"] == second.id));
+    // What waits is told all the same.
+    let listed = home.person(&["list"]).expect_code(1);
+    assert!(listed.stdout.contains(&second.id), "{listed:?}");
+    assert!(listed.stderr.contains("it cannot be checked"), "{listed:?}");
 }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use countersign_client::heads::Heads;
+use countersign_client::heads::{Heads, HeadsError};
 use countersign_client::place::{self, Place};
 use countersign_client::private::Lasting;
+use countersign_client::shown::{AnswerError, ShownHead};
 
 mod ask;
 mod console;
@@ -313,19 +314,48 @@ struct Session {
 /// Connects and runs a command.
 fn in_session(place: &Place, command: impl AsyncFnOnce(Session) -> Done) -> Done {
     runtime()?.block_on(async {
-        let client = Client::connect(place).await?;
+        let mut client = Client::connect(place).await?;
         let key = place.log_key().map_err(|error| Trouble::failure(&error))?;
         let state_dir = place::state_dir().map_err(|error| Trouble::failure(&error))?;
-        let heads = Heads::open(&state_dir, key, Lasting::PowerCut)
+        let mut heads = Heads::open(&state_dir, key, Lasting::PowerCut)
             .map_err(|error| Trouble::from(ReviewError::from(error)))?;
-        command(Session {
+        let doubt = doubt(&mut client, &mut heads).await?;
+        if let Some(error) = &doubt {
+            let what = if error.is_ours() {
+                "it cannot be checked whether this log is the one that was seen before"
+            } else {
+                "this log is not the one that was seen before"
+            };
+            output::message(&format!(
+                "warning: {what}; what follows is the daemon's word"
+            ));
+        }
+        let done = command(Session {
             place: place.clone(),
             client,
             heads,
             state_dir,
         })
-        .await
+        .await;
+        // Nothing ends well that was told by such a log.
+        done.and_then(|()| doubt.map_or(Ok(()), |error| Err(ReviewError::from(error).into())))
     })
+}
+
+/// Looks whether the log still begins with what this user has seen of it; returns what stands against that.
+async fn doubt(client: &mut Client, heads: &mut Heads) -> Result<Option<HeadsError>, Trouble> {
+    let known = heads.catch_up().map_err(ReviewError::from)?;
+    let head = client.head(known).await?.head;
+    let head = head
+        .ok_or(AnswerError { field: "head" })
+        .and_then(ShownHead::try_from);
+    let head = head.map_err(ReviewError::from)?;
+    match heads.accept(&head) {
+        Ok(()) => Ok(None),
+        // Another command of this user was faster.
+        Err(error) if error.is_behind() && !error.went_back_behind(known) => Ok(None),
+        Err(error) => Ok(Some(error)),
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {

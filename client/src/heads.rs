@@ -257,12 +257,18 @@ impl Heads {
             .advance(&head.note, &head.proof, head.from)
             .map_err(|fork| self.refused(fork, &head.note))?;
         let has_learned = self.learn(&mut keeper, head.rotation.as_ref())?;
-        self.keeper = keeper;
-        self.remember();
-        match advance {
-            Advance::Same if !has_learned => Ok(()),
-            Advance::Same | Advance::First | Advance::Grew { .. } => self.store(),
+        if advance == Advance::Same && !has_learned {
+            return Ok(());
         }
+        let before = std::mem::replace(&mut self.keeper, keeper);
+        self.remember();
+        let stored = self.store();
+        if stored.is_err() {
+            // What is not kept was not seen: the next answer would pass for nothing new.
+            self.keeper = before;
+            self.seen.pop();
+        }
+        stored
     }
 
     /// Checks that the log holds an entry about `request` of one of the types `kinds`, any if there

@@ -269,3 +269,23 @@ fn a_process_that_was_overtaken_goes_on_from_the_file() {
     one.accept(&log.shown(known)).unwrap();
     assert_eq!(two.catch_up().unwrap(), 4);
 }
+
+#[test]
+fn a_head_that_cannot_be_kept_is_not_accepted_the_second_time_either() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = Log::new(&[b"a"]);
+    let mut heads = log.heads(&home);
+    heads.accept(&log.shown(0)).unwrap();
+    log.entries.push(b"b".to_vec());
+    let lock = heads.path.with_extension("lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    for _ in 0..2 {
+        let error = heads.accept(&log.shown(1)).unwrap_err();
+        assert!(error.is_ours(), "{error}");
+        assert_eq!(heads.last().map(Checkpoint::size), Some(1));
+    }
+    fs::remove_dir(&lock).unwrap();
+    heads.accept(&log.shown(1)).unwrap();
+    assert_eq!(heads.catch_up().unwrap(), 2);
+}

@@ -79,7 +79,8 @@ async fn watch(
     signals: &mut Signals,
     heard: &mut mpsc::Receiver<News>,
 ) -> Result<Waited, Failure> {
-    let own_end = patience.map(|patience| Instant::now() + patience);
+    // A time beyond all clocks is none.
+    let own_end = patience.and_then(|patience| Instant::now().checked_add(patience));
     let mut line = StatusLine::new();
     let mut status = Status {
         id: ticket.claim.id,

@@ -49,7 +49,12 @@ pub fn who_can_approve(requirement: &Requirement, people: &People<'_>, side: &Si
     let counted = if exempt { able } else { free };
     Approvers {
         people: seated(&counted).into_iter().collect(),
-        excluded: seated(&behind).into_iter().collect(),
+        // Whoever may confirm alone is among those who could.
+        excluded: if exempt {
+            Vec::new()
+        } else {
+            seated(&behind).into_iter().collect()
+        },
         self_attested: alone,
         missing: if alone { Vec::new() } else { lacking },
     }

@@ -22,8 +22,9 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The first moment of the year 0, in milliseconds of Unix time.
     const MIN: i64 = -62_167_219_200_000;
-    /// The last moment of the year 9999, in milliseconds of Unix time.
-    const MAX: i64 = 253_402_300_799_999;
+    /// The last moment that the library for times writes in every time zone, on the last day but one of the
+    /// year 9999, in milliseconds of Unix time.
+    const MAX: i64 = 253_402_207_200_999;
 
     /// Makes a time from milliseconds of Unix time; years before 0 and after 9999 are clamped.
     pub fn from_millis(millis: i64) -> Self {

@@ -23,7 +23,7 @@ fn a_document_that_was_erased_is_told_of_by_every_command_that_would_show_it() {
     home.stop();
     let refused = erase(&home, &other.id, "a password").expect_code(1);
     assert!(refused.stderr.contains("it has to be over"), "{refused:?}");
-    let refused = erase(&home, &asked.id, "two\nlines").expect_code(1);
+    let refused = erase(&home, &asked.id, "two\nlines").expect_code(2);
     assert!(refused.stderr.contains("one line"), "{refused:?}");
     erase(&home, &asked.id[..12], "a password").expect_code(2);
     let done = erase(&home, &asked.id, "a password").expect_code(0);

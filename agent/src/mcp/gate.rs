@@ -132,6 +132,15 @@ impl Gate {
         self.pins.repeated(&self.server, tool)
     }
 
+    /// Takes what its server says of a tool from now on, once a person has seen it with a call.
+    fn learn(&self, call: &Call, wanted: &Wanted) {
+        if let Some(change) = &wanted.change
+            && let Err(error) = self.pins.accept(&self.server, &call.tool, change)
+        {
+            warn(&chain(&error));
+        }
+    }
+
     /// Asks for a call and waits until it may be made.
     ///
     /// # Errors
@@ -142,6 +151,7 @@ impl Gate {
         })?;
         let wanted = self.wanted(call)?;
         if let Some((session, ticket)) = self.take_over(call, &wanted).await? {
+            self.learn(call, &wanted);
             return Ok(Passage {
                 session,
                 ticket,
@@ -153,11 +163,7 @@ impl Gate {
             .ask(call, &wanted, &mut stops)
             .await
             .map_err(|failure| told(&failure))?;
-        if let Some(change) = &wanted.change
-            && let Err(error) = self.pins.accept(&self.server, &call.tool, change)
-        {
-            warn(&chain(&error));
-        }
+        self.learn(call, &wanted);
         Ok(Passage {
             session,
             ticket,

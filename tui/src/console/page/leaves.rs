@@ -41,7 +41,15 @@ fn object(writer: &mut Writer<'_>, gutter: Gutter, name: &Printable, fields: &Ma
         writer.text(gutter, name, &Untrusted::new(token.clone()));
         return;
     }
-    if let Some(bytes) = raw_bytes(fields) {
+    // What an agent calls so, and is text or has another size, is drawn member by member.
+    let is_size = |bytes: &[u8]| {
+        let size = fields.get("size").map(Value::as_u64);
+        size.is_none_or(|size| size == u64::try_from(bytes.len()).ok())
+    };
+    if let Some(bytes) = raw_bytes(fields)
+        && is_size(&bytes)
+        && std::str::from_utf8(&bytes).is_err()
+    {
         writer.push(super::Line {
             look: Look::Warning,
             ..line(Gutter::Computed, Printable::ours("not UTF-8:"))

@@ -219,13 +219,14 @@ impl Standing {
                 return Err(RulesError::OtherEntry);
             };
             if !matches!(change.via, Some(RulesVia::Adoption { .. }))
-                || standing.adopted.parse::<Digest>()? != change.rules
+                || standing.adopted.parse::<Digest>()? != in_force
             {
                 return Err(RulesError::OtherEntry);
             }
+            // What changed since, by whatever right, is looked at with it.
             adopted = Some(Waiting {
                 previous: change.previous,
-                rules: change.rules,
+                rules: in_force,
             });
         }
         Ok(Self {

@@ -44,14 +44,14 @@ pub struct Proposed {
     pub gained: BTreeSet<String>,
 }
 
-/// Rules that the operator put in force without the reviewers.
+/// Rules that the operator put in force without the reviewers, and all that changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
-    /// The rules.
+    /// The rules in force.
     pub rules: Digest,
-    /// Those they replaced.
+    /// Those that were in force before the first adoption that nobody has acknowledged.
     pub previous: Digest,
-    /// The position of the entry.
+    /// The position of the entry of that adoption.
     pub at: u64,
     /// What the operator said.
     pub reason: String,
@@ -150,7 +150,7 @@ impl Adopted {
             && let Some(RulesVia::Adoption { reason }) = change.via
         {
             return Ok(Some(Self {
-                rules: change.rules,
+                rules: store.rules()?.unwrap_or(change.rules),
                 previous: change.previous,
                 at,
                 reason,
@@ -169,7 +169,10 @@ impl Engine {
     }
 
     /// Goes by other rules, once they are durable, and tells those who ask or follow.
-    pub(super) fn go_by(&mut self, force: Force) {
+    pub(super) fn go_by(&mut self, mut force: Force) {
+        if let Some(adopted) = &mut force.adopted {
+            adopted.rules = force.rules.digest;
+        }
         self.separation = force.rules.separation();
         self.rules = Arc::clone(&force.rules);
         self.published.send_replace(force);
@@ -324,15 +327,20 @@ impl Engine {
         let at = self.replace_rules(step, scene, rules, previous, Some(via))?;
         self.store.put_adopted(at)?;
         tracing::warn!(%reason, rules = %rules.digest, "rules were adopted without the reviewers");
-        Ok(Force {
-            rules: Arc::clone(rules),
-            proposed: None,
-            adopted: Some(Adopted {
+        let adopted = match self.force().adopted {
+            // One that nobody has looked at yet stands, and is looked at together with this one.
+            Some(before) => before,
+            None => Adopted {
                 rules: rules.digest,
                 previous,
                 at,
                 reason,
-            }),
+            },
+        };
+        Ok(Force {
+            rules: Arc::clone(rules),
+            proposed: None,
+            adopted: Some(adopted),
         })
     }
 

@@ -67,12 +67,12 @@ impl Store {
             .map_err(failed())
     }
 
-    /// Notes at which entry rules were adopted that no reviewer has acknowledged.
+    /// Notes at which entry rules were adopted that no reviewer has acknowledged: the first one of several.
     pub fn put_adopted(&mut self, at: u64) -> Result<(), StoreError> {
         self.conn
             .execute(
                 "INSERT INTO rules_adopted (id, entry) VALUES (1, ?1)
-                 ON CONFLICT (id) DO UPDATE SET entry = ?1",
+                 ON CONFLICT (id) DO NOTHING",
                 [index(at)],
             )
             .map(|_| ())

@@ -455,7 +455,9 @@ class Log:
                     expect(only_takes(force, body), place, "does more than to take people, groups or keys away")
                 else:
                     expect(via == "adoption" and body["via"]["reason"], place, "took force by no right that there is")
-                    adopted = (body["rules"], body["previous"], seq)
+                    adopted = adopted or (body["rules"], body["previous"], seq)
+                # Whoever acknowledges an adoption looks at all that changed since.
+                adopted = adopted and (body["rules"],) + adopted[1:]
                 force, proposal, signed = body, None, set()
 
     def rules_word(self, entry, act, said, subject, place):

@@ -380,6 +380,37 @@ fn adopted_rules_stand_out_until_a_reviewer_acknowledges_them_over_every_start()
 }
 
 #[test]
+fn an_adoption_that_nobody_looked_at_is_not_hidden_behind_the_next_one() {
+    let world = World::new();
+    let before = world.engine.rules.digest;
+    // The first one adds a person; the second changes next to nothing.
+    let first = rules(&[cy()], "1 of anyone", &limits());
+    let world = World::adopting(world.close(), first, "one", moment("a", 5, 5)).unwrap();
+    let at = world.engine.force().adopted.unwrap().at;
+    let short = Limits {
+        held_per_uid: limits().held_per_uid + 1,
+        ..limits()
+    };
+    let second = rules(&[cy()], "1 of anyone", &short);
+    let mut world =
+        World::adopting(world.close(), second.clone(), "two", moment("a", 7, 7)).unwrap();
+    for is_started_anew in [false, true] {
+        if is_started_anew {
+            world = World::open(world.close(), second.clone(), moment("a", 9, 9), 50).unwrap();
+        }
+        let standing = world.engine.force().adopted.unwrap();
+        assert_eq!(
+            (standing.previous, standing.rules, standing.at),
+            (before, second.digest, at)
+        );
+    }
+    world.acknowledge(&cy()).unwrap();
+    assert!(world.engine.force().adopted.is_none());
+    // And so the log is replayed.
+    world.check();
+}
+
+#[test]
 fn there_is_nothing_to_adopt_where_the_files_are_in_force() {
     let world = World::new();
     let same = everyone("1 of anyone");

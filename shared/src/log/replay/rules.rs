@@ -73,6 +73,9 @@ impl Replay {
         }
         // By what right is said first: who the people are from now on is needed either way.
         let rightful = self.check_right(entry, change);
+        if let Some(adopted) = &mut self.adopted {
+            adopted.rules = change.rules;
+        }
         self.proposal = None;
         self.put_in_force(entry, change)?;
         let event = Event::RulesChanged(Box::new(change.clone()));
@@ -120,7 +123,8 @@ impl Replay {
                 }
             }
             (Some(Mode::System) | None, Some(RulesVia::Adoption { .. })) => {
-                self.adopted = Some(Signable {
+                // What nobody has looked at yet is looked at with it.
+                self.adopted.get_or_insert(Signable {
                     rules: change.rules,
                     previous: change.previous,
                     index: entry.seq,

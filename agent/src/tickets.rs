@@ -2,13 +2,14 @@
 //! document and the openings of its masks.
 //!
 //! One directory for each request, 0700, its files 0600, written under another name first and then
-//! renamed. It goes when the request ends. Only names of our own making are used as paths, since a
-//! request's id has one spelling. Whether a ticket is still good is the daemon's to say.
+//! renamed. It goes when the request ends; where nobody was there to see that, a month later. Only
+//! names of our own making are used as paths, since a request's id has one spelling. Whether a ticket is still good is the daemon's to say.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::{RequestId, RunSecret};
@@ -116,6 +117,10 @@ struct Stored {
     shared: bool,
 }
 
+/// How long a ticket is kept after its request expired, and after it was touched last: longer than any
+/// run that could still be reported.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// The files of one ticket's directory.
 const TICKET: &str = "ticket.json";
 const DOCUMENT: &str = "document.json";
@@ -165,6 +170,7 @@ impl Tickets {
         if !self.has(id, TICKET)? {
             self.write(&id, DOCUMENT, document)?;
             self.write(&id, OPENINGS, openings)?;
+            self.sweep(&id);
         }
         self.update_locked(ticket)
     }
@@ -307,6 +313,27 @@ impl Tickets {
                 Err(TicketError::Write { path: dir, source })
             }
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes what nobody can need any more: tickets of requests that ended long before this one began,
+    /// with their openings. As far as that goes; the next one tries again.
+    fn sweep(&self, newest: &RequestId) {
+        let written = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();
+        let (Some(now), Ok(names)) = (written(&self.of(newest)), fs::read_dir(&self.dir)) else {
+            return;
+        };
+        let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > KEPT);
+        for name in names.flatten() {
+            let id = name.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(id) = id
+                && written(&name.path()).is_some_and(is_old)
+                && let Ok(Some(expired)) = self.load(id).map(|ticket| ticket.expires_at)
+                && let Ok(millis) = u64::try_from(expired.as_millis())
+                && is_old(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+            {
+                drop(self.remove(id));
+            }
         }
     }
 

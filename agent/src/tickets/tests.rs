@@ -177,3 +177,34 @@ fn tickets_kept_at_once_lose_nothing() {
     let found = store.load(ticket().claim.id).unwrap();
     assert_eq!((found.stage, found.shared), (Stage::Started, true));
 }
+
+#[test]
+fn what_ended_long_ago_goes_when_something_new_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Tickets::open(home.path(), Lasting::Process).unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let kept = |number: u8, expires_days_ago: u32, touched_days_ago: u32| {
+        let mut kept = ticket();
+        kept.claim.id = RequestId::from_bytes([number + 10; 16]);
+        store.keep(&kept, b"document", b"{}").unwrap();
+        let dir = store.of(&kept.claim.id);
+        let now = fs::metadata(&dir).unwrap().modified().unwrap();
+        let expired = now - day * expires_days_ago;
+        let millis = expired
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        kept.expires_at = Some(Timestamp::from_millis(i64::try_from(millis).unwrap()));
+        let stored = fs::read_to_string(dir.join(TICKET)).unwrap();
+        let before = ticket().expires_at.unwrap().to_string();
+        let stored = stored.replace(&before, &kept.expires_at.unwrap().to_string());
+        fs::write(dir.join(TICKET), stored).unwrap();
+        let touched = File::open(&dir).unwrap();
+        touched.set_modified(now - day * touched_days_ago).unwrap();
+        kept.claim.id
+    };
+    let all = [kept(1, 40, 40), kept(2, 20, 40), kept(3, 40, 1)];
+    store.keep(&ticket(), b"document", b"{}").unwrap();
+    let there = all.map(|id| store.load(id).is_ok());
+    assert_eq!(there, [false, true, true]);
+}

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use countersign_client::place::{Place, PlaceError};
 use countersign_client::private::{Lasting, write_private};
+use countersign_shared::text::{Printable, Untrusted};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
@@ -58,10 +59,10 @@ pub enum DemoError {
         says: String,
     },
     /// The daemon does not listen.
-    #[error("the daemon did not start; its words are in `{}`", journal.display())]
+    #[error("the daemon did not start: {says}")]
     Silent {
-        /// Where its words are.
-        journal: PathBuf,
+        /// Its last words.
+        says: String,
     },
     /// There is no key.
     #[error(transparent)]
@@ -223,6 +224,20 @@ impl Stage {
             .map_err(system("write the demo's settings"))
     }
 
+    /// Returns the end of the daemon's journal, which goes with the stage.
+    fn last_words(&self) -> String {
+        const LINES: usize = 3;
+        let journal = fs::read(self.journal()).unwrap_or_default();
+        let journal = String::from_utf8_lossy(&journal);
+        let mut lines: Vec<&str> = journal.lines().rev().take(LINES).collect();
+        lines.reverse();
+        if lines.is_empty() {
+            return "it said nothing".to_owned();
+        }
+        let words = Untrusted::new(lines.join("; "));
+        Printable::exact(&words).as_str().to_owned()
+    }
+
     fn journal(&self) -> PathBuf {
         self.directory.join("countersignd.log")
     }
@@ -273,6 +288,6 @@ async fn wait_for(place: &Place, stage: &Stage) -> Result<(), DemoError> {
     tokio::time::timeout(START, ready)
         .await
         .map_err(|_| DemoError::Silent {
-            journal: stage.journal(),
+            says: stage.last_words(),
         })
 }

@@ -82,11 +82,23 @@ pub fn choose(
                 .map(ToString::to_string)
                 .collect(),
         }),
-        (None, _) => Err(KeyError::None {
-            enrolled: enrolled.iter().map(sshsig::fingerprint).collect(),
-            places: places.names(),
-        }),
+        (None, _) => Err(
+            why_unusable(enrolled, places).unwrap_or_else(|| KeyError::None {
+                enrolled: enrolled.iter().map(sshsig::fingerprint).collect(),
+                places: places.names(),
+            }),
+        ),
     }
+}
+
+/// Tells why an enrolled key that lies there, as the public half beside it says, cannot be used.
+fn why_unusable(enrolled: &[PublicKey], places: &Places) -> Option<KeyError> {
+    let files = key_files(places.directory.as_deref()?).ok()?;
+    files.into_iter().find_map(|path| {
+        let public = PublicKey::read_openssh_file(&public_path(&path)).ok()?;
+        let is_it = is_enrolled(&public, enrolled);
+        FileKey::open(&path).err().filter(|_| is_it)
+    })
 }
 
 /// Opens the key that a file names: a private key, or a public one whose private half lies beside
@@ -112,18 +124,25 @@ pub fn open(path: &Path, places: &Places) -> Result<Signer, KeyError> {
     }
     let public =
         PublicKey::from_openssh(&text).map_err(|_| KeyError::Format { path: shown(path) })?;
-    if let Some(signer) = private_beside(path, &public) {
-        return Ok(signer);
-    }
-    in_agent(&public, places).ok_or_else(|| KeyError::PublicOnly { path: shown(path) })
+    let beside = match private_beside(path, &public) {
+        Some(Ok(signer)) => return Ok(signer),
+        Some(Err(error)) => error,
+        None => KeyError::PublicOnly { path: shown(path) },
+    };
+    in_agent(&public, places).ok_or(beside)
 }
 
-fn private_beside(path: &Path, public: &PublicKey) -> Option<Signer> {
-    if path.extension()? != "pub" {
+/// Opens the private half beside a public one; nothing where there is none, or another one.
+fn private_beside(path: &Path, public: &PublicKey) -> Option<Result<Signer, KeyError>> {
+    let private = path.with_extension("");
+    if path.extension()? != "pub" || !private.exists() {
         return None;
     }
-    let key = FileKey::open(&path.with_extension("")).ok()?;
-    (key.public_key().key_data() == public.key_data()).then_some(Signer::File(key))
+    match FileKey::open(&private) {
+        Ok(key) if key.public_key().key_data() == public.key_data() => Some(Ok(Signer::File(key))),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    }
 }
 
 fn in_agent(public: &PublicKey, places: &Places) -> Option<Signer> {

@@ -439,3 +439,21 @@ fn debug_output_holds_no_secret_and_signers_go_to_other_threads() {
     assert!(shown.contains("SHA256:"));
     assert!(!shown.contains("Keypair") && !shown.contains(text.lines().nth(2).unwrap()));
 }
+
+#[test]
+fn an_enrolled_key_that_others_can_read_is_told_as_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = make_key(&directory, "id_ed25519", &["ed25519"], "");
+    let public = PublicKey::read_openssh_file(&public_path(&path)).unwrap();
+    let places = Places {
+        directory: Some(directory.path().to_owned()),
+        agent: None,
+    };
+    let enrolled = [public];
+    choose(None, None, &enrolled, &places).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    for named in [None, Some(public_path(&path))] {
+        let error = choose(named.as_deref(), None, &enrolled, &places).unwrap_err();
+        assert!(matches!(error, KeyError::Permissions { .. }), "{error}");
+    }
+}

@@ -125,10 +125,17 @@ impl Open {
         }
     }
 
-    /// Gives up all that were sent: there will be no answers.
-    pub(super) fn forget_sent(&self) {
-        self.calls()
-            .retain(|_, state| matches!(state, State::Held(_)));
+    /// Gives up all that were sent, and returns them: there will be no answers.
+    pub(super) fn forget_sent(&self) -> Vec<Id> {
+        let mut lost = Vec::new();
+        self.calls().retain(|id, state| {
+            let is_held = matches!(state, State::Held(_));
+            if !is_held {
+                lost.push(id.clone());
+            }
+            is_held
+        });
+        lost
     }
 
     /// Waits until no call that was sent is open.
@@ -230,7 +237,7 @@ mod tests {
         let heard = open.send(&sent).unwrap();
         let waits = tokio::time::timeout(std::time::Duration::from_millis(20), open.none_sent());
         assert!(waits.await.is_err());
-        open.forget_sent();
+        assert_eq!(open.forget_sent(), [sent]);
         assert!(heard.await.is_err());
         open.none_sent().await;
     }

@@ -95,7 +95,16 @@ pub(super) async fn run(gate: Gate, command: &[OsString]) -> Result<u8, Failure>
         drop(tokio::time::timeout(LAST_LINES, &mut answers).await);
         answers.abort();
     }
-    proxy.open.forget_sent();
+    let lost = proxy.open.forget_sent();
+    if end != End::Deaf {
+        // Whoever waits for an answer shall not wait for ever.
+        let why = "the server ended before it answered; how the call ended is not known";
+        for id in lost {
+            proxy
+                .to_client(&answer::error(Some(&id), answer::INTERNAL, why))
+                .await;
+        }
+    }
     let finish = async { while calls.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_WORDS, finish).await.is_err() {
         warn("not everything could be told; it ends by itself");

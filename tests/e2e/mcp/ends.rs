@@ -83,7 +83,16 @@ fn a_server_that_ends_takes_what_is_held_with_it_and_ends_the_client() {
     talk.call(2, "drop", &json!({}));
     wait_until("both are held", || home.list().len() == 2);
     home.approve(&exit).expect_code(0);
-    let why = talk.refused(2);
+    let mut answers = [talk.hear(), talk.hear()];
+    answers.sort_by_key(|answer| answer["id"].as_u64());
+    let [lost, held] = answers;
+    assert_eq!((&lost["id"], &held["id"]), (&json!(1), &json!(2)));
+    let why = lost["error"]["message"].as_str().expect("a message");
+    assert!(why.contains("how the call ended is not known"), "{why}");
+    assert_eq!(held["result"]["isError"], true, "{held}");
+    let why = held["result"]["content"][0]["text"]
+        .as_str()
+        .expect("a text");
     assert!(why.contains("the server has ended"), "{why}");
     talk.ended().expect_code(7);
     // What it did before it ended nobody can tell.

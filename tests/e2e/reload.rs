@@ -46,3 +46,31 @@ fn a_mistake_in_the_files_is_refused_named_and_recorded_and_changes_nothing() {
     });
     home.person(&["verify"]).expect_code(0);
 }
+
+#[test]
+fn what_nobody_could_approve_after_a_reload_is_told_by_doctor_until_it_is_mended() {
+    let mut home = Home::new();
+    let file = home.path().join("countersign.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let policies = |home: &Home| {
+        let doctor = home.person(&["doctor", "--json"]);
+        let findings = doctor.json()["checks"].as_array().unwrap().clone();
+        let mut policies = findings.into_iter().filter(|it| it["check"] == "policies");
+        policies.next().unwrap()
+    };
+    assert_eq!(policies(&home)["ok"], true, "{}", policies(&home));
+    let table = "[default_requirement]\n";
+    let asking = good.replace(table, &format!("{table}review = \"1 of nobodies\"\n"));
+    assert_ne!(asking, good);
+    fs::write(&file, asking).unwrap();
+    home.daemon().signal(Signal::HUP);
+    wait_until("doctor says so", || policies(&home)["ok"] == false);
+    let says = policies(&home)["message"].to_string();
+    assert!(
+        says.contains("nobodies") && says.contains("a start of the daemon would be refused"),
+        "{says}"
+    );
+    fs::write(&file, good).unwrap();
+    home.daemon().signal(Signal::HUP);
+    wait_until("it is mended", || policies(&home)["ok"] == true);
+}

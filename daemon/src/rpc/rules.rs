@@ -30,12 +30,7 @@ impl Reviewers {
             refused: self.desk.refused_rules().unwrap_or_default(),
             break_glass: rules.break_glass.iter().cloned().collect(),
             policies: u32::try_from(rules.policies.len()).unwrap_or(u32::MAX),
-            lacks: rules
-                .policies
-                .lacks()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            lacks: rules.lacks(),
             standing: Some(standing(&force)),
         }))
     }

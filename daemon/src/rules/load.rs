@@ -151,6 +151,24 @@ impl Rules {
         Self::load_with(layout, config, Lack::Logged)
     }
 
+    /// Returns what the people of the roster cannot do under these rules: what would stop a start.
+    pub fn lacks(&self) -> Vec<String> {
+        let default = self.policies.default_requirement();
+        let reviews = default.reviews.iter();
+        let of_default = reviews
+            .map(|review| check_satisfiable(&review.seats, &self.members))
+            .chain([check_presence(
+                default,
+                &self.roster,
+                &self.members,
+                Lack::Refused,
+            )])
+            .filter_map(Result::err)
+            .map(|error| format!("default_requirement: {error}"));
+        let of_policies = self.policies.lacks().iter().map(ToString::to_string);
+        of_default.chain(of_policies).collect()
+    }
+
     fn load_with(layout: &Layout, config: &Config, lack: Lack) -> Result<Self, RulesError> {
         let mut roster = config::load_roster(layout)?;
         let sources = PolicySources::load(layout)?;

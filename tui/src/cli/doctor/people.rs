@@ -55,7 +55,11 @@ fn of_rules(rules: &pb::GetRulesResponse, findings: &mut Vec<Finding>) {
     } else {
         bad(
             "policies",
-            format!("{loaded}; the roster lacks people: {}", some(&rules.lacks)),
+            format!(
+                "{loaded}; the roster lacks people, so such requests expire, and a start of the daemon would \
+                 be refused: {}",
+                some(&rules.lacks)
+            ),
         )
     });
     findings.push(good(

@@ -138,4 +138,18 @@ mod tests {
             assert!(serde_json::from_str::<Limits>(&table).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn every_limit_is_in_the_documentation() {
+        let documentation = include_str!("../../docs/configuration.md");
+        let error = serde_json::from_str::<Limits>(r#"{"no":1}"#).unwrap_err();
+        let error = error.to_string();
+        let (_, names) = error.split_once("expected one of ").unwrap();
+        let mut count = 0;
+        for name in names.split('`').skip(1).step_by(2) {
+            assert!(documentation.contains(&format!("| `{name}` |")), "{name}");
+            count += 1;
+        }
+        assert_eq!(count, 13);
+    }
 }

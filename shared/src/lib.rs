@@ -35,4 +35,5 @@ pub mod statement;
 pub mod text;
 pub mod time;
 pub mod waiters;
+pub mod when;
 pub mod wire;

@@ -14,7 +14,7 @@ use countersign_evidence::source::Period;
 use countersign_evidence::tiles;
 use countersign_shared::id::RequestId;
 use countersign_shared::log::note::VerifierKey;
-use countersign_shared::time::Timestamp;
+use countersign_shared::when::When;
 
 use super::{VERIFICATION_FAILED, configured, log_key, say};
 use crate::clock::Clock;
@@ -46,23 +46,15 @@ pub(super) struct Arguments {
     /// The file or directory to make; it must not be there yet. `-` is standard output, for a file.
     #[arg(long, value_name = "PATH")]
     output: PathBuf,
-    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    from: Option<Timestamp>,
+    /// Only from this time on, such as 2026-07-01, 2026-07-01T08:00:00Z, or 36h for so long ago.
+    #[arg(long, value_name = "TIME")]
+    from: Option<When>,
     /// Only before this time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    to: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    to: Option<When>,
     /// Only this request.
     #[arg(long, value_name = "ID")]
     request: Option<RequestId>,
-}
-
-/// Reads a time; a day alone is its first moment in UTC.
-pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    let day = format!("{text}T00:00:00.000Z");
-    text.parse().or_else(|_| day.parse()).map_err(|_| {
-        "must be a day such as 2026-07-01, or a time such as 2026-07-01T08:00:00.000Z".to_owned()
-    })
 }
 
 /// Runs the command.
@@ -99,16 +91,13 @@ pub(super) fn refused(error: anyhow::Error) -> anyhow::Result<ExitCode> {
 }
 
 fn write(source: &Snapshot, key: &VerifierKey, arguments: &Arguments) -> anyhow::Result<String> {
-    let period = Period {
-        from: arguments.from,
-        until: arguments.to,
-    };
-    if let (Some(from), Some(to)) = (arguments.from, arguments.to) {
+    let now = Clock::machine()?.now().wall;
+    let [from, to] = [arguments.from, arguments.to].map(|when| Some(when?.from(now)));
+    let period = Period { from, until: to };
+    if let (Some(from), Some(to)) = (from, to) {
         anyhow::ensure!(from < to, "`--to` {to} is not after `--from` {from}");
     }
-    let now = Clock::machine()?.now().wall;
-    let later = [arguments.from, arguments.to].into_iter().flatten();
-    for time in later {
+    for time in [from, to].into_iter().flatten() {
         anyhow::ensure!(
             time <= now,
             "{time} has not come yet: what happens until then is not in the log; leave it out, or name an \

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -17,9 +16,9 @@ use countersign_policy::check::check;
 use countersign_policy::load::Policies;
 use countersign_policy::replay::{Past, Replayed};
 use countersign_shared::home::Layout;
-use countersign_shared::limits::read_span;
 use countersign_shared::machine::{PolicyOutcome, State};
 use countersign_shared::time::Timestamp;
+use countersign_shared::when::When;
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -63,7 +62,7 @@ pub(super) struct Replay {
     /// Only what was received since then: a time, a day such as 2026-11-21, or how long ago, such as
     /// 36h.
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    since: Option<When>,
     /// How many changes are listed; all are counted.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     list: usize,
@@ -174,7 +173,7 @@ fn test(layout: &Layout, config: &Config, candidates: &Candidates) -> anyhow::Re
 fn replay(layout: &Layout, config: &Config, options: &Replay) -> anyhow::Result<ExitCode> {
     let since = match &options.since {
         None => Timestamp::from_millis(i64::MIN),
-        Some(text) => since(text, Clock::machine()?.now().wall)?,
+        Some(when) => when.from(Clock::machine()?.now().wall),
     };
     let policies = match load(layout, config, &options.files.candidates())? {
         Ok(policies) => policies,
@@ -244,31 +243,6 @@ fn past(asked: Asked) -> Past {
     }
 }
 
-/// Reads since when.
-fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    if let Ok(day) = text.parse::<jiff::civil::Date>()
-        && text.len() == "2026-11-21".len()
-    {
-        let midnight = day.to_zoned(jiff::tz::TimeZone::UTC)?;
-        return Ok(Timestamp::from_millis(
-            midnight.timestamp().as_millisecond(),
-        ));
-    }
-    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-        return Ok(Timestamp::from_millis(moment.as_millisecond()));
-    }
-    let span = read_span(text).with_context(|| {
-        let text = text.escape_debug();
-        format!("`--since {text}`: write a time, a day such as 2026-11-21, or how long ago")
-    })?;
-    Ok(back(now, span))
-}
-
-fn back(now: Timestamp, span: Duration) -> Timestamp {
-    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(span))
-}
-
 fn say(text: &dyn Display) -> anyhow::Result<()> {
     std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes())
         .context("cannot write to standard output")
@@ -279,26 +253,5 @@ fn code(good: bool) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_when_is_a_time_a_day_or_how_long_ago() {
-        let now: Timestamp = "2026-11-21T20:00:00.000Z".parse().unwrap();
-        for (text, expected) in [
-            ("2026-11-20", "2026-11-20T00:00:00.000Z"),
-            ("2026-11-20T10:00:00Z", "2026-11-20T10:00:00.000Z"),
-            ("2026-11-20T10:00:00.500+01:00", "2026-11-20T09:00:00.500Z"),
-            ("36h", "2026-11-20T08:00:00.000Z"),
-        ] {
-            assert_eq!(since(text, now).unwrap().to_string(), expected, "{text}");
-        }
-        for text in ["", "yesterday", "-3h", "2026-13-01", "20261120"] {
-            assert!(since(text, now).is_err(), "{text}");
-        }
     }
 }

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use countersign_evidence::source::Period;
 use countersign_evidence::usage::{By, Usage};
-use countersign_shared::time::Timestamp;
+use countersign_shared::when::When;
 
-use super::export::{refused, time};
+use super::export::refused;
 use super::{configured, log_key, say};
+use crate::clock::Clock;
 use crate::export::Snapshot;
 
 /// What uses are counted by.
@@ -32,9 +33,9 @@ pub(super) struct Arguments {
     /// What uses are counted by.
     #[arg(long, value_enum)]
     by: Word,
-    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<Timestamp>,
+    /// Only from this time on, such as 2026-07-01, 2026-07-01T08:00:00Z, or 36h for so long ago.
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
     /// Write JSON.
     #[arg(long)]
     json: bool,
@@ -55,8 +56,10 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
         Word::Reviewer => By::Reviewer,
         Word::Destination => By::Destination,
     };
+    let now = Clock::machine()?.now().wall;
+    let since = arguments.since.map(|when| when.from(now));
     let period = Period {
-        from: arguments.since,
+        from: since,
         until: None,
     };
     let usage = match Usage::of(&source, &key, by, period) {

@@ -41,7 +41,7 @@ pub(super) struct ExportArguments {
     /// The file or directory to make; it must not be there yet. `-` is standard output, for a file.
     #[arg(long, value_name = "PATH")]
     output: PathBuf,
-    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
+    /// Only from this time on, such as 2026-07-01, 2026-07-01T08:00:00Z, or 36h for so long ago.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// Only before this time.
@@ -58,7 +58,7 @@ pub(super) struct UsageArguments {
     /// What uses are counted by: data, agent, reviewer or destination.
     #[arg(long, value_parser = ["data", "agent", "reviewer", "destination"])]
     by: String,
-    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
+    /// Only from this time on, such as 2026-07-01, 2026-07-01T08:00:00Z, or 36h for so long ago.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Write JSON.

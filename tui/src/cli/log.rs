@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign_shared::log::entry::{Body, Entry};
 use countersign_shared::text::Printable;
-use countersign_shared::time::Timestamp;
+use countersign_shared::when::When;
 use serde_json::Value;
 
 use super::exit::{Done, Trouble};
@@ -35,12 +35,12 @@ pub(super) struct Arguments {
     /// Only entries of this type, such as `decision.recorded`; `execution.` is all of its kind.
     #[arg(long = "type", value_name = "TYPE", value_parser = entry_type)]
     entry_type: Option<String>,
-    /// Only from this time on, such as 2026-07-01 or 2026-07-01T08:00:00.000Z.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<Timestamp>,
+    /// Only from this time on, such as 2026-07-01, 2026-07-01T08:00:00Z, or 36h for so long ago.
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
     /// Only before this time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    until: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    until: Option<When>,
     /// Begin at this index.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -53,14 +53,6 @@ pub(super) struct Arguments {
     /// Write the exact bytes of the entries, which are those that are hashed, one on a line.
     #[arg(long, conflicts_with = "json")]
     raw: bool,
-}
-
-/// Reads a time; a day alone is its first moment in UTC.
-fn time(text: &str) -> Result<Timestamp, String> {
-    let day = format!("{text}T00:00:00.000Z");
-    text.parse().or_else(|_| day.parse()).map_err(|_| {
-        "must be a day such as 2026-07-01, or a time such as 2026-07-01T08:00:00.000Z".to_owned()
-    })
 }
 
 /// Reads a type of entry, or the beginning of some up to their dot.
@@ -93,13 +85,14 @@ pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
     if arguments.raw {
         super::show::raw_is_for_programs()?;
     }
+    let now = super::wall_time();
     let mut filter = Filter::new(Picked {
         request: arguments.request.clone(),
         agent: arguments.agent.clone(),
         reviewer: arguments.reviewer.clone(),
         entry_type: arguments.entry_type.clone(),
-        since: arguments.since,
-        until: arguments.until,
+        since: arguments.since.map(|when| when.from(now)),
+        until: arguments.until.map(|when| when.from(now)),
     });
     // Who asked for a request stands in its first entry only.
     let mut at = if arguments.agent.is_some() {

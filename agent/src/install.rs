@@ -113,7 +113,7 @@ pub(crate) async fn perform(home: Option<&Path>, options: InstallOptions) -> Res
     let done = match (&after, options.dry_run) {
         (None, _) => "nothing to change in",
         (Some(text), true) => {
-            for row in Printable::prose(&Untrusted::new(text.clone())) {
+            for row in Printable::exact_lines(&Untrusted::new(text.clone())) {
                 output::result(&row);
             }
             "would be written:"

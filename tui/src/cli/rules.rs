@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use countersign_shared::text::Printable;
+use countersign_shared::text::{Printable, Untrusted};
 use serde_json::json;
 
 use super::exit::{Done, Trouble};
@@ -140,8 +140,8 @@ fn show_whole(standing: &Standing, whole: &Whole, as_json: bool) {
 }
 
 fn lines(text: &str) {
-    for line in text.lines() {
-        output::line(&output::shown(line));
+    for line in Printable::exact_lines(&Untrusted::new(text)) {
+        output::line(&line);
     }
 }
 

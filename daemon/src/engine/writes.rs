@@ -170,10 +170,14 @@ impl Engine {
             }
             Call::BreakGlass(id, emergency, reply) => {
                 let known = emergency.known_size;
+                let by = emergency.act.member.name.clone();
                 let done = self.step(batch, scene, |engine, step| {
                     engine.break_glass(step, scene, id, *emergency)
                 });
-                held(reply, done, move |engine, done| engine.decided(done, known))
+                held(reply, done, move |engine, done| {
+                    tracing::warn!(%id, by, "the glass was broken; another person has to review it");
+                    engine.decided(done, known)
+                })
             }
             Call::Act(id, kind, act, reply) => {
                 let done = self.step(batch, scene, |engine, step| {

@@ -133,15 +133,17 @@ impl Agents {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Status> {
-        let unread = |_| Status::internal("the request could not be read");
+        let unread = || Status::internal("the request could not be read");
         let turn = Arc::clone(&self.desk.turns).acquire_owned().await;
-        let turn = turn.map_err(|_| Status::internal("the request could not be read"))?;
+        let turn = turn.map_err(|_| unread())?;
         let work = move || {
             let done = work();
             drop(turn);
             done
         };
-        tokio::task::spawn_blocking(work).await.map_err(unread)
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| unread())
     }
 }
 

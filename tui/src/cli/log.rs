@@ -83,7 +83,7 @@ fn entry_type(text: &str) -> Result<String, String> {
 
 pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
     if arguments.raw {
-        super::show::raw_is_for_programs()?;
+        output::check_raw()?;
     }
     let now = super::wall_time();
     let mut filter = Filter::new(Picked {

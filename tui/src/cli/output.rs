@@ -8,6 +8,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use countersign_shared::text::{Printable, Untrusted};
 use serde::Serialize;
 
+use super::exit::{Done, Trouble};
+
 /// Writes one line of a result; tells whether somebody still reads.
 pub(super) fn line(text: &Printable) -> bool {
     raw_line(text.as_str())
@@ -38,6 +40,17 @@ fn ascii(json: &str) -> String {
         }
     }
     text
+}
+
+/// Refuses to write the exact bytes of others to a terminal, on which they could act.
+pub(super) fn check_raw() -> Done {
+    if io::stdout().is_terminal() {
+        return Err(
+            Trouble::usage("`--raw` writes what agents and programs wrote, byte for byte")
+                .hint("redirect it to a file or a pipe, or leave `--raw` out"),
+        );
+    }
+    Ok(())
 }
 
 /// Writes exact bytes; tells whether somebody still reads.

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn output(mut session: Session, arguments: &Arguments) -> Done {
     if arguments.raw {
-        super::show::raw_is_for_programs()?;
+        output::check_raw()?;
     }
     let mut pieces = session.client.output(&arguments.id).await?;
     let (mut stdout, mut stderr) = (Lines::new(false), Lines::new(true));

@@ -86,21 +86,10 @@ pub(super) async fn list(mut session: Session, arguments: &ListArguments) -> Don
     Ok(())
 }
 
-/// Refuses to write the exact bytes of others to a terminal, on which they could act.
-pub(super) fn raw_is_for_programs() -> Done {
-    if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        return Err(
-            Trouble::usage("`--raw` writes what agents and programs wrote, byte for byte")
-                .hint("redirect it to a file or a pipe, or leave `--raw` out"),
-        );
-    }
-    Ok(())
-}
-
 pub(super) async fn show(mut session: Session, arguments: &ShowArguments) -> Done {
     let review = Review::load(&mut session.client, &mut session.heads, &arguments.id).await?;
     if arguments.raw {
-        raw_is_for_programs()?;
+        output::check_raw()?;
         output::bytes(review.document.bytes());
         return Ok(());
     }

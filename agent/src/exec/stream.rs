@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign_shared::machine::State;
 use countersign_shared::text::Printable;
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Stderr, Stdout};
 
 use crate::asked::Asked;
 use crate::client::{ClientError, FromRun, News, RunEnded, ToRun};
@@ -103,15 +103,30 @@ async fn follow(
 ) -> Result<RunEnded, Cut> {
     let mut feeding = pin!(feeding);
     let mut is_fed = false;
-    let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
+    let mut taker = Taker {
+        asked,
+        session,
+        stdout: tokio::io::stdout(),
+        stderr: tokio::io::stderr(),
+    };
     loop {
-        let news = tokio::select! {
+        tokio::select! {
             biased;
             signal = signals.next() => {
-                if !to.signal(number(signal)).await {
+                let mut on_its_way = pin!(to.signal(number(signal)));
+                // A program whose output is not taken takes no input, and the signal is behind that.
+                let is_passed = loop {
+                    tokio::select! {
+                        biased;
+                        is_passed = &mut on_its_way => break is_passed,
+                        news = from.next() => if let Some(ended) = taker.take(news).await? {
+                            return Ok(ended);
+                        },
+                    }
+                };
+                if !is_passed {
                     return Err(Cut::Interrupted(signal));
                 }
-                continue;
             }
             fed = &mut feeding, if !is_fed => {
                 // What was read so far is not all there is: going away here ends the run.
@@ -119,22 +134,38 @@ async fn follow(
                     Cut::Failed(Failure::of(Exit::Failure, "cannot-read-input", &error))
                 })?;
                 is_fed = true;
-                continue;
             }
-            news = from.next() => news,
-        };
-        match news.map_err(|error| Cut::Failed(lost(asked, error)))? {
+            news = from.next() => if let Some(ended) = taker.take(news).await? {
+                return Ok(ended);
+            },
+        }
+    }
+}
+
+/// Takes what comes of the run.
+struct Taker<'a> {
+    asked: &'a Asked,
+    session: &'a mut Session,
+    stdout: Stdout,
+    stderr: Stderr,
+}
+
+impl Taker<'_> {
+    /// Checks it or passes it on; returns the end, once that comes.
+    async fn take(&mut self, news: Result<News, ClientError>) -> Result<Option<RunEnded>, Cut> {
+        match news.map_err(|error| Cut::Failed(lost(self.asked, error)))? {
             News::Redeemed(by) => {
-                let heads = session.heads();
+                let heads = self.session.heads();
                 heads
-                    .check(&by, &["request.redeemed"], asked.id())
+                    .check(&by, &["request.redeemed"], self.asked.id())
                     .map_err(|error| Cut::Failed(error.into()))?;
             }
             News::Started => {}
-            News::Stdout(bytes) => pass_on(&mut stdout, &bytes).await?,
-            News::Stderr(bytes) => pass_on(&mut stderr, &bytes).await?,
-            News::Ended(ended) => return Ok(ended),
+            News::Stdout(bytes) => pass_on(&mut self.stdout, &bytes).await?,
+            News::Stderr(bytes) => pass_on(&mut self.stderr, &bytes).await?,
+            News::Ended(ended) => return Ok(Some(ended)),
         }
+        Ok(None)
     }
 }
 

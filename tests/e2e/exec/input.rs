@@ -56,6 +56,22 @@ fn input_that_nobody_takes_does_not_keep_a_signal_from_ending_it() {
 }
 
 #[test]
+fn a_signal_comes_through_to_a_program_that_takes_no_input_before_its_output_is_taken() {
+    let script = "trap 'touch cleaned; exit 3' INT; touch up\n\
+                  while head -c 65536; do sleep 0.02; done";
+    let lines = "input = \"streamed\"\nlimits = { output = 4294967296 }";
+    let place = Place::with_policy(script, lines, NOBODY);
+    let zero = File::open("/dev/zero").unwrap();
+    let agent = Running::start(&mut exec(&place), Stdio::from(zero));
+    wait_until("the program runs", || place.work().join("up").exists());
+    // What was sent before the signal fills every buffer on the way.
+    std::thread::sleep(Duration::from_millis(300));
+    agent.signal(Signal::INT);
+    agent.wait().expect_code(3);
+    assert!(place.work().join("cleaned").exists());
+}
+
+#[test]
 fn whoever_waits_for_the_input_of_a_command_can_be_interrupted() {
     let place = Place::with_policy("cat", "", NOBODY);
     let mut agent = Running::start(&mut exec(&place), Stdio::piped());

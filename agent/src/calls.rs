@@ -140,7 +140,7 @@ impl Calls {
     }
 
     /// Takes the note of a call of this conversation that waits for people, by the tool and all it was
-    /// given: what it would have been found by may have changed with the call.
+    /// given: what it would have been found by may have changed with the call. That is returned with it.
     ///
     /// # Errors
     /// When one is there and cannot be read.
@@ -148,7 +148,7 @@ impl Calls {
         &self,
         session: &str,
         call: Digest,
-    ) -> Result<Option<Note>, CallsError> {
+    ) -> Result<Option<(String, Note)>, CallsError> {
         let path = self.dir.join(Shelf::Held.name());
         let failed = |source| CallsError::Read {
             path: path.clone(),
@@ -165,7 +165,7 @@ impl Calls {
             if let Some(key) = key.to_str()
                 && let Some(note) = self.take_if(Shelf::Held, key, is_it)?
             {
-                return Ok(Some(note));
+                return Ok(Some((key.to_owned(), note)));
             }
         }
         Ok(None)

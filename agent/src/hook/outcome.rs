@@ -130,21 +130,26 @@ async fn made_unapproved(
     let digest = call
         .digest()
         .map_err(|error| Failure::of(Exit::Failure, "internal", &error))?;
-    let Some(note) = calls.take_held(&call.session, digest)? else {
+    let Some((key, note)) = calls.take_held(&call.session, digest)? else {
         return Ok(());
     };
     let id = note.id;
-    let failure = Failure::new(
+    match opened(&note, open) {
+        Ok((mut session, ticket)) => withdraw(&mut session, &ticket).await,
+        Err(failure) => {
+            warn(&failure.message);
+            // Whoever tells it once more takes it back.
+            calls.put(Shelf::Held, &key, &note)?;
+        }
+    }
+    Err(Failure::new(
         Exit::Conflict,
         "made-unapproved",
-        format!("the client made this call although nobody had approved it: {id}"),
+        format!("the client made this call although it was denied for now, as {id}"),
     )
-    .hint(
-        "its request was taken back; tell whoever runs this client, and look at what the call did",
-    );
-    let (mut session, ticket) = opened(&note, open)?;
-    withdraw(&mut session, &ticket).await;
-    Err(failure)
+    .hint(format!(
+        "tell whoever runs this client, and look at what the call did; `countersign show {id}` has its request"
+    )))
 }
 
 /// Tells whether files are as the approved call leaves them.

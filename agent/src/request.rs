@@ -34,7 +34,7 @@ enum RequestError {
     #[error("`{target}` names kind and name in one; write `--target-kind {kind} --target {name}`")]
     KindInName {
         target: String,
-        kind: String,
+        kind: &'static str,
         name: String,
     },
     /// A secret is not text.
@@ -159,21 +159,10 @@ fn print(submitted: &Submitted, as_json: bool) {
 fn from_options(options: &RequestOptions, limits: &Limits) -> Result<Vec<u8>, RequestError> {
     let kind = options.kind.as_deref().unwrap_or_default();
     let target = options.target.as_deref().unwrap_or_default();
-    let target_kind = options
-        .target_kind
-        .as_deref()
-        .unwrap_or_else(|| usual_target(kind));
-    // As policy tests and lists write it. A file may well lie in a directory that is called so.
-    let named = target
-        .strip_prefix(target_kind)
-        .and_then(|rest| rest.strip_prefix(['/', ':']));
-    if let Some(name) = named.filter(|_| target_kind != "file") {
-        return Err(RequestError::KindInName {
-            target: target.to_owned(),
-            kind: target_kind.to_owned(),
-            name: name.to_owned(),
-        });
-    }
+    let target_kind = match options.target_kind.as_deref() {
+        Some(named) => named,
+        None => usual_target_of(kind, target)?,
+    };
     let mut action = ActionBuilder::new(kind, target_kind, target);
     for argument in &options.arguments {
         action = action.argument(&argument.name, argument.value.clone());
@@ -199,6 +188,24 @@ fn from_options(options: &RequestOptions, limits: &Limits) -> Result<Vec<u8>, Re
         }
     }
     action.build(limits).map_err(RequestError::Action)
+}
+
+/// Returns the kind of target that an action of this kind usually has. Where the name begins with it, as
+/// policy tests and lists write both, it has to be said which is meant.
+fn usual_target_of(kind: &str, target: &str) -> Result<&'static str, RequestError> {
+    let usual = usual_target(kind);
+    let named = target
+        .strip_prefix(usual)
+        .and_then(|rest| rest.strip_prefix(['/', ':']));
+    match named {
+        // A file may well lie in a directory that is called so.
+        Some(name) if usual != "file" => Err(RequestError::KindInName {
+            target: target.to_owned(),
+            kind: usual,
+            name: name.to_owned(),
+        }),
+        Some(_) | None => Ok(usual),
+    }
 }
 
 /// Returns the kind of target that an action of this kind usually has.

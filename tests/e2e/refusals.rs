@@ -436,4 +436,9 @@ fn a_target_that_is_written_with_its_kind_is_not_another_name() {
         );
     }
     assert!(home.list().is_empty());
+    // Whoever says which kind it is has said what the name is.
+    let line = "request --kind sql.exec --target-kind database --target database/orders";
+    let line: Vec<&str> = line.split(' ').collect();
+    home.agent(&line).expect_code(0);
+    assert_eq!(home.list().len(), 1);
 }

@@ -107,7 +107,7 @@ impl During<'_> {
         let Started {
             mut orders,
             mut news,
-            input,
+            mut input,
             output,
             errors,
         } = started;
@@ -124,9 +124,7 @@ impl During<'_> {
             input: pieces,
             mut signals,
         } = from_agent;
-        let mut feeding = pin!(feed(input, pieces));
-        // Of an input that was cut off: it stays open, because its end would be taken for its own.
-        let mut cut_off = None;
+        let mut feeding = pin!(feed(&mut input, pieces));
         let mut is_fed = false;
         let mut ending = Ending::default();
         // Until it is written nothing else waits for it: whoever wants the end is heard meanwhile.
@@ -163,8 +161,7 @@ impl During<'_> {
                 }
                 fed = &mut feeding, if !is_fed => {
                     is_fed = true;
-                    cut_off = fed;
-                    if cut_off.is_some() {
+                    if fed == Fed::CutOff {
                         ending.begin(Why::AgentGone, times, &mut orders).await;
                     }
                 }
@@ -172,7 +169,6 @@ impl During<'_> {
             }
         };
         let duration = began.elapsed();
-        drop(cut_off);
         let Some(Told::Ended { exit, signal }) = told else {
             return Ended::Lost("the process that watched it is gone");
         };
@@ -285,18 +281,32 @@ async fn wanted(end: &mut watch::Receiver<Option<Why>>) -> Why {
     }
 }
 
-/// Writes what the agent sends into the program's standard input, and ends it where the agent says so.
-/// Returns it where the agent says nothing more.
-async fn feed(input: Option<Sender>, mut pieces: mpsc::Receiver<Feed>) -> Option<Sender> {
-    let mut input = input?;
-    while let Some(piece) = pieces.recv().await {
-        match piece {
+/// How the input of a program came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fed {
+    /// The agent said that this is all, or the program wants no more.
+    Whole,
+    /// The agent says nothing more. The input stays open, because its end would be taken for its own.
+    CutOff,
+}
+
+/// Writes what the agent sends into the program's standard input, and closes it where the agent says so.
+async fn feed(to: &mut Option<Sender>, mut pieces: mpsc::Receiver<Feed>) -> Fed {
+    let Some(input) = to else {
+        return Fed::Whole;
+    };
+    loop {
+        let is_open = match pieces.recv().await {
             // A program that closed its input wants no more of it.
-            Feed::Piece(piece) => input.write_all(&piece).await.ok()?,
-            Feed::End => return None,
+            Some(Feed::Piece(piece)) => input.write_all(&piece).await.is_ok(),
+            Some(Feed::End) => false,
+            None => return Fed::CutOff,
+        };
+        if !is_open {
+            *to = None;
+            return Fed::Whole;
         }
     }
-    Some(input)
 }
 
 async fn until(end: Option<Instant>) {

@@ -213,6 +213,9 @@ mod tests {
         read(&source).await.unwrap_err();
     }
 
+    /// How often something is looked for, a millisecond apart.
+    const TRIES: usize = 30_000;
+
     #[tokio::test(start_paused = true)]
     async fn what_a_command_started_goes_with_it() {
         let directory = tempfile::tempdir().unwrap();
@@ -221,7 +224,11 @@ mod tests {
         let reading = tokio::spawn(async move { read(&command(&script)).await });
         // The clock stands still; the program does not.
         let pause = || std::thread::sleep(Duration::from_millis(1));
-        while fs::read_to_string(&pid).map_or(0, |it| it.len()) == 0 {
+        let is_written = || fs::read_to_string(&pid).is_ok_and(|it| it.ends_with('\n'));
+        for _ in 0..TRIES {
+            if is_written() {
+                break;
+            }
             tokio::task::yield_now().await;
             pause();
         }
@@ -234,9 +241,10 @@ mod tests {
             let stat = fs::read_to_string(place.join("stat")).unwrap_or_default();
             stat.is_empty() || stat.contains(") Z")
         };
-        while !is_gone() {
+        assert!((0..TRIES).any(|_| {
             pause();
-        }
+            is_gone()
+        }));
     }
 
     #[test]

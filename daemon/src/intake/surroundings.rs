@@ -37,14 +37,6 @@ pub(super) fn look(peer: &Peer, action: &Value, wall: Timestamp, recent: Recent)
     } else {
         BTreeMap::new()
     };
-    // What the daemon runs itself, it looks up where it runs it.
-    let is_ours = action.pointer("/arguments/profile").is_some();
-    let runs = action.get("kind").and_then(Value::as_str) == Some("exec.run");
-    let program = match (runs, sees || is_ours) {
-        (false, _) => Err("an action of this kind runs no program".to_owned()),
-        (true, true) => program(action),
-        (true, false) => Err("the requester sees other files than the daemon".to_owned()),
-    };
     Surroundings {
         principal: Principal::Agent(agent(peer)),
         identity: match peer.method() {
@@ -52,7 +44,7 @@ pub(super) fn look(peer: &Peer, action: &Value, wall: Timestamp, recent: Recent)
             _ => "pidfd".to_owned(),
         },
         workspace: workspace.filter(|_| sees),
-        program,
+        program: program(action, sees),
         resolved,
         wall,
         utc_offset_minutes: offset(wall),
@@ -129,8 +121,18 @@ fn real(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Returns the hash of the program that an `exec.run` names, or why there is none.
-fn program(action: &Value) -> Result<String, String> {
+/// Returns the hash of the program that an `exec.run` names, or why there is none. `sees` tells whether
+/// the requester sees the same files as the daemon.
+fn program(action: &Value, sees: bool) -> Result<String, String> {
+    // Whatever else names a large file shall not keep the daemon busy.
+    if action.get("kind").and_then(Value::as_str) != Some("exec.run") {
+        return Err("an action of this kind runs no program".to_owned());
+    }
+    // What the daemon runs itself, it looks up where it runs it.
+    let is_ours = action.pointer("/arguments/profile").is_some();
+    if !sees && !is_ours {
+        return Err("the requester sees other files than the daemon".to_owned());
+    }
     let path = action
         .pointer("/arguments/program/path")
         .and_then(Value::as_str)
@@ -237,7 +239,7 @@ mod tests {
         let path = directory.path().join("tool");
         let hash_of = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            program(&json!({"arguments": {"program": {"path": path}}})).unwrap()
+            program(&run(&json!(path)), true).unwrap()
         };
         let first = hash_of("one");
         assert_eq!(first, HEXLOWER.encode(&Sha256::digest(b"one")));
@@ -245,8 +247,30 @@ mod tests {
             hash_of("second"),
             HEXLOWER.encode(&Sha256::digest(b"second"))
         );
-        assert!(program(&json!({"arguments": {"program": {"path": "tool"}}})).is_err());
-        assert!(program(&json!({"arguments": {"program": {"path": directory.path()}}})).is_err());
-        assert!(program(&json!({"arguments": {}})).is_err());
+        assert!(program(&run(&json!("tool")), true).is_err());
+        assert!(program(&run(&json!(directory.path())), true).is_err());
+        assert!(program(&run(&json!(null)), true).is_err());
+    }
+
+    #[test]
+    fn a_program_is_read_for_what_runs_it_and_where_the_requester_sees_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tool");
+        std::fs::write(&path, "one").unwrap();
+        let mut action = run(&json!(path));
+        assert!(program(&action, true).is_ok());
+        let unseen = program(&action, false).unwrap_err();
+        assert!(unseen.contains("sees other files"), "{unseen}");
+        action["arguments"]["profile"] = json!("deploy");
+        assert!(program(&action, false).is_ok());
+        for kind in ["my.thing", "file.read", ""] {
+            action["kind"] = json!(kind);
+            let other = program(&action, true).unwrap_err();
+            assert!(other.contains("runs no program"), "{other}");
+        }
+    }
+
+    fn run(path: &Value) -> Value {
+        json!({"kind": "exec.run", "arguments": {"program": {"path": path}}})
     }
 }

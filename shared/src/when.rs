@@ -24,7 +24,7 @@ pub struct WhenError;
 
 impl When {
     /// Returns the moment, as seen from `now`.
-    pub fn from(self, now: Timestamp) -> Timestamp {
+    pub fn seen_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(time) => time,
             Self::Ago(span) => {
@@ -70,7 +70,7 @@ mod tests {
             ("36h", "2026-11-20T08:00:00.000Z"),
         ] {
             let moment: When = text.parse().unwrap();
-            assert_eq!(moment.from(now).to_string(), expected, "{text}");
+            assert_eq!(moment.seen_from(now).to_string(), expected, "{text}");
         }
         for text in ["", "yesterday", "-3h", "2026-13-01", "20261120"] {
             assert_eq!(text.parse::<When>(), Err(WhenError), "{text}");

@@ -92,7 +92,7 @@ pub(super) fn refused(error: anyhow::Error) -> anyhow::Result<ExitCode> {
 
 fn write(source: &Snapshot, key: &VerifierKey, arguments: &Arguments) -> anyhow::Result<String> {
     let now = Clock::machine()?.now().wall;
-    let [from, to] = [arguments.from, arguments.to].map(|when| Some(when?.from(now)));
+    let [from, to] = [arguments.from, arguments.to].map(|when| Some(when?.seen_from(now)));
     let period = Period { from, until: to };
     if let (Some(from), Some(to)) = (from, to) {
         anyhow::ensure!(from < to, "`--to` {to} is not after `--from` {from}");

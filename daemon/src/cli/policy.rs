@@ -173,7 +173,7 @@ fn test(layout: &Layout, config: &Config, candidates: &Candidates) -> anyhow::Re
 fn replay(layout: &Layout, config: &Config, options: &Replay) -> anyhow::Result<ExitCode> {
     let since = match &options.since {
         None => Timestamp::from_millis(i64::MIN),
-        Some(when) => when.from(Clock::machine()?.now().wall),
+        Some(when) => when.seen_from(Clock::machine()?.now().wall),
     };
     let policies = match load(layout, config, &options.files.candidates())? {
         Ok(policies) => policies,

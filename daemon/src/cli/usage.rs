@@ -57,7 +57,7 @@ pub(super) fn run(home: Option<&Path>, arguments: &Arguments) -> anyhow::Result<
         Word::Destination => By::Destination,
     };
     let now = Clock::machine()?.now().wall;
-    let since = arguments.since.map(|when| when.from(now));
+    let since = arguments.since.map(|when| when.seen_from(now));
     let period = Period {
         from: since,
         until: None,

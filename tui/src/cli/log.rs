@@ -91,8 +91,8 @@ pub(super) async fn log(mut session: Session, arguments: &Arguments) -> Done {
         agent: arguments.agent.clone(),
         reviewer: arguments.reviewer.clone(),
         entry_type: arguments.entry_type.clone(),
-        since: arguments.since.map(|when| when.from(now)),
-        until: arguments.until.map(|when| when.from(now)),
+        since: arguments.since.map(|when| when.seen_from(now)),
+        until: arguments.until.map(|when| when.seen_from(now)),
     });
     // Who asked for a request stands in its first entry only.
     let mut at = if arguments.agent.is_some() {

@@ -65,24 +65,13 @@ mod tests {
     use countersign_shared::requirement::Assurance;
 
     use super::*;
-    use crate::fixtures::{default_requirement, member, members};
+    use crate::fixtures::{default_requirement, member, members, people};
 
     fn side(uid: u32) -> Side {
         Side {
             uid,
             launchers: BTreeSet::new(),
             owner: None,
-        }
-    }
-
-    static NOBODY: BTreeSet<String> = BTreeSet::new();
-
-    fn people(mode: Mode, members: &[Member]) -> People<'_> {
-        People {
-            mode,
-            members,
-            touching: &NOBODY,
-            requesters: None,
         }
     }
 

@@ -134,24 +134,11 @@ impl Policies {
 mod tests {
     use std::collections::BTreeSet;
 
+    use countersign_shared::home::Mode;
     use countersign_shared::text::Printable;
 
-    use countersign_shared::home::Mode;
-    use countersign_shared::requirement::Member;
-
     use super::*;
-    use crate::fixtures::{facts, load, members, sql};
-
-    static NOBODY: BTreeSet<String> = BTreeSet::new();
-
-    fn people(members: &[Member]) -> People<'_> {
-        People {
-            mode: Mode::System,
-            members,
-            touching: &NOBODY,
-            requesters: None,
-        }
-    }
+    use crate::fixtures::{facts, load, members, people, sql};
 
     fn text(explanation: &Explanation) -> String {
         let lines = explanation.lines();
@@ -174,7 +161,8 @@ mod tests {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let explanation = policies.explain(&facts, &action, &people(&members()), &side);
+        let explanation =
+            policies.explain(&facts, &action, &people(Mode::System, &members()), &side);
         let text = text(&explanation.unwrap());
         assert_eq!(
             text,
@@ -202,7 +190,8 @@ mod tests {
             launchers: BTreeSet::new(),
             owner: None,
         };
-        let explanation = policies.explain(&facts, &action, &people(&members()), &side);
+        let explanation =
+            policies.explain(&facts, &action, &people(Mode::System, &members()), &side);
         let text = text(&explanation.unwrap());
         assert!(
             text.contains("<U+202E>") && !text.contains('\u{1b}'),
@@ -219,7 +208,8 @@ mod tests {
             owner: None,
         };
         for facts in [serde_json::json!({}), serde_json::json!({"v": 2})] {
-            let explained = policies.explain(&facts, &action, &people(&members()), &side);
+            let explained =
+                policies.explain(&facts, &action, &people(Mode::System, &members()), &side);
             assert!(explained.is_err(), "{facts}");
         }
     }

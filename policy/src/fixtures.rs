@@ -49,6 +49,17 @@ pub(crate) fn members() -> Vec<Member> {
     ]
 }
 
+/// They, none of whom has a security key.
+pub(crate) fn people(mode: Mode, members: &[Member]) -> People<'_> {
+    static NOBODY: BTreeSet<String> = BTreeSet::new();
+    People {
+        mode,
+        members,
+        touching: &NOBODY,
+        requesters: None,
+    }
+}
+
 pub(crate) fn default_requirement() -> Requirement {
     Requirement {
         reviews: vec![RequiredReview {

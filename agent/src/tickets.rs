@@ -3,7 +3,8 @@
 //!
 //! One directory for each request, 0700, its files 0600, written under another name first and then
 //! renamed. It goes when the request ends; where nobody was there to see that, a month later. Only
-//! names of our own making are used as paths, since a request's id has one spelling. Whether a ticket is still good is the daemon's to say.
+//! names of our own making are used as paths, since a request's id has one spelling. Whether a ticket
+//! is still good is the daemon's to say.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;

@@ -74,8 +74,8 @@ impl Reserve {
         let path = self.path.display();
         match std::fs::remove_file(&self.path) {
             Ok(()) => tracing::error!(
-                "the disk is full, or cannot be written: nothing is approved, redeemed or asked for until there is room; \
-                 denies and ends are still written"
+                "the disk is full, or cannot be written: nothing is approved, redeemed or asked for until \
+                 there is room; denies and ends are still written"
             ),
             Err(error) => tracing::error!(%error, "cannot release `{path}` on a full disk"),
         }

@@ -31,7 +31,8 @@ fn an_option_of_one_letter_takes_a_secret_where_its_program_says_so() {
 #[test]
 fn a_tools_own_input_is_looked_through_as_well() {
     let mut value = exec(&json!(["x"]), &json!({}));
-    value["arguments"]["tool"] = json!({"client": "claude", "name": "Bash", "input": {"api_key": secret("abcdef"), "b": {"password": "hunter2"}}});
+    let input = json!({"api_key": secret("abcdef"), "b": {"password": "hunter2"}});
+    value["arguments"]["tool"] = json!({"client": "claude", "name": "Bash", "input": input});
     let (masked, openings) = run(&action(&value)).unwrap();
     assert!(!masked.to_string().contains("abcdef") && !masked.to_string().contains("hunter2"));
     assert_eq!(

@@ -4,6 +4,7 @@
 //! can be taken back alone, and nothing is told to anybody before the batch is committed (R6). The
 //! store knows rows and hashes; what they mean is the engine's business.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
@@ -159,6 +160,16 @@ pub struct Intake {
 #[derive(Debug)]
 pub struct Store {
     conn: Connection,
+    nodes: RefCell<audit::Nodes>,
+}
+
+impl From<Connection> for Store {
+    fn from(conn: Connection) -> Self {
+        Self {
+            conn,
+            nodes: RefCell::default(),
+        }
+    }
 }
 
 impl Store {
@@ -176,7 +187,7 @@ impl Store {
         schema::upgrade(&mut conn)?;
         conn.busy_timeout(IMPATIENCE)
             .map_err(StoreError::sql("prepare the database"))?;
-        Ok(Self { conn })
+        Ok(conn.into())
     }
 
     /// Tells whether nothing was ever stored.
@@ -215,7 +226,7 @@ impl Store {
             .map_err(StoreError::sql("read the schema's version"))?;
         let known = schema::VERSION;
         match found.cmp(&known) {
-            Ordering::Equal => Ok(Self { conn }),
+            Ordering::Equal => Ok(conn.into()),
             Ordering::Less => Err(StoreError::Older { found, known }),
             Ordering::Greater => Err(StoreError::Newer { found, known }),
         }

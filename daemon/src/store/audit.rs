@@ -9,6 +9,10 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::{Store, StoreError, index};
 
+mod nodes;
+
+pub(super) use nodes::Nodes;
+
 /// The right-hand edge of the log, as far as the open batch has brought it.
 #[derive(Debug, Clone)]
 pub struct LogTail {
@@ -103,7 +107,7 @@ impl Store {
 
     /// Returns the hash of one entry as it is stored.
     pub fn leaf(&self, at: u64) -> Result<Hash, StoreError> {
-        self.node(0, at)
+        self.stored_node(0, at)
     }
 
     /// Calls `each` with index, bytes and stored hash of the entries from `from` on, in order,
@@ -229,8 +233,21 @@ impl Store {
         proof::root_at(size, |level, at| self.node(level, at)).map_err(flatten)
     }
 
-    /// Returns a node of the tree. Inner nodes stand beside the leaf that completes them.
+    /// Returns a node of the tree.
     fn node(&self, level: u8, at: u64) -> Result<Hash, StoreError> {
+        if let Some(hash) = self.nodes.borrow().get(level, at) {
+            return Ok(hash);
+        }
+        let hash = self.stored_node(level, at)?;
+        // What is not durable yet may be taken back, and be another one the next time.
+        if !self.in_batch() {
+            self.nodes.borrow_mut().keep(level, at, hash);
+        }
+        Ok(hash)
+    }
+
+    /// Reads a node of the tree. Inner nodes stand beside the leaf that completes them.
+    fn stored_node(&self, level: u8, at: u64) -> Result<Hash, StoreError> {
         let found: Option<Vec<u8>> = if level == 0 {
             self.conn
                 .prepare_cached("SELECT leaf_hash FROM audit_leaf WHERE idx = ?1")
@@ -258,5 +275,67 @@ fn flatten(error: ProveError<StoreError>) -> StoreError {
     match error {
         ProveError::Node { source, .. } => source,
         ProveError::Impossible(problem) => StoreError::row(problem.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_shared::log::entry::{Actor, ActorKind, Separation, Sync};
+    use countersign_shared::log::note::SignerKey;
+    use countersign_shared::time::{BootId, Moment, Timestamp};
+
+    use super::*;
+
+    const ORIGIN: &str = "countersign/test";
+
+    fn entry(at: u64, millis: i64) -> Entry {
+        Entry {
+            log: ORIGIN.to_owned(),
+            seq: at,
+            now: Moment {
+                wall: Timestamp::from_millis(millis),
+                boot: BootId::new("a"),
+                mono_ms: 0,
+            },
+            sync: Sync::Unknown,
+            actor: Actor {
+                kind: ActorKind::Daemon,
+                id: "countersignd".to_owned(),
+                uid: None,
+            },
+            request: None,
+            separation: Separation::None,
+            body: Body::Log(LogEvent::DaemonStopped {}),
+        }
+    }
+
+    #[test]
+    fn a_node_that_was_taken_back_is_not_proven_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&directory.path().join("state.db")).unwrap();
+        let key = SignerKey::from_seed(ORIGIN, &[1; 32]).unwrap();
+        let mut tail = LogTail::new(ORIGIN.to_owned(), Frontier::new());
+        store.begin().unwrap();
+        store.append(&mut tail, &entry(0, 1)).unwrap();
+        store.commit(&tail, &key, &[]).unwrap();
+
+        let mut lost = tail.clone();
+        store.begin().unwrap();
+        store.append(&mut lost, &entry(1, 2)).unwrap();
+        assert_eq!(store.root_at(2).unwrap(), lost.frontier().head().root);
+        store.rollback();
+
+        store.begin().unwrap();
+        store.append(&mut tail, &entry(1, 3)).unwrap();
+        store.commit(&tail, &key, &[]).unwrap();
+        let head = tail.frontier().head();
+        assert_ne!(head.root, lost.frontier().head().root);
+        // Read from the disk, and then from what was kept of that.
+        for _ in 0..2 {
+            assert_eq!(store.root_at(2).unwrap(), head.root);
+            let leaf = store.leaf(1).unwrap();
+            let proof = store.prove_inclusion(1, 2).unwrap();
+            proof::verify_inclusion(&leaf, 1, &head, &proof).unwrap();
+        }
     }
 }

@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
 use countersign_shared::json::{self, Bounds};
-use countersign_shared::log::checkpoint::{self, Checkpoint, CheckpointError};
-use countersign_shared::log::keeper::{Advance, Fork, HeadKeeper, KeeperError, RotationError};
+use countersign_shared::log::checkpoint::{Checkpoint, CheckpointError};
+use countersign_shared::log::keeper::{
+    Advance, Fork, HeadKeeper, KeeperError, RotationError, Signed,
+};
 use countersign_shared::log::note::VerifierKey;
 use countersign_shared::log::proof::{ProofError, verify_inclusion};
 use countersign_shared::log::tree::{Hash, leaf_hash};
@@ -256,6 +258,16 @@ impl Heads {
         let advance = keeper
             .advance(&head.note, &head.proof, head.from)
             .map_err(|fork| self.refused(fork, &head.note))?;
+        self.keep(keeper, advance, head)
+    }
+
+    /// Keeps a head that a copy of the keeper has accepted.
+    fn keep(
+        &mut self,
+        mut keeper: HeadKeeper,
+        advance: Advance,
+        head: &ShownHead,
+    ) -> Result<(), HeadsError> {
         let has_learned = self.learn(&mut keeper, head.rotation.as_ref())?;
         if advance == Advance::Same && !has_learned {
             return Ok(());
@@ -283,14 +295,14 @@ impl Heads {
         kinds: &'static [&'static str],
         request: RequestId,
     ) -> Result<(), HeadsError> {
-        self.prove(inclusion)?;
+        let head = self.prove(inclusion)?;
         if !is_entry(&inclusion.entry, kinds, request) {
             return Err(HeadsError::Entry {
                 expected: kinds,
                 request,
             });
         }
-        self.accept(&inclusion.head)
+        self.accept_signed(head, &inclusion.head)
     }
 
     /// Checks that the log holds an entry, whatever it is about, and accepts the head it stands
@@ -299,14 +311,23 @@ impl Heads {
     /// # Errors
     /// When any part of that is not so.
     pub fn hold(&mut self, inclusion: &Inclusion) -> Result<(), HeadsError> {
-        self.prove(inclusion)?;
-        self.accept(&inclusion.head)
+        let head = self.prove(inclusion)?;
+        self.accept_signed(head, &inclusion.head)
+    }
+
+    fn accept_signed(&mut self, signed: Signed, head: &ShownHead) -> Result<(), HeadsError> {
+        let mut keeper = self.keeper.clone();
+        let advance = keeper
+            .advance_to(signed, &head.proof, head.from)
+            .map_err(|fork| self.refused(fork, &head.note))?;
+        self.keep(keeper, advance, head)
     }
 
     /// Checks that an entry is under the head it came with.
-    fn prove(&self, inclusion: &Inclusion) -> Result<(), HeadsError> {
-        let keys = std::slice::from_ref(self.keeper.key());
-        let head = checkpoint::open(&inclusion.head.note, keys, self.keeper.origin())
+    fn prove(&self, inclusion: &Inclusion) -> Result<Signed, HeadsError> {
+        let head = self
+            .keeper
+            .open(&inclusion.head.note)
             .map_err(|error| self.unsigned(error, &inclusion.head.note))?;
         verify_inclusion(
             &leaf_hash(&inclusion.entry),
@@ -314,7 +335,8 @@ impl Heads {
             head.head(),
             &inclusion.proof,
         )
-        .map_err(HeadsError::Inclusion)
+        .map_err(HeadsError::Inclusion)?;
+        Ok(head)
     }
 
     /// Compares the head that another process has kept with ours, as far as that goes.

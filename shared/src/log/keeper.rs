@@ -116,6 +116,21 @@ pub enum Advance {
     },
 }
 
+/// A head that the key which is believed has signed, whether or not it continues the kept one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    checkpoint: Checkpoint,
+    note: String,
+    key: VerifierKey,
+}
+
+impl Signed {
+    /// Returns size and root.
+    pub const fn head(&self) -> &TreeHead {
+        self.checkpoint.head()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
     checkpoint: Checkpoint,
@@ -175,23 +190,47 @@ impl HeadKeeper {
         self.last().map_or(0, Checkpoint::size)
     }
 
+    /// Checks the signature of the head in `note`, and nothing else.
+    pub fn open(&self, note: &str) -> Result<Signed, CheckpointError> {
+        let keys = std::slice::from_ref(&self.key);
+        Ok(Signed {
+            checkpoint: checkpoint::open(note, keys, &self.origin)?,
+            note: note.to_owned(),
+            key: self.key.clone(),
+        })
+    }
+
     /// Accepts the head in `note` when it continues the kept one, as `proof` from the size `from`
     /// on shows; keeps it then, and changes nothing otherwise.
     ///
     /// The first head comes with an empty proof. One of the kept size needs none: it is the kept head, or
     /// a fork.
     pub fn advance(&mut self, note: &str, proof: &[Hash], from: u64) -> Result<Advance, Fork> {
-        let keys = std::slice::from_ref(&self.key);
-        let shown = checkpoint::open(note, keys, &self.origin)
+        let shown = self
+            .open(note)
             .map_err(|source| self.not_signed(note, source))?;
+        self.advance_to(shown, proof, from)
+    }
+
+    /// Accepts a head as [`advance`](Self::advance) does, without a second look at its signature.
+    pub fn advance_to(
+        &mut self,
+        shown: Signed,
+        proof: &[Hash],
+        from: u64,
+    ) -> Result<Advance, Fork> {
+        if shown.key != self.key {
+            // Another key is believed since.
+            return self.advance(&shown.note, proof, from);
+        }
         let change = match &self.last {
-            Some(kept) => self.compare(kept, &shown, note, proof, from)?,
+            Some(kept) => self.compare(kept, &shown, proof, from)?,
             None => first(proof, from)?,
         };
         if change != Advance::Same {
             self.last = Some(Kept {
-                checkpoint: shown,
-                note: note.to_owned(),
+                checkpoint: shown.checkpoint,
+                note: shown.note,
             });
         }
         Ok(change)
@@ -214,8 +253,7 @@ impl HeadKeeper {
     fn compare(
         &self,
         kept: &Kept,
-        shown: &Checkpoint,
-        note: &str,
+        shown: &Signed,
         proof: &[Hash],
         from: u64,
     ) -> Result<Advance, Fork> {
@@ -241,7 +279,7 @@ impl HeadKeeper {
             origin: self.origin.clone(),
             evidence: Box::new(Evidence {
                 kept: kept.note.clone(),
-                shown: note.to_owned(),
+                shown: shown.note.clone(),
             }),
             source,
         })?;

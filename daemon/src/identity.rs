@@ -153,6 +153,8 @@ impl Peer {
     pub fn identify(credentials: Credentials) -> Result<Self, PeerError> {
         let pid = credentials.pid;
         let placement = process::cgroup(pid).and_then(|bytes| cgroup::place(&bytes));
+        let status = process::Status::of(pid);
+        let status = status.as_ref().map_err(Clone::clone);
         let peer = Self {
             user: accounts::user_name(credentials.uid),
             started: process::started(pid),
@@ -161,8 +163,10 @@ impl Peer {
             directory: process::directory(pid),
             login_uid: process::login_uid(pid),
             ancestry: process::ancestry(pid),
-            own_uids: process::uids(pid),
-            groups: process::gids(pid).and_then(|gids| accounts::group_names(&gids)),
+            own_uids: status.clone().and_then(process::Status::uids),
+            groups: status
+                .and_then(process::Status::gids)
+                .and_then(|gids| accounts::group_names(&gids)),
             sees_our_files: process::sees_our_files(pid),
             requester: OnceLock::new(),
             // Whether this is an error is said below, once it is known whose cgroup it is.

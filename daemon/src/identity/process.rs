@@ -7,12 +7,16 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
+use std::sync::OnceLock;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 /// The longest `/proc` file that is read, in bytes.
 const LIMIT: usize = 64 << 10;
+
+/// What a `/proc` file usually fits in: it is read at one go then.
+const USUAL: usize = 4 << 10;
 
 /// The longest line of ancestors; a longer one is unknown, not cut.
 const GENERATIONS: usize = 64;
@@ -89,7 +93,7 @@ pub(super) fn text(bytes: &[u8]) -> Value {
 }
 
 fn read(pid: u32, name: &str) -> Fact<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     let most = u64::try_from(LIMIT).unwrap_or(u64::MAX).saturating_add(1);
     File::open(format!("/proc/{pid}/{name}"))
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
@@ -146,6 +150,7 @@ pub(super) fn started(pid: u32) -> Fact<u64> {
     stat(pid).map(|stat| stat.started)
 }
 
+#[derive(PartialEq, Eq)]
 struct Stat {
     parent: u32,
     started: u64,
@@ -170,27 +175,40 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
+/// Under which users and groups a process runs (`proc_pid_status(5)`).
+pub(super) struct Status(Vec<u8>);
+
+impl Status {
+    pub(super) fn of(pid: u32) -> Fact<Self> {
+        read(pid, "status").map(Self)
+    }
+
+    /// The real, effective, saved and file system users.
+    pub(super) fn uids(&self) -> Fact<BTreeSet<u32>> {
+        numbers(&self.0, b"Uid:")
+            .filter(|uids| !uids.is_empty())
+            .ok_or_else(|| Unknown::new("its users cannot be read"))
+    }
+
+    /// The groups: real, effective, saved and file system, and the supplementary ones.
+    pub(super) fn gids(&self) -> Fact<BTreeSet<u32>> {
+        numbers(&self.0, b"Gid:")
+            .filter(|gids| !gids.is_empty())
+            .zip(numbers(&self.0, b"Groups:"))
+            .map(|(mut gids, more)| {
+                gids.extend(more);
+                gids
+            })
+            .ok_or_else(|| Unknown::new("its groups cannot be read"))
+    }
+}
+
 /// The real, effective, saved and file system users of a process.
 pub(super) fn uids(pid: u32) -> Fact<BTreeSet<u32>> {
-    numbers(&read(pid, "status")?, b"Uid:")
-        .filter(|uids| !uids.is_empty())
-        .ok_or_else(|| Unknown::new("its users cannot be read"))
+    Status::of(pid)?.uids()
 }
 
-/// The groups of a process: real, effective, saved and file system, and the supplementary ones.
-pub(super) fn gids(pid: u32) -> Fact<BTreeSet<u32>> {
-    let status = read(pid, "status")?;
-    numbers(&status, b"Gid:")
-        .filter(|gids| !gids.is_empty())
-        .zip(numbers(&status, b"Groups:"))
-        .map(|(mut gids, more)| {
-            gids.extend(more);
-            gids
-        })
-        .ok_or_else(|| Unknown::new("its groups cannot be read"))
-}
-
-/// Returns the numbers of a line of `proc_pid_status(5)`.
+/// Returns the numbers of a line.
 fn numbers(status: &[u8], name: &[u8]) -> Option<BTreeSet<u32>> {
     status
         .split(|byte| *byte == b'\n')
@@ -223,36 +241,40 @@ pub(super) fn ancestry(pid: u32) -> Fact<Vec<Ancestor>> {
 fn walk(pid: u32) -> Fact<Vec<Ancestor>> {
     let mut ancestors = Vec::new();
     let mut child = pid;
+    let mut seen = stat(pid)?;
     loop {
-        let parent = stat(child)?.parent;
+        let parent = seen.parent;
         if parent == 0 {
             return Ok(ancestors);
         }
         if ancestors.len() == GENERATIONS {
             return Err(Unknown(format!("there are more than {GENERATIONS}")));
         }
-        let ancestor = Ancestor {
-            pid: parent,
-            uids: uids(parent)?,
-            program: program(parent),
-            started: started(parent)?,
-        };
+        let (uids, program, above) = (uids(parent)?, program(parent), stat(parent)?);
         // A parent that died left its children to another one: still being the parent proves that
         // what was read in between was its own, and not that of a later bearer of the number.
-        if stat(child)?.parent != parent {
+        if stat(child)? != seen {
             return Err(Unknown::new("the processes above kept changing"));
         }
-        ancestors.push(ancestor);
-        child = parent;
+        ancestors.push(Ancestor {
+            pid: parent,
+            uids,
+            program,
+            started: above.started,
+        });
+        (child, seen) = (parent, above);
     }
 }
 
-/// The number that stands for users outside our user namespace.
+/// The number that stands for users outside our user namespace, as it was at the first call.
 pub(super) fn overflow_uid() -> u32 {
-    fs::read("/proc/sys/kernel/overflowuid")
-        .ok()
-        .and_then(|bytes| number(&bytes))
-        .unwrap_or(65_534)
+    static FOUND: OnceLock<u32> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        fs::read("/proc/sys/kernel/overflowuid")
+            .ok()
+            .and_then(|bytes| number(&bytes))
+            .unwrap_or(65_534)
+    })
 }
 
 /// Tells whether our user namespace leaves users out, so that several share the overflow number.

@@ -5,10 +5,14 @@
 //! submit ─▶ wait ─▶ (what would be done is looked at again) holds ─▶ redeem ─▶ (it is done)
 //! ```
 //!
+//! Where nobody has to be asked, the submit may bring the use along, and what would be done is looked at
+//! after it only.
+//!
 //! Each step that fails leaves nothing that could still be used in this process's name: a request
 //! that is not wanted any more is let go, a use that was taken and not made is reported as not run.
 //! What the action is and who carries it out, this does not know.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
@@ -27,6 +31,9 @@ use crate::signals::Signals;
 use crate::telling::{self, SHORT_PATIENCE, forget, keep_report, report, warn, withdraw};
 use crate::tickets::{Stage, Ticket};
 use crate::waiting::{self, Waited};
+
+/// How long an asking that nobody wants any more is listened to.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What a wait came to, when it came to no failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +67,21 @@ impl Asked {
         let agreed = match Agreed::check(&submitted, &asking.action, &origin) {
             Ok(agreed) => agreed,
             Err(error) => {
-                if !submitted.joined {
+                let failure = Failure::of(Exit::Verification, "document-differs", &error);
+                if submitted.redeemed.is_some() {
+                    report_not_run(session, &ticket, &failure.message).await;
+                } else if !submitted.joined {
                     withdraw(session, &ticket).await;
                 }
-                return Err(Failure::of(Exit::Verification, "document-differs", &error));
+                return Err(failure);
             }
         };
         if submitted.state.has_ended() {
             return Err(ended(submitted.state, &submitted.reason));
+        }
+        if submitted.state == State::Redeemed && submitted.redeemed.is_none() {
+            telling::disclaim(session, &ticket, SHORT_PATIENCE).await;
+            return Err(use_lost(submitted.id));
         }
         Ok(Self {
             action: asking.action,
@@ -76,6 +90,34 @@ impl Asked {
             joined: submitted.joined,
             state: submitted.state,
         })
+    }
+
+    /// Asks, as [`submit`](Self::submit) does, unless `unwanted` says first why nobody wants it any more.
+    /// What was submitted by then ends with its last waiter. A use that was taken with it is given back, as
+    /// far as that is heard of soon; whoever looks whether this process lives cannot tell otherwise.
+    ///
+    /// # Errors
+    /// As those of `submit`, and what `unwanted` says.
+    pub(crate) async fn submit_unless(
+        session: &mut Session,
+        asking: Asking,
+        unwanted: impl Future<Output = Failure>,
+    ) -> Result<Self, Failure> {
+        let (failure, came) = {
+            let mut submitting = pin!(Self::submit(session, asking));
+            let failure = tokio::select! {
+                biased;
+                failure = unwanted => failure,
+                submitted = &mut submitting => return submitted,
+            };
+            (failure, tokio::time::timeout(SOON, submitting).await)
+        };
+        if let Ok(Ok(asked)) = came
+            && asked.has_use()
+        {
+            asked.report_not_run(session, &failure.message).await;
+        }
+        Err(failure)
     }
 
     /// Goes on with an earlier asking for the same action, whose ticket is kept.
@@ -114,6 +156,11 @@ impl Asked {
     /// Takes the ticket out, when the use has been made.
     pub(crate) fn into_ticket(self) -> Ticket {
         self.ticket
+    }
+
+    /// Tells whether this process has the one use.
+    pub(crate) fn has_use(&self) -> bool {
+        self.ticket.stage == Stage::Redeemed
     }
 
     /// Waits for the approval, for at most `patience`.
@@ -224,13 +271,18 @@ impl Asked {
 
     /// Reports that the use that was taken is not made.
     pub(crate) async fn report_not_run(&self, session: &mut Session, because: &str) {
-        let not_run = Report::NotRun {
-            because: because.to_owned(),
-        };
-        match report(session, &self.ticket, &not_run, SHORT_PATIENCE).await {
-            Ok(_) => forget(session, &self.ticket),
-            Err(_) => keep_report(session, &self.ticket, &not_run),
-        }
+        report_not_run(session, &self.ticket, because).await;
+    }
+}
+
+/// Reports that the use that was taken is not made.
+async fn report_not_run(session: &mut Session, ticket: &Ticket, because: &str) {
+    let not_run = Report::NotRun {
+        because: because.to_owned(),
+    };
+    match report(session, ticket, &not_run, SHORT_PATIENCE).await {
+        Ok(_) => forget(session, ticket),
+        Err(_) => keep_report(session, ticket, &not_run),
     }
 }
 
@@ -247,6 +299,16 @@ pub(crate) fn interrupted(signal: Signal) -> Failure {
         "interrupted",
         format!("interrupted by {name}; nothing ran"),
     )
+}
+
+/// Says that the use was taken and the answer with it did not arrive.
+fn use_lost(id: RequestId) -> Failure {
+    Failure::new(
+        Exit::Unreachable,
+        "use-lost",
+        format!("the answer with the one use of `{id}` was lost; nothing ran"),
+    )
+    .hint("ask again")
 }
 
 /// Says that the request's time is over.

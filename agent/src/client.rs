@@ -145,6 +145,8 @@ pub struct Asking {
     pub ask_key: String,
     /// Whether the request ends with its last waiter.
     pub attached: bool,
+    /// Whether this process takes the one use at once where nobody has to be asked.
+    pub use_at_once: bool,
 }
 
 /// Names a request and proves the right to it (R16).
@@ -174,10 +176,12 @@ impl Client {
         })
     }
 
-    /// Asks for an action.
+    /// Asks for an action. `pid` is what a use that is taken at once is taken with, as in
+    /// [`redeem`](Self::redeem).
     pub async fn submit(
         &mut self,
         asking: &Asking,
+        pid: u32,
         known_size: u64,
     ) -> Result<Submitted, ClientError> {
         let request = pb::SubmitRequest {
@@ -186,6 +190,7 @@ impl Client {
             ask_key: asking.ask_key.clone(),
             attached: asking.attached,
             known_size,
+            use_at_once: asking.use_at_once.then_some(pb::UseAtOnce { pid }),
         };
         Ok(soon(self.calls.submit(request)).await?.try_into()?)
     }

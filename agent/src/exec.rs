@@ -75,6 +75,7 @@ async fn attempt(home: Option<&Path>, options: &ExecOptions) -> Result<Ending, E
         submission: crate::request::token().map_err(not_run)?,
         ask_key: String::new(),
         attached: true,
+        use_at_once: false,
     };
     let submitted = tokio::select! {
         biased;

@@ -86,6 +86,7 @@ pub(crate) async fn perform(
         submission: token()?,
         ask_key: String::new(),
         attached: false,
+        use_at_once: false,
     };
     let (submitted, ticket) = session.submit(&asking).await?;
     let origin = session.heads().origin().to_owned();

@@ -1,8 +1,8 @@
 //! `run`: asks for a command and runs exactly what was approved (R9).
 //!
 //! Everything the command depends on is taken first ([`capture`]) and written into the action.
-//! After the approval, and once more after the one use was taken, it is looked at again and the
-//! action is written again: only when it is byte for byte the one that was asked for, and the
+//! After an approval by people, and always once more after the one use was taken, it is looked at again and
+//! the action is written again: only when it is byte for byte the one that was asked for, and the
 //! document that was signed holds it, does the program start, from the very descriptors that were
 //! looked at. On every other path nothing runs.
 //!
@@ -34,6 +34,7 @@ use crate::session::Session;
 use crate::signals::Signals;
 
 use capture::Capture;
+use input::InputError;
 use outcome::{Ending, NotRun};
 
 /// How long standard input may be silent before we say what we are waiting for.
@@ -68,6 +69,11 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
         Ok(input) => input,
         Err(not_run) => return not_run.into(),
     };
+    let mut session = Session::open(home);
+    if let Ok(session) = &mut session {
+        // While we look at the command, the daemon looks at us.
+        session.connect_ahead().await;
+    }
     let taken = Capture::take(options, std::env::vars_os(), input)
         .and_then(|capture| Ok((capture.action(&limits)?, capture)));
     let (action, capture) = match taken {
@@ -78,7 +84,7 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
         Ok(signals) => signals,
         Err(error) => return NotRun::of(Failure::of(Exit::Failure, "signals", &error)).into(),
     };
-    let mut session = match Session::open(home) {
+    let mut session = match session {
         Ok(session) => session,
         Err(failure) => return NotRun::of(failure).into(),
     };
@@ -88,16 +94,12 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
             submission,
             ask_key: String::new(),
             attached: true,
+            use_at_once: true,
         },
         Err(failure) => return NotRun::of(failure).into(),
     };
-    let submitted = tokio::select! {
-        biased;
-        // What was submitted already ends with its last waiter.
-        signal = signals.next() => Err(asked::interrupted(signal)),
-        submitted = Asked::submit(&mut session, asking) => submitted,
-    };
-    match submitted {
+    let unwanted = async { asked::interrupted(signals.next().await) };
+    match Asked::submit_unless(&mut session, asking, unwanted).await {
         Ok(asked) => {
             see_through::see_through(asked, &mut session, &capture, &limits, &mut signals).await
         }
@@ -108,6 +110,10 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
 /// Reads standard input to its end, and says so when that takes long.
 pub(crate) async fn read_input(limits: &Limits) -> Result<Option<Contents>, NotRun> {
     let limit = limits.action_bytes;
+    let before = |error: InputError| NotRun::before_asking(&error.into());
+    if !input::is_there().map_err(before)? {
+        return Ok(None);
+    }
     let mut reading = tokio::task::spawn_blocking(move || input::read(limit));
     let read = if let Ok(read) = tokio::time::timeout(INPUT_NOTICE, &mut reading).await {
         read
@@ -118,8 +124,7 @@ pub(crate) async fn read_input(limits: &Limits) -> Result<Option<Contents>, NotR
         reading.await
     };
     match read {
-        Ok(Ok(input)) => Ok(input),
-        Ok(Err(error)) => Err(NotRun::before_asking(&error.into())),
+        Ok(read) => read.map(Some).map_err(before),
         Err(error) => Err(NotRun::of(Failure::of(Exit::Failure, "internal", &error))),
     }
 }

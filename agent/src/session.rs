@@ -20,8 +20,9 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::tickets::{Stage, Ticket, Tickets};
-use countersign_client::heads::{self, Heads};
+use crate::report::Report;
+use crate::tickets::{Stage, Ticket, TicketError, Tickets};
+use countersign_client::heads::{self, Heads, HeadsError};
 use countersign_client::place::{Place, state_dir};
 use countersign_client::private::Lasting;
 
@@ -97,6 +98,11 @@ impl Session {
         })
     }
 
+    /// Connects, so that a call that is made soon does not wait for it. What fails is told with that call.
+    pub(crate) async fn connect_ahead(&mut self) {
+        drop(self.client().await);
+    }
+
     /// Returns the place of the daemon.
     pub(crate) const fn place(&self) -> &Place {
         &self.place
@@ -131,41 +137,67 @@ impl Session {
             }
         };
         let ticket = Ticket {
-            claim: Claim {
-                id: submitted.id,
-                secret: submitted.secret.clone(),
-            },
+            claim: submitted.claim(),
             digest: submitted.digest,
             expires_at: submitted.expires_at,
-            stage: Stage::Asked,
-            redeemed_at: None,
+            stage: match &submitted.redeemed {
+                Some(_) => Stage::Redeemed,
+                None => Stage::Asked,
+            },
+            redeemed_at: submitted.redeemed.as_ref().map(|_| clock::wall()),
             shared: submitted.joined,
         };
         if !submitted.state.has_ended()
-            && let Err(error) = self
-                .tickets
-                .keep(&ticket, &submitted.document, &submitted.openings)
+            && let Err(error) = self.keep(&ticket, &submitted)
         {
             self.disown(&submitted).await;
             return Err(error.into());
         }
+        if submitted.state == State::Redeemed && submitted.redeemed.is_none() {
+            // This process, if any, and the answer that said so was lost.
+            self.lost = Some(submitted.id);
+        }
         Ok((submitted, ticket))
+    }
+
+    fn keep(&self, ticket: &Ticket, submitted: &Submitted) -> Result<(), TicketError> {
+        match &submitted.redeemed {
+            // Nobody takes up what is used: only the report is left to do.
+            Some(redeemed) => self.tickets.keep_used(ticket, &redeemed.run),
+            None => self
+                .tickets
+                .keep(ticket, &submitted.document, &submitted.openings),
+        }
     }
 
     async fn submit_once(&mut self, asking: &Asking, asked: &mut bool) -> Result<Submitted, Tried> {
         let known = self.heads.catch_up().map_err(failed)?;
         let client = self.client().await.map_err(Tried::Not)?;
         *asked = true;
-        let answer = client.submit(asking, known).await;
+        let pid = std::process::id();
+        let answer = match client.submit(asking, pid, known).await {
+            Err(ClientError::Refused(refusal)) if asking.use_at_once && is_about_pid(&refusal) => {
+                client.submit(asking, 0, known).await
+            }
+            answer => answer,
+        };
         let submitted = self.note(answer).map_err(Tried::Not)?;
-        if let Err(error) = self.heads.accept(&submitted.head) {
+        let checked = match &submitted.redeemed {
+            Some(redeemed) => {
+                self.run = Some((submitted.id, redeemed.run.clone()));
+                self.check_in_log(submitted.id, redeemed)
+            }
+            None => self.heads.accept(&submitted.head),
+        };
+        if let Err(error) = checked {
             self.disown(&submitted).await;
             return Err(failed(error));
         }
         Ok(submitted)
     }
 
-    /// Takes back what was asked for and cannot be gone on with: nobody would hold its ticket.
+    /// Takes back what was asked for and cannot be gone on with: nobody would hold its ticket. A use that
+    /// was taken with it is not made.
     ///
     /// A request that was joined is another process's as well, and stays. What the daemon does not
     /// hear of ends by its deadline; the caller has a better error to tell.
@@ -173,11 +205,17 @@ impl Session {
         if submitted.joined || submitted.state.has_ended() {
             return;
         }
-        let claim = Claim {
-            id: submitted.id,
-            secret: submitted.secret.clone(),
+        let claim = submitted.claim();
+        if submitted.redeemed.is_none() {
+            drop(self.withdraw(&claim, DISOWN_PATIENCE).await);
+            return;
+        }
+        let not_run = Report::NotRun {
+            because: "what came with the use was not believed, or could not be kept".to_owned(),
         };
-        drop(self.withdraw(&claim, DISOWN_PATIENCE).await);
+        if let Ok(not_run) = not_run.bytes() {
+            drop(self.report(&claim, &not_run, DISOWN_PATIENCE).await);
+        }
     }
 
     /// Drops the connection, which may be dead after a long wait elsewhere.
@@ -272,13 +310,14 @@ impl Session {
         ticket: &Ticket,
         redeemed: &Redeemed,
     ) -> Result<(), Failure> {
-        self.heads.check(
-            &redeemed.redeemed_by,
-            &["request.redeemed"],
-            ticket.claim.id,
-        )?;
+        self.check_in_log(ticket.claim.id, redeemed)?;
         self.tickets.keep_run(ticket.claim.id, &redeemed.run)?;
         Ok(())
+    }
+
+    fn check_in_log(&mut self, id: RequestId, redeemed: &Redeemed) -> Result<(), HeadsError> {
+        self.heads
+            .check(&redeemed.redeemed_by, &["request.redeemed"], id)
     }
 
     /// Reports, and goes on trying for `patience` when the daemon does not answer.

@@ -176,6 +176,17 @@ impl Tickets {
         self.update_locked(ticket)
     }
 
+    /// Keeps the ticket of a request whose one use came with it, and what lets its holder report.
+    ///
+    /// # Errors
+    /// When it cannot be written. Then the ticket is lost with this process.
+    pub fn keep_used(&self, ticket: &Ticket, run: &RunSecret) -> Result<(), TicketError> {
+        let _lock = self.lock()?;
+        self.update_locked(ticket)?;
+        self.sweep(&ticket.claim.id);
+        self.write(&ticket.claim.id, RUN, run.reveal().as_bytes())
+    }
+
     /// Writes a ticket again that has come further.
     ///
     /// Processes that asked for the same share it, so one of them may have come further than this

@@ -217,6 +217,7 @@ impl Asking {
             principal,
             ask_key: self.ask_key.clone(),
             known_size: self.known_size,
+            use_at_once: None,
         };
         Ok((draft, openings))
     }

@@ -151,5 +151,6 @@ fn asking(number: u64) -> pb::SubmitRequest {
         ask_key: String::new(),
         attached: false,
         known_size: 0,
+        use_at_once: None,
     }
 }

@@ -124,6 +124,7 @@ fn asking(directory: &str, number: u64) -> Outcome<pb::SubmitRequest> {
         ask_key: String::new(),
         attached: false,
         known_size: 0,
+        use_at_once: None,
     })
 }
 

@@ -100,6 +100,7 @@ async fn ask(agent: &mut Agent, number: u64) -> Outcome<(String, Streaming<pb::W
             ask_key: String::new(),
             attached: true,
             known_size: 0,
+            use_at_once: None,
         })
         .await?;
     let waiting = wait(agent, &answer.id, &answer.ticket).await?;

@@ -331,6 +331,7 @@ impl Asker {
                     ask_key: String::new(),
                     attached: false,
                     known_size: 0,
+                    use_at_once: None,
                 })
                 .await?;
             let statement = self.denial(&answer, &signer, number)?;

@@ -184,6 +184,16 @@ fn other_fields_of_a_message_are_named_as_well() {
         (found.reason.as_str(), found.metadata("field")),
         ("malformed-message", "ask_key")
     );
+    let foreign = pb::SubmitRequest {
+        use_at_once: Some(pb::UseAtOnce { pid: 1 }),
+        ..asking(&action(json!({})))
+    };
+    let found = Refusal::of(wire.call::<_, pb::SubmitResponse>(SUBMIT, foreign));
+    assert_eq!(
+        (found.reason.as_str(), found.metadata("field")),
+        ("malformed-message", "pid")
+    );
+    assert!(home.list().is_empty());
     for (id, field) in [
         ("", "id"),
         ("req_x", "id"),

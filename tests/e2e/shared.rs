@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use countersign_tests::home::Asked;
 use countersign_tests::line::Line;
 use countersign_tests::{Home, Running, wait_until};
+use rustix::process::Signal;
 
 use crate::asking::{document, redeem, request};
 
@@ -93,4 +95,54 @@ fn of_two_runs_that_share_a_request_one_runs_and_the_other_says_so() {
     );
     assert_eq!(home.look(&asked.id).state, "succeeded");
     assert_eq!(home.list().len(), 1);
+}
+
+const NOBODY: &str = "@id(\"free\") @review(\"nobody\") @tier(\"low\")\n\
+                      permit (principal, action in [Action::\"exec.run\"], resource);\n";
+
+const MARK: [&str; 5] = ["run", "--", "sh", "-c", "echo ran >>ran"];
+
+#[test]
+fn a_use_that_comes_with_the_approval_and_gets_lost_is_not_made() {
+    let home = Home::with_policy("", NOBODY);
+    // The refusal of the agent's process number, which over the line is another one, is shorter.
+    let line = Line::to(&home);
+    line.swallow_from(1000);
+    let mut command = home.agent_command(&["--home"]);
+    let agent = Running::start(command.arg(line.path()).args(MARK), Stdio::null());
+    home.wait_for_state("redeemed");
+    line.cut();
+    // The same asking on another connection finds the use taken.
+    let ran = agent.wait().expect_code(122);
+    assert!(ran.stderr.contains("was lost; nothing ran"), "{ran:?}");
+    home.wait_for_state("not-run");
+    assert!(!home.root().join("ran").exists());
+    home.agent(&MARK).expect_code(0);
+    assert_eq!(home.list().len(), 2);
+}
+
+#[test]
+fn a_use_that_nobody_wants_any_more_when_it_comes_is_given_back() {
+    let mut home = Home::with_policy("", NOBODY);
+    home.daemon().signal(Signal::STOP);
+    let agent = Running::start(&mut home.agent_command(&MARK), Stdio::null());
+    std::thread::sleep(Duration::from_millis(300));
+    agent.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(100));
+    home.daemon().signal(Signal::CONT);
+    let ran = agent.wait().expect_code(130);
+    assert!(ran.stderr.contains("nothing ran"), "{ran:?}");
+    home.wait_for_state("not-run");
+    assert!(!home.root().join("ran").exists());
+}
+
+#[test]
+fn the_end_of_who_took_the_use_with_the_approval_is_seen() {
+    let home = Home::with_policy("", NOBODY);
+    let command = ["run", "--", "sleep", "60"];
+    let agent = Running::start(&mut home.agent_command(&command), Stdio::null());
+    home.wait_for_state("running");
+    agent.signal(Signal::KILL);
+    home.wait_for_state("indeterminate");
+    drop(agent.wait());
 }

@@ -26,7 +26,8 @@ pub struct Line {
 struct State {
     connections: usize,
     lost_bytes: usize,
-    swallows: bool,
+    /// How many bytes the first answer has that is lost, if any is.
+    swallows: Option<usize>,
     swallowed: Vec<UnixStream>,
 }
 
@@ -74,13 +75,19 @@ impl Line {
 
     /// Loses every answer on connections that are made from now on.
     pub fn swallow(&self) {
-        self.state().swallows = true;
+        self.swallow_from(0);
+    }
+
+    /// Loses the first answer of at least so many bytes, and all that come after it, on each connection
+    /// that is made from now on.
+    pub fn swallow_from(&self, bytes: usize) {
+        self.state().swallows = Some(bytes);
     }
 
     /// Ends the connections whose answers were lost, and loses no further ones.
     pub fn cut(&self) {
         let mut state = self.state();
-        state.swallows = false;
+        state.swallows = None;
         for caller in state.swallowed.drain(..) {
             // A caller that has gone by itself is gone.
             drop(caller.shutdown(Shutdown::Both));
@@ -96,7 +103,7 @@ fn pass_on(caller: UnixStream, daemon: UnixStream, shared: &Arc<Mutex<State>>) {
     let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let swallows = state.swallows;
     state.connections += 1;
-    if swallows {
+    if swallows.is_some() {
         state.swallowed.extend(
             [&caller, &daemon]
                 .into_iter()
@@ -105,35 +112,31 @@ fn pass_on(caller: UnixStream, daemon: UnixStream, shared: &Arc<Mutex<State>>) {
     }
     let [caller_too, daemon_too] =
         [&caller, &daemon].map(|stream| stream.try_clone().expect("a descriptor"));
-    thread::spawn(move || copy(caller, Some(daemon), |_| {}));
-    if swallows {
-        let shared = Arc::clone(shared);
-        thread::spawn(move || {
-            copy(daemon_too, None, |count| {
-                shared
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .lost_bytes += count;
-            });
+    thread::spawn(move || copy(caller, daemon, |_| true));
+    let shared = Arc::clone(shared);
+    let mut is_losing = false;
+    thread::spawn(move || {
+        copy(daemon_too, caller_too, |count| {
+            is_losing |= swallows.is_some_and(|bytes| count >= bytes);
+            if is_losing {
+                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                state.lost_bytes += count;
+            }
+            !is_losing
         });
-    } else {
-        thread::spawn(move || copy(daemon_too, Some(caller_too), |_| {}));
-    }
+    });
 }
 
-/// Copies until one side ends, to nowhere if there is no other.
-fn copy(mut from: UnixStream, mut to: Option<UnixStream>, mut tell: impl FnMut(usize)) {
+/// Copies what `passes` says, by its length, until one side ends.
+fn copy(mut from: UnixStream, mut to: UnixStream, mut passes: impl FnMut(usize) -> bool) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer) {
         let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
             break;
         };
-        tell(count);
-        if to.as_mut().is_some_and(|to| to.write_all(read).is_err()) {
+        if passes(count) && to.write_all(read).is_err() {
             break;
         }
     }
-    if let Some(to) = to {
-        drop(to.shutdown(Shutdown::Both));
-    }
+    drop(to.shutdown(Shutdown::Both));
 }

@@ -9,6 +9,8 @@ use countersign_shared::text::Untrusted;
 use countersign_shared::time::Timestamp;
 use countersign_shared::wire::pb;
 
+use super::Claim;
+
 /// What came of an asking.
 #[derive(Debug, Clone)]
 pub struct Submitted {
@@ -32,6 +34,8 @@ pub struct Submitted {
     pub joined: bool,
     /// The head of the log now.
     pub head: ShownHead,
+    /// The one use, when it was taken at once.
+    pub redeemed: Option<Redeemed>,
 }
 
 /// Where a request stands.
@@ -60,6 +64,16 @@ pub struct Redeemed {
     pub run: RunSecret,
 }
 
+impl Submitted {
+    /// Returns the right to the request.
+    pub fn claim(&self) -> Claim {
+        Claim {
+            id: self.id,
+            secret: self.secret.clone(),
+        }
+    }
+}
+
 impl TryFrom<pb::SubmitResponse> for Submitted {
     type Error = AnswerError;
 
@@ -76,6 +90,7 @@ impl TryFrom<pb::SubmitResponse> for Submitted {
             expires_at: time(&message.expires_at)?,
             joined: message.joined,
             head: message.head.ok_or_else(|| wrong("head"))?.try_into()?,
+            redeemed: message.redeemed.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -146,6 +146,7 @@ impl Gate<'_> {
             submission: crate::request::token()?,
             ask_key: self.ask_key()?,
             attached: !self.defer,
+            use_at_once: false,
         };
         let asked = tokio::select! {
             biased;

@@ -262,6 +262,7 @@ impl Gate {
             submission: crate::request::token()?,
             ask_key: ask_key(call)?,
             attached: true,
+            use_at_once: false,
         };
         let mut asked = tokio::select! {
             biased;

@@ -34,26 +34,34 @@ pub(crate) enum InputError {
     Copy(#[source] io::Error),
 }
 
-/// Reads our own standard input, at most `limit` bytes. `None` when there is none to read.
+/// Tells whether our own standard input has something to read. Does not wait for it.
 ///
 /// # Errors
-/// When it cannot be read to its end within the limit.
-pub(crate) fn read(limit: usize) -> Result<Option<Contents>, InputError> {
+/// When it has no end.
+pub(crate) fn is_there() -> Result<bool, InputError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        return Ok(None);
+        return Ok(false);
     }
     let stat = rustix::fs::fstat(stdin.as_fd()).map_err(|errno| InputError::Read(errno.into()))?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::CharacterDevice if is_null(stat.st_rdev) => Ok(None),
+        FileType::CharacterDevice if is_null(stat.st_rdev) => Ok(false),
         FileType::CharacterDevice | FileType::BlockDevice => Err(InputError::Device),
         FileType::RegularFile
         | FileType::Fifo
         | FileType::Socket
         | FileType::Directory
         | FileType::Symlink
-        | FileType::Unknown => read_all(stdin.lock(), limit).map(Some),
+        | FileType::Unknown => Ok(true),
     }
+}
+
+/// Reads our own standard input, at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read to its end within the limit.
+pub(crate) fn read(limit: usize) -> Result<Contents, InputError> {
+    read_all(io::stdin().lock(), limit)
 }
 
 /// Tells whether a device is `/dev/null`.

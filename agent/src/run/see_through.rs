@@ -38,14 +38,9 @@ pub(super) async fn see_through(
     limits: &Limits,
     signals: &mut Signals,
 ) -> Ending {
-    if let Err(failure) = wait(&asked, session, signals).await {
-        return not_run(&asked, failure);
-    }
-    if let Err(failure) = compare(&asked, capture, limits, signals).await {
-        asked.let_go(session).await;
-        return not_run(&asked, failure);
-    }
-    if let Err(failure) = asked.redeem(session, true).await {
+    if !asked.has_use()
+        && let Err(failure) = take_use(&mut asked, session, capture, limits, signals).await
+    {
         return not_run(&asked, failure);
     }
     if let Err(failure) = compare(&asked, capture, limits, signals).await {
@@ -64,6 +59,22 @@ pub(super) async fn see_through(
             .into()
         }
     }
+}
+
+/// Waits for the approval, looks again at what would run, and takes the one use.
+async fn take_use(
+    asked: &mut Asked,
+    session: &mut Session,
+    capture: &Capture,
+    limits: &Limits,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    wait(asked, session, signals).await?;
+    if let Err(failure) = compare(asked, capture, limits, signals).await {
+        asked.let_go(session).await;
+        return Err(failure);
+    }
+    asked.redeem(session, true).await
 }
 
 /// Waits for the approval. Everything else is an error.

@@ -44,6 +44,8 @@ pub struct Draft {
     pub ask_key: String,
     /// The size of the head that the caller kept.
     pub known_size: u64,
+    /// Who takes the one use with the approval, should nobody have to be asked.
+    pub use_at_once: Option<Redeemer>,
 }
 
 /// What policy says to a request, as the log has it.
@@ -70,6 +72,8 @@ pub struct Submitted {
     pub joined: bool,
     /// The head of the log.
     pub head: Head,
+    /// The entry that says that the one use was taken at once, and when the run must have ended.
+    pub redeemed: Option<(Inclusion, Deadline)>,
 }
 
 /// What proves the right to a request (R16).

@@ -6,25 +6,44 @@ use std::time::Duration;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Actor, ActorKind, Body};
-use countersign_shared::machine::{Event, PolicyOutcome, Request, State};
-use countersign_shared::time::Timestamp;
+use countersign_shared::machine::{Event, Executor, PolicyOutcome, Redeemer, Request, State};
+use countersign_shared::time::{Deadline, Timestamp};
 
 use super::batch::{Changed, New, Scene, Step};
-use super::call::{Draft, Judged};
-use super::{Engine, EngineError, daemon_actor, live};
+use super::call::{Draft, Judged, Use};
+use super::{Engine, EngineError, Standing, daemon_actor, live};
 use crate::store::Intake;
 
+/// The request that an asking came to.
+pub(super) struct Stored {
+    pub(super) id: RequestId,
+    pub(super) document: Arc<[u8]>,
+    pub(super) standing: Standing,
+    /// Whether an earlier asking was joined or repeated.
+    pub(super) joined: bool,
+    /// The entry of the one use, when it was taken at once, and when the run must have ended.
+    pub(super) redeemed: Option<(u64, Deadline)>,
+}
+
+impl Stored {
+    fn earlier(id: RequestId, document: Arc<[u8]>, standing: Standing) -> Self {
+        Self {
+            id,
+            document,
+            standing,
+            joined: true,
+            redeemed: None,
+        }
+    }
+}
+
 impl Engine {
-    #[expect(
-        clippy::type_complexity,
-        reason = "four values that only `write` takes apart"
-    )]
     pub(super) fn submit(
         &mut self,
         step: &mut Step,
         scene: &Scene,
         draft: Draft,
-    ) -> Result<(RequestId, Arc<[u8]>, super::Standing, bool), EngineError> {
+    ) -> Result<Stored, EngineError> {
         if self.draining {
             return Err(EngineError::Draining);
         }
@@ -40,12 +59,12 @@ impl Engine {
                 .entry_behind(row.request.id(), row.request.state())?;
             let standing = live::standing(&row.request, entry);
             let document = row.document.ok_or(EngineError::Erased { id: draft.id })?;
-            return Ok((row.request.id(), document.into(), standing, true));
+            return Ok(Stored::earlier(draft.id, document.into(), standing));
         }
         if let Some((id, standing)) = self.joinable(&draft) {
             let document = self.document(id)?.into();
             self.share(id)?;
-            return Ok((id, document, standing, true));
+            return Ok(Stored::earlier(id, document, standing));
         }
         self.check_quotas(scene, &draft)?;
         if draft.received.rules != self.rules.digest {
@@ -64,7 +83,7 @@ impl Engine {
         step.append(
             &mut self.store,
             scene,
-            actor,
+            actor.clone(),
             Some(id),
             Body::Request(event),
         )?;
@@ -101,18 +120,57 @@ impl Engine {
             because,
         };
         step.apply(&mut self.store, scene, &daemon_actor(), id, evaluated)?;
+        let redeemed = match draft.use_at_once {
+            Some(by) => self.use_at_once(step, scene, &actor, id, by)?,
+            None => None,
+        };
         let standing = step
             .changed
             .get(&id)
             .map(|changed| live::standing(&changed.request, changed.entry))
             .ok_or(EngineError::LogUnavailable(None))?;
-        Ok((id, draft.document, standing, false))
+        Ok(Stored {
+            id,
+            document: draft.document,
+            standing,
+            joined: false,
+            redeemed,
+        })
+    }
+
+    /// Takes the one use of a request that nobody has to be asked about. Where it cannot be taken, the
+    /// request stays as it is: whoever redeems it is told why.
+    fn use_at_once(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        actor: &Actor,
+        id: RequestId,
+        by: Redeemer,
+    ) -> Result<Option<(u64, Deadline)>, EngineError> {
+        let request = self.copy(step, id)?;
+        if request.state() != State::Approved {
+            return Ok(None);
+        }
+        let digest = request.digest();
+        let taken = Use {
+            digest,
+            executor: Executor::Agent,
+            by: Some(by),
+            known_size: 0,
+        };
+        match self.take_use(step, scene, actor, id, taken) {
+            Ok(redeemed) => Ok(Some(redeemed)),
+            // A machine that refuses has written nothing.
+            Err(EngineError::Machine(_) | EngineError::ClockBehind { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the earlier asking that a draft joins (R13): same principal and action, same ask
     /// key, pending or approved. Whoever joins may redeem, so the same people must stand behind
     /// both (R4).
-    fn joinable(&self, draft: &Draft) -> Option<(RequestId, super::Standing)> {
+    fn joinable(&self, draft: &Draft) -> Option<(RequestId, Standing)> {
         let joins = |request: &Request, intake: &Intake| {
             intake.sameness == draft.sameness
                 && intake.ask_key == draft.ask_key

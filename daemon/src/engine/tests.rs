@@ -11,6 +11,7 @@ use countersign_shared::statement::Verdict as Said;
 use super::*;
 
 mod accessing;
+mod at_once;
 mod brokered;
 mod crash;
 mod decisions;

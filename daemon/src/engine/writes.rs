@@ -115,20 +115,23 @@ impl Engine {
         let done = self.step(batch, scene, |engine, step| {
             engine.submit(step, scene, draft)
         });
-        held(
-            reply,
-            done,
-            move |engine, (id, document, standing, joined)| {
-                let head = engine.head(known)?;
-                Ok(Submitted {
-                    id,
-                    document,
-                    standing,
-                    joined,
-                    head,
-                })
-            },
-        )
+        held(reply, done, move |engine, stored| {
+            let (head, redeemed) = match stored.redeemed {
+                Some((at, until)) => {
+                    let by = engine.inclusion(at, known)?;
+                    (by.head.clone(), Some((by, until)))
+                }
+                None => (engine.head(known)?, None),
+            };
+            Ok(Submitted {
+                id: stored.id,
+                document: stored.document,
+                standing: stored.standing,
+                joined: stored.joined,
+                head,
+                redeemed,
+            })
+        })
     }
 
     /// Runs the step of a call of a reviewer.
@@ -342,8 +345,20 @@ impl Engine {
         right: &Right,
         taken: Use,
     ) -> Result<(u64, Deadline), EngineError> {
-        self.check_clock()?;
         let actor = self.holder(step, id, right)?;
+        self.take_use(step, scene, &actor, id, taken)
+    }
+
+    /// Takes the one use for whoever has the right to it.
+    pub(super) fn take_use(
+        &mut self,
+        step: &mut Step,
+        scene: &Scene,
+        actor: &Actor,
+        id: RequestId,
+        taken: Use,
+    ) -> Result<(u64, Deadline), EngineError> {
+        self.check_clock()?;
         let max_run = self.copy(step, id)?.requirement().max_run();
         let until = Deadline::after(&scene.now, max_run);
         let event = Event::Redeemed {
@@ -352,7 +367,7 @@ impl Engine {
             until: until.clone(),
             by: taken.by,
         };
-        let at = step.apply(&mut self.store, scene, &actor, id, event)?;
+        let at = step.apply(&mut self.store, scene, actor, id, event)?;
         Ok((at, until))
     }
 

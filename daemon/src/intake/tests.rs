@@ -47,6 +47,7 @@ fn message(action: &Value) -> pb::SubmitRequest {
         ask_key: "toolu_1".to_owned(),
         attached: true,
         known_size: 3,
+        use_at_once: None,
     }
 }
 

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::wire::agent_service_server::AgentService;
 use super::{Desk, encode, execute, status};
-use crate::engine::{Call, Draft, EngineError, Report, Reporter, Right, Standing, Use};
+use crate::engine::{Call, Draft, EngineError, Report, Reporter, Right, Standing, Submitted, Use};
 use crate::identity::Peer;
 use crate::intake::{self, Asking, IntakeError};
 
@@ -43,18 +43,18 @@ impl Agents {
         peer: &Arc<Peer>,
         request: pb::SubmitRequest,
     ) -> Result<pb::SubmitResponse, Status> {
+        let at_once = request.use_at_once;
+        let at_once = at_once
+            .map(|at_once| stays(peer, at_once.pid))
+            .transpose()?;
         let request = Arc::new(request);
         let (asking, own, submitted) = {
             let mut tries = 0;
             loop {
-                let (asking, draft, openings) = self.prepare(peer, &request).await?;
+                let (asking, mut draft, openings) = self.prepare(peer, &request).await?;
                 let own = (draft.id, openings);
-                let asked = self
-                    .desk
-                    .agents
-                    .ask(|reply| Call::Submit(Box::new(draft), reply))
-                    .await;
-                match asked {
+                draft.use_at_once = at_once.map(|stays| self.redeemer(peer, draft.id, stays));
+                match self.store(peer, draft).await {
                     Ok(submitted) => break (asking, own, submitted),
                     // The rules took force between the draft and the engine; draft anew.
                     Err(EngineError::RulesChanged) if tries < RULES_TRIES => {
@@ -87,7 +87,43 @@ impl Agents {
             expires_at: encode::ends(&submitted.standing),
             joined: submitted.joined,
             head: Some(encode::head(&submitted.head)),
+            redeemed: submitted.redeemed.as_ref().map(|(inclusion, until)| {
+                encode::redeemed(inclusion, until, &self.desk.secrets.run(submitted.id))
+            }),
         })
+    }
+
+    /// Has a draft stored.
+    async fn store(&self, peer: &Arc<Peer>, draft: Draft) -> Result<Submitted, EngineError> {
+        let id = draft.id;
+        let stays = draft.use_at_once.is_some_and(|by| by.stays);
+        let (desk, peer) = (Arc::clone(&self.desk), Arc::clone(peer));
+        let storing = async move {
+            let submitted = desk
+                .agents
+                .ask(|reply| Call::Submit(Box::new(draft), reply))
+                .await?;
+            if stays && submitted.redeemed.is_some() {
+                tokio::spawn(watch_executor(desk, peer, id));
+            }
+            Ok(submitted)
+        };
+        if !stays {
+            return storing.await;
+        }
+        // As with a redemption: a caller that dies before it hears the answer is watched.
+        let stored = tokio::spawn(storing).await;
+        stored.unwrap_or(Err(EngineError::LogUnavailable(None)))
+    }
+
+    /// Says who takes the one use of a request.
+    fn redeemer(&self, peer: &Peer, id: RequestId, stays: bool) -> Redeemer {
+        Redeemer {
+            pid: peer.pid(),
+            started: peer.started().as_ref().ok().copied(),
+            stays,
+            run: self.desk.secrets.run(id).digest(),
+        }
     }
 
     /// Makes a draft. Reading and rendering a large action takes milliseconds, and looking at files
@@ -145,6 +181,14 @@ impl Agents {
             .await
             .map_err(|_| unread())
     }
+}
+
+/// Tells whether the calling process says that it carries the action out itself.
+fn stays(peer: &Peer, pid: u32) -> Result<bool, Status> {
+    if pid == 0 || pid == peer.pid() {
+        return Ok(pid != 0);
+    }
+    Err(status::malformed("pid", "must be 0 or the calling process"))
 }
 
 /// Waits for the end of the process that runs it, and tells the engine.
@@ -265,26 +309,18 @@ impl AgentService for Agents {
                 .map_err(|error: countersign_shared::digest::DigestError| {
                     status::malformed("digest", &error.to_string())
                 })?;
-        if request.pid != 0 && request.pid != peer.pid() {
-            return Err(status::malformed("pid", "must be 0 or the calling process"));
-        }
+        let stays = stays(&peer, request.pid)?;
         if !peer.is_alive() {
             return Err(status::intake(&IntakeError::PeerGone));
         }
         self.desk.agent_holds(request.known_size);
-        let run = self.desk.secrets.run(id);
         let taken = Use {
             digest,
             executor: Executor::Agent,
-            by: Some(Redeemer {
-                pid: peer.pid(),
-                started: peer.started().as_ref().ok().copied(),
-                stays: request.pid != 0,
-                run: run.digest(),
-            }),
+            by: Some(self.redeemer(&peer, id, stays)),
             known_size: request.known_size,
         };
-        let (desk, stays) = (Arc::clone(&self.desk), request.pid != 0);
+        let desk = Arc::clone(&self.desk);
         // On a task of its own: a caller that dies before it hears the answer has taken the use all the
         // same, and is watched.
         let redeeming = tokio::spawn(async move {
@@ -299,11 +335,8 @@ impl AgentService for Agents {
         let (inclusion, until) = redeeming
             .await
             .map_err(|_| Status::internal("nobody can say whether the use was taken"))??;
-        Ok(Response::new(pb::RedeemResponse {
-            redeemed_by: Some(encode::inclusion(&inclusion)),
-            run_until: until.wall.to_string(),
-            run: run.reveal(),
-        }))
+        let run = self.desk.secrets.run(id);
+        Ok(Response::new(encode::redeemed(&inclusion, &until, &run)))
     }
 
     async fn report(

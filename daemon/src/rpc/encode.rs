@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use countersign_shared::id::RunSecret;
 use countersign_shared::log::note::WitnessKey;
 use countersign_shared::log::tree::Hash;
 use countersign_shared::machine::{Executor, Request, State, Via};
 use countersign_shared::requirement::Escalation;
 use countersign_shared::statement::{Outcome, Verdict};
+use countersign_shared::time::Deadline;
 use countersign_shared::wire::pb;
 use data_encoding::BASE64;
 use serde_json::json;
@@ -78,6 +80,14 @@ pub(super) fn inclusion(inclusion: &Inclusion) -> pb::Inclusion {
         entry: inclusion.entry.clone(),
         proof: hashes(&inclusion.proof),
         head: Some(head(&inclusion.head)),
+    }
+}
+
+pub(super) fn redeemed(by: &Inclusion, until: &Deadline, run: &RunSecret) -> pb::RedeemResponse {
+    pb::RedeemResponse {
+        redeemed_by: Some(inclusion(by)),
+        run_until: until.wall.to_string(),
+        run: run.reveal(),
     }
 }
 

@@ -162,6 +162,7 @@ impl Worker {
             ask_key: String::new(),
             attached: asking.attached,
             known_size: 0,
+            use_at_once: None,
         };
         let answer = match agent.submit(request).await {
             Ok(answer) => answer,

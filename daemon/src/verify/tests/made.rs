@@ -274,6 +274,7 @@ impl Maker {
             sameness: [self.serial; 32],
             ask_key: String::new(),
             known_size: 0,
+            use_at_once: None,
         };
         self.ask(|reply| Call::Submit(Box::new(draft), reply)).id
     }

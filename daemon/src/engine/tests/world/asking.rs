@@ -8,7 +8,7 @@ use countersign_shared::action::Action;
 use countersign_shared::display;
 use countersign_shared::document::{Document, Intake};
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Received, Side};
+use countersign_shared::machine::{Received, Redeemer, Side};
 use countersign_shared::time::Deadline;
 use serde_json::json;
 
@@ -25,6 +25,7 @@ pub(in super::super) struct Ask {
     pub(in super::super) attached: bool,
     pub(in super::super) submission: Option<[u8; 16]>,
     pub(in super::super) known_size: u64,
+    pub(in super::super) use_at_once: Option<Redeemer>,
     /// The data it says it touches.
     pub(in super::super) data: Vec<serde_json::Value>,
 }
@@ -39,6 +40,7 @@ impl Ask {
             attached: false,
             submission: None,
             known_size: 0,
+            use_at_once: None,
             data: Vec::new(),
         }
     }
@@ -114,6 +116,7 @@ impl World {
             principal: ask.principal(),
             ask_key: ask.tool_call.clone(),
             known_size: ask.known_size,
+            use_at_once: ask.use_at_once,
         }
     }
 

@@ -11,10 +11,10 @@
 //! | [`run`], [`during`], [`output`] | one run, from the one use to its end, and what it writes meanwhile |
 //! | [`runs`] | the runs that go on: who may end them, who watches |
 //! | [`child`], [`job`] | the way to the process that runs it |
-//! | [`warden`], [`launcher`] | that process, which is this program again, and what it does before the exec |
+//! | [`warden`], [`launcher`] | that process, which is this program again, and how its copy becomes the program |
 //!
 //! ```text
-//! countersignd ─(socket)─ warden ─── launcher ─exec▶ program ─── …
+//! countersignd ─(socket)─ warden ─fork▶ launcher ─exec▶ program ─── …
 //! ```
 //!
 //! The warden stays with the program and ends everything that came of it: when it is told to, when the
@@ -43,8 +43,8 @@ use std::process::ExitCode;
 /// The first argument that makes this program a warden.
 const WARDEN: &str = "_warden";
 
-/// The first argument that makes this program a launcher.
-const LAUNCHER: &str = "_launcher";
+/// The first argument that makes this program a sweeper.
+const SWEEPER: &str = "_sweeper";
 
 /// Runs the program as a part of a brokered run, if it was started as one.
 pub(crate) fn part() -> Option<ExitCode> {
@@ -52,10 +52,10 @@ pub(crate) fn part() -> Option<ExitCode> {
     let part = arguments.next()?;
     let run = match part.to_str()? {
         WARDEN => warden::main,
-        LAUNCHER => launcher::main,
+        SWEEPER => launcher::main,
         _ => return None,
     };
-    // Then anybody could start a launcher and be whom they like.
+    // Then anybody could start one and be whom they like.
     if crate::sys::has_rights_of_its_file() {
         return Some(ExitCode::FAILURE);
     }

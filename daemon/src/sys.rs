@@ -6,7 +6,7 @@
 #![expect(
     unsafe_code,
     reason = "SO_PEERCRED and SO_PEERPIDFD, signal 0 through a pidfd, watching a pidfd, inherited \
-              descriptors, close_range, getauxval, adjtimex, SIOCOUTQ and the account database have no safe wrapper in \
+              descriptors, close_range, getauxval, what runs between fork and exec, adjtimex, SIOCOUTQ and the account database have no safe wrapper in \
               rustix, tokio or std"
 )]
 
@@ -14,6 +14,8 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::sync::Mutex;
 
 use tokio::io::Interest;
@@ -369,6 +371,28 @@ pub(crate) fn accounts() -> io::Result<Vec<Account>> {
         libc::endpwent();
     }
     found.into_iter().collect()
+}
+
+/// Has `command` run `step` in the copy of this process that it makes, and nothing else: a step that returns
+/// did not exec, and the error is that of the start.
+///
+/// # Errors
+///
+/// When this process has other threads: what these held would be held in the copy for ever.
+pub(crate) fn instead_of(
+    command: &mut Command,
+    mut step: impl FnMut() -> io::Error + Send + Sync + 'static,
+) -> io::Result<()> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other(
+            "a process of several threads is not copied",
+        ));
+    }
+    // SAFETY: only this thread is there to hold a lock or to be in the middle of anything, and it is here.
+    unsafe {
+        command.pre_exec(move || Err(step()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The daemon's end of a warden: started with a job and the descriptors it takes, told of signals,
-//! listened to.
+//! The daemon's end of a warden: given a job and the descriptors it takes, told of signals, listened to.
 //!
 //! The daemon starts processes in one way only, which costs the same however much memory it has, and
-//! leaves every descriptor closed to them: what the program needs goes through the socket.
+//! leaves every descriptor closed to them: what the program needs goes through the socket. To start one
+//! takes longer than most programs run, so after the first run there is one that waits for the next job.
 
 use std::fs::File;
 use std::io;
@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -60,15 +61,89 @@ pub(super) struct Started {
     pub(super) errors: Receiver,
 }
 
-/// Starts a warden for a job. An error means that nothing ran.
+/// A warden that has no job yet.
+#[derive(Debug)]
+struct Idle {
+    socket: StdStream,
+    process: Child,
+}
+
+impl Idle {
+    fn start() -> io::Result<Self> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let process = Command::new("/proc/self/exe")
+            .arg(WARDEN)
+            .env_clear()
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self {
+            socket: ours,
+            process,
+        })
+    }
+
+    /// Sends the descriptors. They wait in the socket until the warden takes them.
+    fn hand_over(&self, files: &[BorrowedFd<'_>; FILES]) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !ancillary.push(SendAncillaryMessage::ScmRights(files)) {
+            return Err(io::Error::other(
+                "the descriptors do not fit into a message",
+            ));
+        }
+        let byte = [io::IoSlice::new(&[0])];
+        sendmsg(&self.socket, &byte, &mut ancillary, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+}
+
+/// The wardens.
+#[derive(Debug, Default)]
+pub(super) struct Wardens {
+    spare: Mutex<Option<Idle>>,
+}
+
+impl Wardens {
+    /// Has one wait for the next job. Without it the next job waits for one.
+    pub(super) fn prepare(&self) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            *spare = Idle::start().ok();
+        }
+    }
+
+    /// Gives the descriptors of a job to a warden.
+    fn employ(&self, files: &[BorrowedFd<'_>; FILES]) -> io::Result<Idle> {
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(spare) = spare
+            && spare.hand_over(files).is_ok()
+        {
+            return Ok(spare);
+        }
+        // There was none, or it is gone.
+        let started = Idle::start()?;
+        started.hand_over(files)?;
+        Ok(started)
+    }
+}
+
+/// Gives a job to a warden. An error means that nothing ran.
 pub(super) fn start(
+    wardens: &Wardens,
     job: &Job,
     input: InputFrom,
     program: BorrowedFd<'_>,
     directory: BorrowedFd<'_>,
 ) -> io::Result<Started> {
-    let (ours, theirs) = StdStream::pair()?;
-    ours.set_nonblocking(true)?;
     let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
     let (errors, errors_end) = pipe_with(PipeFlags::CLOEXEC)?;
     let (input_end, input) = match input {
@@ -80,15 +155,6 @@ pub(super) fn start(
         }
     };
     let job = job.seal()?;
-    let process = Command::new("/proc/self/exe")
-        .arg(WARDEN)
-        .env_clear()
-        .current_dir("/")
-        .process_group(0)
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
     let files = [
         job.as_fd(),
         program,
@@ -97,8 +163,8 @@ pub(super) fn start(
         output_end.as_fd(),
         errors_end.as_fd(),
     ];
-    hand_over(&ours, &files)?;
-    let (read, write) = UnixStream::from_std(ours)?.into_split();
+    let Idle { socket, process } = wardens.employ(&files)?;
+    let (read, write) = UnixStream::from_std(socket)?.into_split();
     Ok(Started {
         orders: Orders(write),
         news: News {
@@ -109,20 +175,6 @@ pub(super) fn start(
         output: Receiver::from_owned_fd(output)?,
         errors: Receiver::from_owned_fd(errors)?,
     })
-}
-
-/// Sends the descriptors. They wait in the socket until the warden takes them.
-fn hand_over(socket: &StdStream, files: &[BorrowedFd<'_>; FILES]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !ancillary.push(SendAncillaryMessage::ScmRights(files)) {
-        return Err(io::Error::other(
-            "the descriptors do not fit into a message",
-        ));
-    }
-    let byte = [io::IoSlice::new(&[0])];
-    sendmsg(socket, &byte, &mut ancillary, SendFlags::NOSIGNAL)?;
-    Ok(())
 }
 
 impl Orders {
@@ -140,8 +192,15 @@ impl News {
         serde_json::from_str(&line).ok()
     }
 
-    /// Waits until the warden, and with it all that came of the program, is gone.
+    /// Waits until all that came of the program is gone, or the warden itself.
     pub(super) async fn gone(mut self) {
-        drop(self.process.wait().await);
+        let is_cleared = self.next().await == Some(Told::Cleared);
+        let end = async move { drop(self.process.wait().await) };
+        if is_cleared {
+            // Its own end is of interest to nobody.
+            tokio::spawn(end);
+        } else {
+            end.await;
+        }
     }
 }

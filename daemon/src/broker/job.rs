@@ -1,5 +1,5 @@
-//! What the daemon, the warden and the launcher tell each other. All three are one program of one
-//! version, so the form is private.
+//! What the daemon and the warden tell each other. Both are one program of one version, so the form is
+//! private.
 //!
 //! The job lies in a sealed file without a name: it holds secrets, which so stand in no argument
 //! vector, no environment but the program's own, and no file that could be opened later.
@@ -48,7 +48,7 @@ pub(super) struct PrivateFile {
     contents: String,
 }
 
-/// What the launcher does.
+/// What is to be run, and how.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Job {
     argv: Vec<String>,
@@ -173,6 +173,8 @@ pub(super) enum Told {
         /// The signal that ended it.
         signal: Option<i32>,
     },
+    /// Nothing is left of it.
+    Cleared,
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
-//! The launcher: this program again, between the warden and the program. It becomes whom the profile
-//! names, gives up every right to become anybody else, limits itself, and is then replaced.
+//! What stands between the warden and the program: a copy of the warden that becomes whom the profile names,
+//! gives up every right to become anybody else, limits itself, and is then replaced. The same goes for the
+//! sweeper, which is this program again, and removes what the program left.
 //!
-//! One thread, no allocation that matters, nothing of the daemon's: neither its database nor its sockets
-//! are open here. What fails is told through a pipe that the exec closes.
+//! One thread; neither the daemon's database nor its sockets are open here. A program that is told from here
+//! not to have started was not.
 
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -23,36 +25,12 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use super::job::{Identity, Job, Resource};
 use crate::sys;
 
-/// The word for removing a run's temporary directory instead of running anything.
-pub(super) const SWEEP: &str = "sweep";
-
-/// The word for running the program.
-pub(super) const EXEC: &str = "exec";
-
-/// Does what the arguments say; returns only when it failed, or had nothing to run.
-pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<String> = arguments
-        .filter_map(|argument| argument.into_string().ok())
-        .collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [EXEC, warden, job, program, directory, report] => {
-            let Ok(report) = inherited(report) else {
-                return ExitCode::FAILURE;
-            };
-            let error = inherited_all([job, program, directory])
-                .and_then(|files| run(warden, files))
-                .err()
-                .unwrap_or_else(|| io::Error::other("the exec returned"));
-            // Whoever reads this says that nothing ran; when nobody does, nothing ran either.
-            drop(File::from(report).write_all(error.to_string().as_bytes()));
-            ExitCode::FAILURE
-        }
-        [SWEEP, job] => match inherited(job).and_then(|job| sweep(&File::from(job))) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
-        _ => ExitCode::FAILURE,
+/// Runs as the sweeper of one run; the argument is the descriptor of its job.
+pub(super) fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let job = arguments.next().and_then(|job| job.into_string().ok());
+    match job.map(|job| inherited(&job).and_then(|job| sweep(&File::from(job)))) {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(_)) | None => ExitCode::FAILURE,
     }
 }
 
@@ -63,19 +41,21 @@ fn inherited(number: &str) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-fn inherited_all<const N: usize>(numbers: [&str; N]) -> io::Result<[OwnedFd; N]> {
-    let files: Vec<OwnedFd> = numbers
-        .into_iter()
-        .map(inherited)
-        .collect::<io::Result<_>>()?;
-    files
-        .try_into()
-        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+/// Becomes the program; returns only why it did not.
+pub(super) fn become_program(
+    warden: Pid,
+    job: &File,
+    program: &OwnedFd,
+    directory: &OwnedFd,
+) -> io::Error {
+    match run(warden, job, program, directory) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
 }
 
-/// Becomes the program.
-fn run(warden: &str, [job, program, directory]: [OwnedFd; 3]) -> io::Result<()> {
-    let job = Job::read(&File::from(job))?;
+fn run(warden: Pid, job: &File, program: &OwnedFd, directory: &OwnedFd) -> io::Result<Infallible> {
+    let job = Job::read(job)?;
     let argv = job.argv()?;
     // Its own session: no terminal, and one group that a signal reaches as a whole.
     rustix::process::setsid()?;
@@ -85,12 +65,12 @@ fn run(warden: &str, [job, program, directory]: [OwnedFd; 3]) -> io::Result<()> 
     if let Some(temporary) = &job.temporary {
         make(Path::new(temporary), &job)?;
     }
-    rustix::process::fchdir(&directory)?;
+    rustix::process::fchdir(directory)?;
     if job.is_script {
         // The interpreter opens the script by the same name once more, after the exec.
-        rustix::io::fcntl_setfd(&program, FdFlags::empty())?;
+        rustix::io::fcntl_setfd(program, FdFlags::empty())?;
     }
-    let path = through(&program);
+    let path = through(program.as_fd());
     let mut command = Command::new(path);
     command
         .arg0(OsStr::from_bytes(argv.first().map_or(b"", Vec::as_slice)))
@@ -136,10 +116,9 @@ fn become_user(identity: Option<&Identity>) -> io::Result<()> {
 
 /// Makes sure that the program does not outlive the warden. A change of the user undoes it, so it comes
 /// after that.
-fn die_with(warden: &str) -> io::Result<()> {
+fn die_with(warden: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let parent = rustix::process::getppid().map(Pid::as_raw_nonzero);
-    if parent.is_some_and(|parent| parent.to_string() == warden) {
+    if rustix::process::getppid() == Some(warden) {
         Ok(())
     } else {
         Err(io::Error::other("the warden is gone"))

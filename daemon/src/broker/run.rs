@@ -212,7 +212,15 @@ impl Ready {
             self.prepared.program.file(),
             self.prepared.directory.opened(),
         );
-        child::start(&self.job(), input, program.as_fd(), directory.as_fd()).map_err(told)
+        let wardens = self.seat.wardens();
+        child::start(
+            wardens,
+            &self.job(),
+            input,
+            program.as_fd(),
+            directory.as_fd(),
+        )
+        .map_err(told)
     }
 }
 
@@ -285,9 +293,12 @@ pub(crate) async fn conduct(
         Begun::Lost => Ended::Lost("the process that started it is gone"),
     };
     let event = tell(&bench, id, &until, ended).await;
+    let wardens = Arc::clone(ready.seat.wardens());
     // An agent that takes nothing keeps neither the seat nor the secrets.
     drop(ready);
     drop(events.send(event).await);
+    // It stops the thread that does it for a while, and nobody waits for it.
+    tokio::task::spawn_blocking(move || wardens.prepare());
 }
 
 /// How far it came.
@@ -324,7 +335,7 @@ async fn begin(ready: &Ready, events: &mpsc::Sender<Event>) -> Begun {
         Ok(Some(Told::NotStarted { because })) => {
             Begun::NotRun(NOT_STARTED, format!("it could not be started: {because}"))
         }
-        Ok(Some(Told::Ended { .. }) | None) | Err(_) => Begun::Lost,
+        Ok(Some(Told::Ended { .. } | Told::Cleared) | None) | Err(_) => Begun::Lost,
     }
 }
 

@@ -8,6 +8,7 @@ use countersign_shared::id::RequestId;
 use tokio::sync::{broadcast, watch};
 
 use super::BrokerError;
+use super::child::Wardens;
 use super::during::Watched;
 
 /// How many commands the daemon runs at once.
@@ -89,7 +90,8 @@ struct Run {
 /// All runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Runs {
-    runs: Arc<Mutex<HashMap<RequestId, Run>>>,
+    going_on: Arc<Mutex<HashMap<RequestId, Run>>>,
+    wardens: Arc<Wardens>,
     /// How many there are.
     count: watch::Sender<usize>,
 }
@@ -97,7 +99,8 @@ pub(crate) struct Runs {
 impl Default for Runs {
     fn default() -> Self {
         Self {
-            runs: Arc::default(),
+            going_on: Arc::default(),
+            wardens: Arc::default(),
             count: watch::Sender::new(0),
         }
     }
@@ -121,6 +124,11 @@ impl Seat {
     /// Tells why it is to end, if it is.
     pub(super) fn ended(&self) -> Option<Why> {
         *self.end.borrow()
+    }
+
+    /// Returns who carries it out.
+    pub(super) fn wardens(&self) -> &Arc<Wardens> {
+        &self.runs.wardens
     }
 
     /// Returns what others may do to the run.
@@ -191,7 +199,7 @@ impl Runs {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Run>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.going_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

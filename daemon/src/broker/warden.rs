@@ -1,6 +1,6 @@
 //! The warden: this program again, as a process that stays with one run.
 //!
-//! It starts the launcher, passes signals on, tells the daemon how the program ended, and ends whatever
+//! It starts the program, passes signals on, tells the daemon how the program ended, and ends whatever
 //! came of it: also what made a session of its own, because what loses its parent becomes the warden's
 //! child. It does so too when the daemon goes away in any manner, which closes the socket between them.
 //! It keeps the daemon's user, so that a program that runs as another cannot end it.
@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,7 +20,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
 
 use super::job::{Job, Told};
-use super::{LAUNCHER, launcher};
+use super::{SWEEPER, launcher};
+use crate::sys;
 
 /// How many descriptors come with a job.
 pub(super) const FILES: usize = 6;
@@ -64,15 +65,13 @@ fn stay(control: BorrowedFd<'_>) -> io::Result<()> {
     let [job, program, directory, input, output, errors] = receive(control)?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let job = File::from(job);
-    let (mut child, mut report) = start(&job, (&program, &directory), [input, output, errors])?;
-    drop((program, directory));
-    let mut because = String::new();
-    report.read_to_string(&mut because)?;
-    if !because.is_empty() {
-        child.wait()?;
-        sweep(&job);
-        return tell(control, &Told::NotStarted { because });
-    }
+    let mut child = match start(&job, program, directory, [input, output, errors]) {
+        Ok(child) => child,
+        Err(error) => {
+            sweep(&job);
+            return Err(error);
+        }
+    };
     let pid = Pid::from_child(&child);
     let ended = tell(control, &Told::Started { pid: child.id() })
         .and_then(|()| watch(control, &mut child, pid));
@@ -90,7 +89,7 @@ fn stay(control: BorrowedFd<'_>) -> io::Result<()> {
     };
     clear(pid);
     sweep(&job);
-    told
+    told.and_then(|()| tell(control, &Told::Cleared))
 }
 
 /// Takes the job and the descriptors that come with it.
@@ -112,38 +111,37 @@ fn receive(control: BorrowedFd<'_>) -> io::Result<[OwnedFd; FILES]> {
         .map_err(|_| io::Error::other("the job did not come whole"))
 }
 
-/// Starts the launcher. What it says when it fails comes through the pipe, which an exec closes.
+/// Starts the program, in a copy of this process that becomes it. What fails before that comes through the
+/// pipe, which an exec closes.
 fn start(
     job: &File,
-    (program, directory): (&OwnedFd, &OwnedFd),
+    program: OwnedFd,
+    directory: OwnedFd,
     [input, output, errors]: [OwnedFd; 3],
-) -> io::Result<(Child, File)> {
+) -> io::Result<Child> {
     let (report, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // This process has one thread, so nothing else is started while these are open to it.
-    for file in [
-        job.as_fd(),
-        program.as_fd(),
-        directory.as_fd(),
-        write.as_fd(),
-    ] {
-        rustix::io::fcntl_setfd(file, FdFlags::empty())?;
-    }
-    let child = Command::new("/proc/self/exe")
-        .arg(LAUNCHER)
-        .arg(launcher::EXEC)
-        .arg(std::process::id().to_string())
-        .args([
-            job.as_raw_fd().to_string(),
-            program.as_raw_fd().to_string(),
-            directory.as_raw_fd().to_string(),
-            write.as_raw_fd().to_string(),
-        ])
-        .env_clear()
+    let (job, warden) = (job.try_clone()?, rustix::process::getpid());
+    let mut command = Command::new("/proc/self/exe");
+    command
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(output))
-        .stderr(Stdio::from(errors))
-        .spawn()?;
-    Ok((child, File::from(report)))
+        .stderr(Stdio::from(errors));
+    sys::instead_of(&mut command, move || {
+        let error = launcher::become_program(warden, &job, &program, &directory);
+        // Whoever reads this says that nothing ran; when nobody does, nothing ran either.
+        let _ = rustix::io::write(&write, error.to_string().as_bytes());
+        error
+    })?;
+    let started = command.spawn();
+    // With it this end of the pipe.
+    drop(command);
+    started.map_err(|error| {
+        let mut because = String::new();
+        match File::from(report).read_to_string(&mut because) {
+            Ok(length) if length > 0 => io::Error::other(because),
+            Ok(_) | Err(_) => error,
+        }
+    })
 }
 
 /// Passes signals on until the program ends, or the daemon wants the end or is gone: then `None`.
@@ -235,16 +233,24 @@ fn children() -> Vec<Pid> {
 
 /// Removes the temporary directory, as the user whose it is.
 fn sweep(job: &File) {
-    let has_one = rewind(job)
+    let temporary = rewind(job)
         .and_then(|()| Job::read(job))
-        .is_ok_and(|job| job.temporary.is_some());
-    if !has_one || rewind(job).is_err() {
+        .ok()
+        .and_then(|mut job| job.temporary.take());
+    let Some(temporary) = temporary else {
+        return;
+    };
+    match rustix::fs::rmdir(&temporary) {
+        // Mostly nothing is left in it, or it was never made.
+        Ok(()) | Err(Errno::NOENT) => return,
+        Err(_) => {}
+    }
+    if rewind(job).is_err() || rustix::io::fcntl_setfd(job, FdFlags::empty()).is_err() {
         return;
     }
     let mut command = Command::new("/proc/self/exe");
     command
-        .arg(LAUNCHER)
-        .arg(launcher::SWEEP)
+        .arg(SWEEPER)
         .arg(job.as_raw_fd().to_string())
         .env_clear()
         .stdin(Stdio::null())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_tests::home::Asked;
 use countersign_tests::{Running, wait_until};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NOBODY, Place};
 use crate::asking::show;
@@ -247,4 +247,46 @@ fn an_end_before_the_exec_is_an_end_without_a_run() {
     assert!(!place.work().join("ran").exists());
     let shown = show(&place.home, &asked);
     assert!(shown["execution"].is_null());
+}
+
+/// Returns the processes of the daemon that wait for a program to run, or watch one.
+fn wardens(place: &Place) -> Vec<u32> {
+    let daemon = place.home.daemon_pid();
+    let children = fs::read_dir(format!("/proc/{daemon}/task")).expect("a daemon");
+    let children = children.flatten().filter_map(|task| {
+        let listed = fs::read_to_string(task.path().join("children")).ok()?;
+        Some(
+            listed
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    });
+    let is_warden = |pid: &String| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline"));
+        arguments.is_ok_and(|text| text.ends_with(b"\0_warden\0"))
+    };
+    let found = children.flatten().filter(is_warden);
+    found.map(|pid| pid.parse().expect("a number")).collect()
+}
+
+#[test]
+fn one_process_waits_for_the_next_run_which_does_not_depend_on_it_and_it_goes_with_the_daemon() {
+    let mut place = Place::with_policy("echo ran", "", NOBODY);
+    assert!(wardens(&place).is_empty(), "before anything ran");
+    let mut known = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(place.run(&["--", "tool"]).expect_code(0).stdout, "ran\n");
+        wait_until("the next one is there", || wardens(&place).len() == 1);
+        let spare = wardens(&place)[0];
+        assert!(!known.contains(&spare), "a process of one run has another");
+        known.push(spare);
+    }
+    let spare = i32::try_from(known[2]).ok().and_then(Pid::from_raw);
+    kill_process(spare.expect("a number"), Signal::KILL).expect("it is there");
+    assert_eq!(place.run(&["--", "tool"]).expect_code(0).stdout, "ran\n");
+    wait_until("the next one is there", || wardens(&place).len() == 1);
+    let spare = wardens(&place)[0];
+    drop(place.home.kill());
+    wait_until("it went with the daemon", || !lives(spare));
 }

@@ -242,6 +242,10 @@ impl Asked {
         stays: bool,
     ) -> Result<(), Failure> {
         self.ticket.digest = self.agreed.digest();
+        if let Err(failure) = session.meet_others().await {
+            self.let_go(session).await;
+            return Err(failure);
+        }
         let redeemed = match session.redeem(&self.ticket, stays).await {
             Ok(redeemed) => redeemed,
             // Another process has it, and its run and its ticket are not ours to touch.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_client::channel;
+use countersign_client::heads::Gap;
 use countersign_client::peer::ConnectError;
 use countersign_client::place::Place;
 use countersign_client::refusal::{self, Failure};
@@ -28,7 +29,7 @@ use crate::wire::AgentServiceClient;
 pub use answer::{Redeemed, Standing, Submitted};
 pub use countersign_client::peer::PeerError;
 pub use countersign_client::refusal::Refusal;
-pub use countersign_client::shown::{AnswerError, Inclusion, ShownHead};
+pub use countersign_client::shown::{AnswerError, Consistency, Inclusion, ShownHead};
 pub use execute::{Describe, FromRun, News, RunEnded, ToRun};
 
 /// How long a call may take that does not wait for people.
@@ -255,6 +256,15 @@ impl Client {
             known_size,
         };
         Ok(soon(self.calls.redeem(request)).await?.try_into()?)
+    }
+
+    /// Returns the proof that two heads are of one history.
+    pub async fn prove_consistency(&mut self, gap: Gap) -> Result<Consistency, ClientError> {
+        let Gap { from, to } = gap;
+        let request = pb::ProveConsistencyRequest { from, to };
+        Ok(soon(self.calls.prove_consistency(request))
+            .await?
+            .try_into()?)
     }
 
     /// Tells what became of the run; `run` is the secret that came with the one use.

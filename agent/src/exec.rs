@@ -93,9 +93,13 @@ async fn attempt(home: Option<&Path>, options: &ExecOptions) -> Result<Ending, E
         }
         Err(failure) => return Err(stream::tell(&asked, failure).into()),
     }
-    if let Some(signal) = signals.arrived().await {
+    let unwanted = match signals.arrived().await {
+        Some(signal) => Err(asked::interrupted(signal)),
+        None => session.meet_others().await,
+    };
+    if let Err(failure) = unwanted {
         asked.let_go(&mut session).await;
-        return Err(stream::tell(&asked, asked::interrupted(signal)).into());
+        return Err(stream::tell(&asked, failure).into());
     }
     Ok(stream::run(
         asked,

@@ -118,11 +118,26 @@ impl Session {
         &mut self.heads
     }
 
+    /// Has what other processes of this user were shown proven to be of one history with what this one was.
+    ///
+    /// # Errors
+    /// When it is not, or nobody answers. Then nothing that the daemon says is to be acted on.
+    pub(crate) async fn meet_others(&mut self) -> Result<(), Failure> {
+        self.heads.catch_up()?;
+        if let Some(gap) = self.heads.gap() {
+            let answer = self.client().await?.prove_consistency(gap).await;
+            let shown = self.note(answer)?;
+            self.heads.bridge(&shown)?;
+        }
+        Ok(())
+    }
+
     /// Asks, checks the head that comes with the answer, and keeps the ticket.
     ///
     /// A connection that breaks is made anew: the same 16 bytes get the same request. A daemon that
     /// was never there is not waited for.
     pub(crate) async fn submit(&mut self, asking: &Asking) -> Result<(Submitted, Ticket), Failure> {
+        self.meet_others().await?;
         let mut patience = Patience::new(SUBMIT_PATIENCE);
         let mut asked = false;
         let submitted = loop {

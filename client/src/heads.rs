@@ -3,9 +3,11 @@
 //! Each answer brings a head. It is accepted only when it continues the kept one, and is written
 //! before anybody acts on it, so a log that shows two histories is caught by the next answer.
 //!
-//! Processes of one user share the file. One that finds the file further on takes over from there;
-//! the file itself only ever moves along proven steps. A head that is older than the kept one, or
-//! longer without a proof from its size, is refused: every call names the size that was kept.
+//! Processes of one user share the file, which only ever moves along proven steps. One that finds another
+//! head there than its own, and has not seen which of them continues the other ([`Heads::gap`]), asks for
+//! that and goes on from the longer one ([`Heads::bridge`]); until then it goes on from its own. A head that
+//! is older than the kept one, or longer without a proof from its size, is refused: every call names the
+//! size that was kept.
 //!
 //! The key that is kept is the one that is believed. The key that the installation names is believed
 //! only where nothing is kept yet; else the log itself has to lead from the one to the other.
@@ -28,7 +30,7 @@ use countersign_shared::log::tree::{Hash, leaf_hash};
 use rustix::fs::FlockOperation;
 
 use crate::private::{Lasting, write_private};
-use crate::shown::{Inclusion, ShownHead};
+use crate::shown::{Consistency, Inclusion, ShownHead};
 
 mod rotation;
 
@@ -182,6 +184,17 @@ pub struct Heads {
     announced: VerifierKey,
     /// Heads that this process has seen to follow each other.
     seen: Vec<(u64, Hash)>,
+    /// What the file holds, where it was not seen to be of one history with ours.
+    apart: Option<Box<HeadKeeper>>,
+}
+
+/// The sizes of two heads that two processes were shown, the smaller one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The smaller one.
+    pub from: u64,
+    /// The larger one.
+    pub to: u64,
 }
 
 impl Heads {
@@ -213,6 +226,7 @@ impl Heads {
             stored: None,
             announced: key,
             seen: Vec::new(),
+            apart: None,
         };
         heads.catch_up()?;
         Ok(heads)
@@ -233,18 +247,75 @@ impl Heads {
         self.keeper.last()
     }
 
-    /// Takes over what other processes have kept meanwhile, and returns the size to name in the
-    /// next call.
+    /// Looks what other processes have kept meanwhile, and returns the size to name in the next call.
+    /// What they kept is taken over where nothing is kept here; else see [`gap`](Self::gap).
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or holds another root for as many entries.
     pub fn catch_up(&mut self) -> Result<u64, HeadsError> {
-        if let Some(stored) = self.stored()?
-            && stored.size() >= self.keeper.size()
-        {
-            self.follow_stored(stored)?;
+        self.apart = None;
+        if let Some(stored) = self.stored()? {
+            let (ours, theirs) = (self.keeper.size(), stored.size());
+            if let Some(head) = stored.last() {
+                self.compare(head)?;
+            }
+            if ours == 0 || ours == theirs {
+                self.follow_stored(stored);
+            } else if !stored.last().is_none_or(|head| self.has_seen(head)) {
+                self.apart = Some(Box::new(stored));
+            }
         }
         Ok(self.keeper.size())
+    }
+
+    /// Returns between which sizes the log has to prove that it is one, after another process of this user
+    /// was shown a head that this one has not seen.
+    pub fn gap(&self) -> Option<Gap> {
+        let (ours, theirs) = (self.keeper.size(), self.apart.as_ref()?.size());
+        Some(Gap {
+            from: ours.min(theirs),
+            to: ours.max(theirs),
+        })
+    }
+
+    /// Goes on from the longer of the two heads, when the log has shown that it continues the other one.
+    /// Returns the size to name in the next call.
+    ///
+    /// # Errors
+    /// When the log does not show it, or it cannot be kept.
+    pub fn bridge(&mut self, shown: &Consistency) -> Result<u64, HeadsError> {
+        let (Some(gap), Some(theirs)) = (self.gap(), self.apart.take()) else {
+            return Ok(self.keeper.size());
+        };
+        if shown.size < gap.to {
+            return Err(HeadsError::Fork(Fork::WentBack {
+                origin: self.origin().to_owned(),
+                kept: gap.to,
+                found: shown.size,
+            }));
+        }
+        let before = self.keeper.clone();
+        let theirs_is_longer = theirs.size() > before.size();
+        let (old, new) = if theirs_is_longer {
+            (&before, &*theirs)
+        } else {
+            (&*theirs, &before)
+        };
+        old.is_continued_by(new, &shown.proof)
+            .map_err(HeadsError::Fork)?;
+        if let Some(head) = theirs.last() {
+            self.seen.push((head.size(), *head.root()));
+        }
+        if theirs_is_longer {
+            self.keeper = *theirs;
+        } else {
+            self.store()?;
+        }
+        Ok(self.keeper.size())
+    }
+
+    fn has_seen(&self, head: &Checkpoint) -> bool {
+        self.seen.contains(&(head.size(), *head.root()))
     }
 
     /// Accepts a head that came with a proof from the size that was named, and keeps it. Where it tells
@@ -392,14 +463,10 @@ impl Heads {
         Ok(Some(stored))
     }
 
-    /// Goes on from what is stored, which is at least as far.
-    fn follow_stored(&mut self, stored: HeadKeeper) -> Result<(), HeadsError> {
-        if let Some(head) = stored.last() {
-            self.compare(head)?;
-        }
+    /// Goes on from what is stored.
+    fn follow_stored(&mut self, stored: HeadKeeper) {
         self.keeper = stored;
         self.remember();
-        Ok(())
     }
 
     /// Writes the kept head, unless another process has got elsewhere.
@@ -422,7 +489,7 @@ impl Heads {
         if let Some(head) = stored.as_ref().and_then(HeadKeeper::last) {
             self.compare(head)?;
             // A head we have not seen to be followed by ours stays: the next call proves from it.
-            if !self.seen.contains(&(head.size(), *head.root())) {
+            if !self.has_seen(head) {
                 return Ok(());
             }
         }

@@ -51,6 +51,26 @@ pub struct Inclusion {
     pub head: ShownHead,
 }
 
+/// A proof between two sizes of the log as it was shown, not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consistency {
+    /// The consistency proof.
+    pub proof: Vec<Hash>,
+    /// The number of entries that the log is said to have.
+    pub size: u64,
+}
+
+impl TryFrom<pb::ProveConsistencyResponse> for Consistency {
+    type Error = AnswerError;
+
+    fn try_from(message: pb::ProveConsistencyResponse) -> Result<Self, AnswerError> {
+        Ok(Self {
+            proof: hashes("proof", &message.proof)?,
+            size: message.size,
+        })
+    }
+}
+
 impl TryFrom<pb::Inclusion> for Inclusion {
     type Error = AnswerError;
 

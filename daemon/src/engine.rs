@@ -54,8 +54,9 @@ mod writes;
 
 pub use boot::{BootError, Settings};
 pub use call::{
-    ActKind, Brokered, Call, Change, Decided, Draft, Emergency, Following, Head, Inclusion, Judged,
-    Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use, Verdict, View,
+    ActKind, Brokered, Call, Change, Consistency, Decided, Draft, Emergency, Following, Head,
+    Inclusion, Judged, Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use,
+    Verdict, View,
 };
 pub use card::Card;
 pub use cosigning::Cosigned;

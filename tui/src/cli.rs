@@ -34,7 +34,7 @@ mod trust;
 use exit::{Done, Trouble};
 
 use crate::client::Client;
-use crate::review::ReviewError;
+use crate::review::{ReviewError, caught_up};
 
 /// Look at what agents ask for, and approve or deny it with your own key.
 #[derive(Debug, Parser)]
@@ -344,7 +344,7 @@ fn in_session(place: &Place, command: impl AsyncFnOnce(Session) -> Done) -> Done
 
 /// Looks whether the log still begins with what this user has seen of it; returns what stands against that.
 async fn doubt(client: &mut Client, heads: &mut Heads) -> Result<Option<HeadsError>, Trouble> {
-    let known = heads.catch_up().map_err(ReviewError::from)?;
+    let known = caught_up::<ReviewError>(client, heads).await?;
     let head = client.head(known).await?.head;
     let head = head
         .ok_or(AnswerError { field: "head" })

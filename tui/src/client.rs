@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use countersign_client::channel::connect;
+use countersign_client::heads::Gap;
 use countersign_client::peer::ConnectError;
 use countersign_client::place::Place;
 use countersign_client::refusal::{Failure, classify};
-use countersign_client::shown::{AnswerError, Inclusion};
+use countersign_client::shown::{AnswerError, Consistency, Inclusion};
 use countersign_shared::digest::Digest;
 use countersign_shared::explanation::Explanation;
 use countersign_shared::id::RequestId;
@@ -247,6 +248,15 @@ impl Client {
             index: None,
         }))
         .await
+    }
+
+    /// Returns the proof that two heads are of one history.
+    pub async fn prove_consistency(&mut self, gap: Gap) -> Result<Consistency, ClientError> {
+        let Gap { from, to } = gap;
+        let request = pb::ProveConsistencyRequest { from, to };
+        Ok(soon(self.calls.prove_consistency(request))
+            .await?
+            .try_into()?)
     }
 
     /// Returns an entry with its proof, and with a proof of the head from a known size.

@@ -30,6 +30,7 @@ use crate::client::Client;
 use crate::console::event::{News, Request};
 use crate::console::runner::{self, ConsoleError, Link, Options};
 use crate::keys::Signer;
+use crate::review::{ReviewError, caught_up};
 use crate::signing::Pen;
 
 mod decide;
@@ -206,10 +207,10 @@ impl Clerk {
             Ok(client) => client,
             Err(error) => return self.tell_once(&error).await,
         };
-        self.known = match self.heads.catch_up() {
+        self.known = match caught_up::<ReviewError>(&mut client, &mut self.heads).await {
             Ok(known) => known,
-            Err(error) if error.is_ours() => return self.tell_once(&error).await,
-            Err(error) => return self.alarm(&error).await,
+            Err(ReviewError::Log(error)) => return self.alarm(&error).await,
+            Err(error) => return self.tell_once(&error).await,
         };
         let mut changes = match client.watch(self.known).await {
             Ok(changes) => changes,

@@ -67,6 +67,23 @@ impl From<HeadsError> for ReviewError {
     }
 }
 
+/// Catches up with what other programs of this user were shown, and has it proven to be of one history with
+/// what this one was. Returns the size to name in the next call.
+///
+/// # Errors
+///
+/// When it cannot be read, asked for, or is not so.
+pub async fn caught_up<E>(client: &mut Client, heads: &mut Heads) -> Result<u64, E>
+where
+    E: From<HeadsError> + From<ClientError>,
+{
+    let known = heads.catch_up()?;
+    match heads.gap() {
+        Some(gap) => Ok(heads.bridge(&client.prove_consistency(gap).await?)?),
+        None => Ok(known),
+    }
+}
+
 /// A request, checked and rendered.
 #[derive(Debug, Clone)]
 pub struct Review {
@@ -85,7 +102,7 @@ impl Review {
         heads: &mut Heads,
         id: &str,
     ) -> Result<Self, ReviewError> {
-        let known = heads.catch_up()?;
+        let known = caught_up::<ReviewError>(client, heads).await?;
         let answer = client.get(id, known).await?;
         Self::check(heads, answer)
     }

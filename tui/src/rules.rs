@@ -18,6 +18,7 @@ use countersign_shared::wire::pb;
 use serde_json::Value;
 
 use crate::client::{Client, ClientError};
+use crate::review::caught_up;
 
 /// The name under which the rules themselves stand among their files when they are compared.
 const WHOLE: &str = "rules";
@@ -190,7 +191,7 @@ pub struct Standing {
 impl Standing {
     /// Asks the daemon what waits, and checks it against the log.
     pub async fn load(client: &mut Client, heads: &mut Heads) -> Result<Self, RulesError> {
-        let known = heads.catch_up()?;
+        let known = caught_up::<RulesError>(client, heads).await?;
         let answer = client.proposed_rules(known).await?;
         let standing = answer
             .standing
@@ -211,7 +212,7 @@ impl Standing {
         let mut adopted = None;
         if let Some(inclusion) = answer.adopted.clone() {
             // The proof has to begin at the head that the first one brought.
-            let known = heads.catch_up()?;
+            let known = caught_up::<RulesError>(client, heads).await?;
             let inclusion = client.prove(inclusion.index, known).await?;
             heads.hold(&inclusion)?;
             let entry = Entry::read(&inclusion.entry).map_err(RulesError::Entry)?;

@@ -69,6 +69,16 @@ impl Log {
         }
     }
 
+    fn consistency(&self, gap: Gap) -> Consistency {
+        let proof = prove_consistency(gap.from, gap.to, |level, index| {
+            Ok::<_, Infallible>(self.node(level, index))
+        });
+        Consistency {
+            proof: proof.unwrap(),
+            size: self.size(),
+        }
+    }
+
     fn heads(&self, home: &tempfile::TempDir) -> Heads {
         Heads::open(home.path(), self.key.verifier().clone(), Lasting::PowerCut).unwrap()
     }
@@ -267,7 +277,89 @@ fn a_process_that_was_overtaken_goes_on_from_the_file() {
     log.entries.push(b"d".to_vec());
     let known = one.catch_up().unwrap();
     one.accept(&log.shown(known)).unwrap();
-    assert_eq!(two.catch_up().unwrap(), 4);
+    // Until the log has shown that the one continues the other, it goes on from its own.
+    assert_eq!(two.catch_up().unwrap(), 3);
+    let gap = two.gap().unwrap();
+    assert_eq!((gap.from, gap.to), (3, 4));
+    assert_eq!(two.bridge(&log.consistency(gap)).unwrap(), 4);
+    assert_eq!((two.catch_up().unwrap(), two.gap()), (4, None));
+}
+
+#[test]
+fn a_process_that_is_ahead_of_the_file_moves_it_on() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = Log::new(&[b"a"]);
+    let mut one = log.heads(&home);
+    one.accept(&log.shown(0)).unwrap();
+    let mut two = log.heads(&home);
+    log.entries.push(b"b".to_vec());
+    one.accept(&log.shown(1)).unwrap();
+    log.entries.push(b"c".to_vec());
+    two.accept(&log.shown(1)).unwrap();
+    assert_eq!(log.heads(&home).catch_up().unwrap(), 2, "it was not proven");
+    assert_eq!(two.catch_up().unwrap(), 3);
+    let gap = two.gap().unwrap();
+    assert_eq!((gap.from, gap.to), (2, 3));
+    assert_eq!(two.bridge(&log.consistency(gap)).unwrap(), 3);
+    assert_eq!(log.heads(&home).catch_up().unwrap(), 3);
+    assert_eq!(two.gap(), None);
+}
+
+#[test]
+fn two_processes_that_were_shown_two_histories_find_out() {
+    for theirs in [Log::new(&[b"a", b"x", b"c", b"d"]), Log::new(&[b"a", b"x"])] {
+        let home = tempfile::tempdir().unwrap();
+        let log = Log::new(&[b"a"]);
+        let mut one = log.heads(&home);
+        one.accept(&log.shown(0)).unwrap();
+        let mut two = log.heads(&home);
+        let ours = Log::new(&[b"a", b"b", b"c"]);
+        one.accept(&theirs.shown(1)).unwrap();
+        two.accept(&ours.shown(1)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(two.catch_up().unwrap(), 3);
+            let gap = two.gap().unwrap();
+            let longer = if theirs.size() > ours.size() {
+                &theirs
+            } else {
+                &ours
+            };
+            let error = two.bridge(&longer.consistency(gap)).unwrap_err();
+            assert!(
+                matches!(error, HeadsError::Fork(Fork::Forked { .. })),
+                "{error}"
+            );
+        }
+        assert_eq!(two.last().map(Checkpoint::size), Some(3), "its own stays");
+    }
+}
+
+#[test]
+fn a_log_that_has_fewer_entries_than_another_process_was_shown_went_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = Log::new(&[b"a"]);
+    let mut one = log.heads(&home);
+    one.accept(&log.shown(0)).unwrap();
+    let mut two = log.heads(&home);
+    log.entries.push(b"b".to_vec());
+    one.accept(&log.shown(1)).unwrap();
+    assert_eq!(two.catch_up().unwrap(), 1);
+    let shown = Consistency {
+        proof: Vec::new(),
+        size: 1,
+    };
+    let error = two.bridge(&shown).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            HeadsError::Fork(Fork::WentBack {
+                kept: 2,
+                found: 1,
+                ..
+            })
+        ),
+        "{error}"
+    );
 }
 
 #[test]

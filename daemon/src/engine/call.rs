@@ -154,6 +154,15 @@ pub struct Inclusion {
     pub head: Head,
 }
 
+/// A proof between two sizes of the log.
+#[derive(Debug, Clone)]
+pub struct Consistency {
+    /// The proof; empty when the log is not as long as the larger of them.
+    pub proof: Vec<Hash>,
+    /// The number of entries now.
+    pub size: u64,
+}
+
 /// A waiter's seat at a request. The rpc side gives it back with [`Call::Leave`].
 #[derive(Debug)]
 pub struct Following {
@@ -361,6 +370,9 @@ pub enum Call {
     Head(u64, Reply<Head>),
     /// Reads an entry with its proof, and a consistency proof from a known size.
     Prove(u64, u64, Reply<Inclusion>),
+    /// Proves that the log of the second size begins with that of the first; nothing when it is not that
+    /// long.
+    Consistency(u64, u64, Reply<Consistency>),
     /// Reads the root over the first entries; nothing when the log is not that long.
     Root(u64, Reply<Option<Hash>>),
     /// Keeps what a witness wrote below a head.
@@ -433,6 +445,7 @@ impl Call {
             | Self::KeptRules(..)
             | Self::Head(..)
             | Self::Prove(..)
+            | Self::Consistency(..)
             | Self::CosignedHead(..)
             | Self::Root(..)
             | Self::Count { .. }

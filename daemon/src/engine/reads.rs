@@ -6,7 +6,7 @@ use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
 use tokio::sync::watch;
 
-use super::call::{Following, Head, Inclusion, Owed, Right, Snapshot, View};
+use super::call::{Consistency, Following, Head, Inclusion, Owed, Right, Snapshot, View};
 use super::card::Card;
 use super::{Call, Engine, EngineError, answer, live};
 use crate::store::Row;
@@ -57,6 +57,7 @@ impl Engine {
             Call::Head(known, reply) => answer(reply, self.head(known)),
             Call::Prove(at, known, reply) => answer(reply, self.inclusion(at, known)),
             Call::CosignedHead(below, reply) => answer(reply, self.cosigned_head(below)),
+            Call::Consistency(from, to, reply) => answer(reply, self.consistency(from, to)),
             Call::Root(size, reply) => {
                 let done = if size == 0 || size > self.tail.size() {
                     Ok(None)
@@ -252,6 +253,16 @@ impl Engine {
             from,
             rotation: self.rotation(size)?,
         })
+    }
+
+    fn consistency(&self, from: u64, to: u64) -> Result<Consistency, EngineError> {
+        let size = self.tail.size();
+        let proof = if from < to && to <= size {
+            self.store.prove_consistency(from, to)?
+        } else {
+            Vec::new()
+        };
+        Ok(Consistency { proof, size })
     }
 
     /// Returns an entry with the proof that the head holds it.

@@ -46,6 +46,7 @@ impl Call {
             | Self::KeptRules(..)
             | Self::Head(..)
             | Self::Prove(..)
+            | Self::Consistency(..)
             | Self::Root(..)
             | Self::Count { .. }
             | Self::Stop(_) => false,
@@ -73,6 +74,7 @@ impl Call {
             Self::KeptRules(_, reply) => no(reply),
             Self::Head(_, reply) => no(reply),
             Self::Prove(_, _, reply) => no(reply),
+            Self::Consistency(_, _, reply) => no(reply),
             Self::CosignedHead(_, reply) => no(reply),
             Self::Root(_, reply) => no(reply),
             Self::Detach(_, _, reply)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_shared::log::checkpoint;
 use countersign_shared::log::proof::{verify_consistency, verify_inclusion};
-use countersign_shared::log::tree::leaf_hash;
+use countersign_shared::log::tree::{TreeHead, leaf_hash};
 use countersign_shared::machine::State;
 use countersign_shared::statement::Verdict as Said;
 
@@ -36,6 +36,38 @@ mod settling;
 mod world;
 
 use world::{Ask, World, ana, bo, cy, ended_well, everyone};
+
+#[test]
+fn two_sizes_of_the_log_are_proven_to_be_of_one_history_as_far_as_it_goes() {
+    let mut world = World::new();
+    let root = |world: &mut World, size| {
+        let root = world.ask(|reply| Call::Root(size, reply)).unwrap();
+        TreeHead {
+            size,
+            root: root.unwrap(),
+        }
+    };
+    for number in 0..4 {
+        world.submit(&format!("SELECT {number}"));
+    }
+    let size = world.engine.tail.size();
+    for from in 1..size {
+        for to in from + 1..=size {
+            let shown = world
+                .ask(|reply| Call::Consistency(from, to, reply))
+                .unwrap();
+            assert_eq!(shown.size, size);
+            let (old, new) = (root(&mut world, from), root(&mut world, to));
+            verify_consistency(&old, &new, &shown.proof).unwrap();
+        }
+    }
+    for (from, to) in [(1, size + 1), (size, 1), (u64::MAX - 1, u64::MAX)] {
+        let shown = world
+            .ask(|reply| Call::Consistency(from, to, reply))
+            .unwrap();
+        assert_eq!((shown.proof.len(), shown.size), (0, size), "{from} {to}");
+    }
+}
 
 /// Checks an inclusion the way a console does, with nothing but the log's key.
 fn check_inclusion(world: &World, inclusion: &Inclusion) {

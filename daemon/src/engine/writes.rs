@@ -96,6 +96,7 @@ impl Engine {
             | Call::KeptRules(..)
             | Call::Head(..)
             | Call::Prove(..)
+            | Call::Consistency(..)
             | Call::CosignedHead(..)
             | Call::Root(..)
             | Call::Count { .. }
@@ -208,6 +209,7 @@ impl Engine {
             | Call::KeptRules(..)
             | Call::Head(..)
             | Call::Prove(..)
+            | Call::Consistency(..)
             | Call::Root(..)
             | Call::Cosigned(..)
             | Call::CosignedHead(..)

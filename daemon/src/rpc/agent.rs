@@ -357,6 +357,18 @@ impl AgentService for Agents {
         }))
     }
 
+    async fn prove_consistency(
+        &self,
+        request: Request<pb::ProveConsistencyRequest>,
+    ) -> Result<Response<pb::ProveConsistencyResponse>, Status> {
+        let pb::ProveConsistencyRequest { from, to } = request.into_inner();
+        let proven = self
+            .desk
+            .ask_for_agent(|reply| Call::Consistency(from, to, reply))
+            .await?;
+        Ok(Response::new(encode::consistency(&proven)))
+    }
+
     async fn describe(
         &self,
         request: Request<pb::DescribeRequest>,

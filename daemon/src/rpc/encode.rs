@@ -13,7 +13,7 @@ use countersign_shared::wire::pb;
 use data_encoding::BASE64;
 use serde_json::json;
 
-use crate::engine::{Head, Inclusion, Standing, View};
+use crate::engine::{Consistency, Head, Inclusion, Standing, View};
 use crate::stream;
 use crate::witnesses::{self, Witnesses};
 
@@ -80,6 +80,13 @@ pub(super) fn inclusion(inclusion: &Inclusion) -> pb::Inclusion {
         entry: inclusion.entry.clone(),
         proof: hashes(&inclusion.proof),
         head: Some(head(&inclusion.head)),
+    }
+}
+
+pub(super) fn consistency(consistency: &Consistency) -> pb::ProveConsistencyResponse {
+    pb::ProveConsistencyResponse {
+        proof: hashes(&consistency.proof),
+        size: consistency.size,
     }
 }
 

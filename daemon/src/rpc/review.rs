@@ -459,6 +459,18 @@ impl ReviewService for Reviewers {
         Ok(Response::new(pb::ReadLogResponse { entries }))
     }
 
+    async fn prove_consistency(
+        &self,
+        request: Request<pb::ProveConsistencyRequest>,
+    ) -> Result<Response<pb::ProveConsistencyResponse>, Status> {
+        let pb::ProveConsistencyRequest { from, to } = request.into_inner();
+        let proven = self
+            .desk
+            .ask(|reply| Call::Consistency(from, to, reply))
+            .await?;
+        Ok(Response::new(encode::consistency(&proven)))
+    }
+
     async fn get_head(
         &self,
         request: Request<pb::GetHeadRequest>,

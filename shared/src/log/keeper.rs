@@ -250,6 +250,28 @@ impl HeadKeeper {
         }
     }
 
+    /// Checks that the head that `other` keeps continues the one that is kept here, as `proof` shows.
+    ///
+    /// # Errors
+    ///
+    /// When the proof does not show it.
+    pub fn is_continued_by(&self, other: &Self, proof: &[Hash]) -> Result<(), Fork> {
+        let (Some(kept), Some(shown)) = (&self.last, &other.last) else {
+            // With nothing everything begins.
+            return Ok(());
+        };
+        verify_consistency(kept.checkpoint.head(), shown.checkpoint.head(), proof).map_err(
+            |source| Fork::Forked {
+                origin: self.origin.clone(),
+                evidence: Box::new(Evidence {
+                    kept: kept.note.clone(),
+                    shown: shown.note.clone(),
+                }),
+                source,
+            },
+        )
+    }
+
     fn compare(
         &self,
         kept: &Kept,

@@ -14,7 +14,7 @@ use super::{Session, output, show, wall_time};
 use crate::client::Signed;
 use crate::console::model::Tier;
 use crate::keys::{self, KeyError, Signer};
-use crate::review::{Review, ReviewError};
+use crate::review::{Review, ReviewError, caught_up};
 use crate::signing::{self, Doing, Pen, SigningError, Word};
 
 /// The fewest digits of the digest that name what was looked at.
@@ -338,7 +338,7 @@ async fn decide(
     )?;
     let statement = signing::sign(&mut signer, &decision)?;
     let id = review.document.id();
-    let known = session.heads.catch_up().map_err(ReviewError::from)?;
+    let known = caught_up::<ReviewError>(&mut session.client, &mut session.heads).await?;
     let answer = session.client.decide(id, statement.clone(), known).await?;
     let missing = answer.missing.clone();
     let kept = signing::keep(

@@ -19,7 +19,7 @@ use super::{Session, ask, output, show, wall_time};
 use crate::console::model::Tier;
 use crate::console::safety::Confirm;
 use crate::keys::KeyError;
-use crate::review::{Review, ReviewError};
+use crate::review::{Review, ReviewError, caught_up};
 use crate::signing::{self, Doing, SigningError};
 
 /// What breaking the glass needs.
@@ -96,7 +96,7 @@ pub(super) async fn break_glass(
     let act = signing::act(&pen, assurance, &review, &session.heads, doing, now)?;
     let statement = signing::sign(&mut signer, &act)?;
     let id = review.document.id();
-    let known = session.heads.catch_up().map_err(ReviewError::from)?;
+    let known = caught_up::<ReviewError>(&mut session.client, &mut session.heads).await?;
     let answer = session
         .client
         .break_glass(id, statement.clone(), known)

@@ -15,7 +15,7 @@ use countersign_shared::log::receipt::Receipt;
 
 use super::exit::{Done, Trouble, chain};
 use super::{Session, output};
-use crate::review::{Review, ReviewError};
+use crate::review::{Review, ReviewError, caught_up};
 
 /// How many entries are asked for at once.
 const PAGE: u32 = 500;
@@ -99,7 +99,7 @@ async fn one(
     id: RequestId,
     index: u64,
 ) -> Result<(String, String), Trouble> {
-    let known = session.heads.catch_up().map_err(ReviewError::from)?;
+    let known = caught_up::<ReviewError>(&mut session.client, &mut session.heads).await?;
     let inclusion: Inclusion = session.client.prove(index, known).await?;
     session
         .heads

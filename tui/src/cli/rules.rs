@@ -9,6 +9,7 @@ use serde_json::json;
 use super::exit::{Done, Trouble};
 use super::{Session, decide, output, show, wall_time};
 use crate::cause::chain;
+use crate::review::caught_up;
 use crate::rules::{RulesError, Standing, Waiting, Whole};
 use crate::signing;
 
@@ -216,7 +217,7 @@ async fn sign(
         wall_time(),
     )?;
     let word = signing::sign(&mut signer, &statement)?;
-    let known = session.heads.catch_up().map_err(RulesError::from)?;
+    let known = caught_up::<RulesError>(&mut session.client, &mut session.heads).await?;
     let answer = session.client.sign_rules(word.clone(), known).await?;
     let (in_force, missing) = (answer.in_force, answer.missing.clone());
     let dir = signing::keep_rules(

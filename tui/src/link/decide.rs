@@ -12,7 +12,7 @@ use crate::client::{Client, ClientError, Signed};
 use crate::console::event::News;
 use crate::console::model::{self, ModelError, Standing};
 use crate::console::safety::{Decision, Verdict};
-use crate::review::{Review, ReviewError};
+use crate::review::{Review, ReviewError, caught_up};
 use crate::signing::{self, Doing, Pen, SigningError, Word};
 
 impl Clerk {
@@ -68,7 +68,7 @@ impl Clerk {
             })
             .await?;
         self.pen = Some(pen);
-        let known = self.heads.catch_up().map_err(ReviewError::from)?;
+        let known = caught_up::<ReviewError>(client, &mut self.heads).await?;
         let answer = client.decide(decision.id, statement.clone(), known).await?;
         let standing = model::standing(answer.state)?;
         let missing = answer.missing.clone();

@@ -23,6 +23,7 @@ use crate::console::state::logbook::{Batch, Entry as Shown, Item, Listed, Reach,
 use crate::entries::filter::Filter;
 use crate::entries::words;
 use crate::proof::Proof;
+use crate::review::caught_up;
 
 /// How many entries are read at once.
 const PAGE: u64 = 200;
@@ -171,7 +172,7 @@ impl Clerk {
 
     /// Returns how many entries the last verified head covers, and verifies one where there is none.
     async fn size(&mut self, client: &mut Client) -> Result<u64, ReadError> {
-        let known = self.heads.catch_up()?;
+        let known = caught_up::<ReadError>(client, &mut self.heads).await?;
         if known == 0 {
             let head = client.head(0).await?.head;
             let head = ShownHead::try_from(head.ok_or(AnswerError { field: "head" })?)?;
@@ -329,7 +330,7 @@ impl Clerk {
         seq: u64,
         listed: Hash,
     ) -> Result<(Proof, Inclusion), ReadError> {
-        let known = self.heads.catch_up()?;
+        let known = caught_up::<ReadError>(client, &mut self.heads).await?;
         let inclusion = client.prove(seq, known).await?;
         let proof = Proof::check(&mut self.heads, seq, &listed, &inclusion);
         Ok((proof, inclusion))

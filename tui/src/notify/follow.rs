@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::cause::chain;
 use crate::client::{Client, ClientError};
 use crate::console::model::Row;
+use crate::review::caught_up;
 
 /// The longest wait before trying again, in milliseconds.
 const LONGEST_PAUSE: u64 = 5_000;
@@ -130,7 +131,7 @@ impl Follower {
         use pb::watch_response::Change;
 
         let mut client = Client::connect(&self.place).await?;
-        self.known = self.heads()?.catch_up()?;
+        self.known = caught_up::<FollowError>(&mut client, self.heads()?).await?;
         let mut changes = client.watch(self.known).await?;
         let mut snapshot = Some(Vec::new());
         loop {

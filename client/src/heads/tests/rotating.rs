@@ -168,6 +168,9 @@ fn a_process_that_knows_the_old_key_only_follows_one_that_learned_the_new_one() 
     opened(&home, 6)
         .accept(&log.overlapping(2, &[6, 5]))
         .unwrap();
-    assert_eq!(running.catch_up().unwrap(), 4);
+    assert_eq!(running.catch_up().unwrap(), 2);
+    assert_eq!(running.keeper.key(), key(5).verifier());
+    let gap = running.gap().unwrap();
+    assert_eq!(running.bridge(&log.consistency(gap)).unwrap(), 4);
     assert_eq!(running.keeper.key(), key(6).verifier());
 }

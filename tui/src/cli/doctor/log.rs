@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use super::super::exit::chain;
 use super::{Finding, bad, good, streams, witnesses};
 use crate::client::Client;
+use crate::review::{ReviewError, caught_up};
 use crate::signing::enrolled;
 
 /// How many entries are asked for at once.
@@ -167,7 +168,9 @@ async fn separation(
     let last = size
         .checked_sub(1)
         .ok_or_else(|| "it has no entries".to_owned())?;
-    let known = heads.catch_up().map_err(|error| chain(&error))?;
+    let known = caught_up::<ReviewError>(client, heads)
+        .await
+        .map_err(|error| chain(&error))?;
     let last = client
         .prove(last, known)
         .await
@@ -321,7 +324,9 @@ fn keys_in_words(key: &VerifierKey, ending: Option<&Ending>) -> String {
 
 /// Accepts the head as it is now, and returns the key that is ending.
 async fn advance(client: &mut Client, heads: &mut Heads) -> Result<Option<Ending>, String> {
-    let known = heads.catch_up().map_err(|error| chain(&error))?;
+    let known = caught_up::<ReviewError>(client, heads)
+        .await
+        .map_err(|error| chain(&error))?;
     let head = client
         .head(known)
         .await

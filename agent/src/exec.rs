@@ -56,7 +56,7 @@ async fn attempt(home: Option<&Path>, options: &ExecOptions) -> Result<Ending, E
     let wanted = wanted(options).map_err(not_run)?;
     let mut signals =
         Signals::catch().map_err(|error| not_run(Failure::of(Exit::Failure, "signals", &error)))?;
-    let mut session = Session::open(home).map_err(not_run)?;
+    let mut session = Session::open_connected(home).await.map_err(not_run)?;
     let described = session
         .describe(&wanted)
         .await

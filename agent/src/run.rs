@@ -69,11 +69,8 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
         Ok(input) => input,
         Err(not_run) => return not_run.into(),
     };
-    let mut session = Session::open(home);
-    if let Ok(session) = &mut session {
-        // While we look at the command, the daemon looks at us.
-        session.connect_ahead().await;
-    }
+    // What fails here is told after what is wrong with the command.
+    let session = Session::open_connected(home).await;
     let taken = Capture::take(options, std::env::vars_os(), input)
         .and_then(|capture| Ok((capture.action(&limits)?, capture)));
     let (action, capture) = match taken {

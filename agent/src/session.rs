@@ -65,13 +65,27 @@ impl Session {
         Self::of(home, Lasting::Process)
     }
 
+    /// As [`open`](Self::open), and connects before all else: while we read what we have, the daemon looks
+    /// at us. A connection that fails is told with the first call.
+    pub(crate) async fn open_connected(home: Option<&Path>) -> Result<Self, Failure> {
+        let place = Place::find(home)?;
+        let client = Client::connect(&place).await.ok();
+        Ok(Self {
+            client,
+            ..Self::at(place, Lasting::Process)?
+        })
+    }
+
     /// As [`open`](Self::open), for a request that outlives a power cut: so does its ticket.
     pub(crate) fn open_durably(home: Option<&Path>) -> Result<Self, Failure> {
         Self::of(home, Lasting::PowerCut)
     }
 
     fn of(home: Option<&Path>, lasting: Lasting) -> Result<Self, Failure> {
-        let place = Place::find(home)?;
+        Self::at(Place::find(home)?, lasting)
+    }
+
+    fn at(place: Place, lasting: Lasting) -> Result<Self, Failure> {
         let own: PathBuf = state_dir()?;
         let tickets = Tickets::open(&own, lasting)?;
         let key = match place.log_key() {
@@ -96,11 +110,6 @@ impl Session {
             run: None,
             lost: None,
         })
-    }
-
-    /// Connects, so that a call that is made soon does not wait for it. What fails is told with that call.
-    pub(crate) async fn connect_ahead(&mut self) {
-        drop(self.client().await);
     }
 
     /// Returns the place of the daemon.

@@ -2,15 +2,16 @@
 //!
 //! The daemon starts processes in one way only, which costs the same however much memory it has, and
 //! leaves every descriptor closed to them: what the program needs goes through the socket. To start one
-//! takes longer than most programs run, so after the first run there is one that waits for the next job.
+//! takes longer than most programs run, so after the first run there are some that wait for the next jobs.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -23,6 +24,9 @@ use tokio::process::{Child, Command};
 use super::WARDEN;
 use super::job::{Job, Told};
 use super::warden::FILES;
+
+/// How many wardens wait for a job: one that is ready, and one that may still be starting.
+const SPARE: usize = 2;
 
 /// Where the program's input comes from.
 #[derive(Debug)]
@@ -105,31 +109,40 @@ impl Idle {
 /// The wardens.
 #[derive(Debug, Default)]
 pub(super) struct Wardens {
-    spare: Mutex<Option<Idle>>,
+    spare: Mutex<VecDeque<Idle>>,
+    /// Held by whoever starts some, so that many runs that end at once do not each.
+    starting: Mutex<()>,
 }
 
 impl Wardens {
-    /// Has one wait for the next job. Without it the next job waits for one.
+    /// Has some wait for the next jobs. Without them a job waits for its own.
     pub(super) fn prepare(&self) {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.is_none() {
-            *spare = Idle::start().ok();
+        let Ok(_starting) = self.starting.try_lock() else {
+            return;
+        };
+        while self.spare().len() < SPARE {
+            let Ok(started) = Idle::start() else {
+                return;
+            };
+            self.spare().push_back(started);
         }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, VecDeque<Idle>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the descriptors of a job to a warden.
     fn employ(&self, files: &[BorrowedFd<'_>; FILES]) -> io::Result<Idle> {
-        let spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(spare) = spare
-            && spare.hand_over(files).is_ok()
-        {
-            return Ok(spare);
+        loop {
+            let Some(spare) = self.spare().pop_front() else {
+                break;
+            };
+            // Where it is gone, so may others be.
+            if spare.hand_over(files).is_ok() {
+                return Ok(spare);
+            }
         }
-        // There was none, or it is gone.
         let started = Idle::start()?;
         started.hand_over(files)?;
         Ok(started)

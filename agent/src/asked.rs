@@ -33,7 +33,7 @@ use crate::tickets::{Stage, Ticket};
 use crate::waiting::{self, Waited};
 
 /// How long an asking that nobody wants any more is listened to.
-const SOON: Duration = Duration::from_secs(1);
+const LISTENING: Duration = Duration::from_secs(1);
 
 /// What a wait came to, when it came to no failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,15 @@ impl Asked {
         if submitted.state.has_ended() {
             return Err(ended(submitted.state, &submitted.reason));
         }
-        if submitted.state == State::Redeemed && submitted.redeemed.is_none() {
-            telling::disclaim(session, &ticket, SHORT_PATIENCE).await;
-            return Err(use_lost(submitted.id));
+        if submitted.redeemed.is_some() {
+            // What others were shown meanwhile is compared before anything is done.
+            if let Err(failure) = session.meet_others().await {
+                report_not_run(session, &ticket, &failure.message).await;
+                return Err(failure);
+            }
+        } else if asking.use_at_once && submitted.state == State::Redeemed {
+            let was_ours = telling::disclaim(session, &ticket, SHORT_PATIENCE).await;
+            return Err(not_ours(submitted.id, was_ours));
         }
         Ok(Self {
             action: asking.action,
@@ -93,8 +99,8 @@ impl Asked {
     }
 
     /// Asks, as [`submit`](Self::submit) does, unless `unwanted` says first why nobody wants it any more.
-    /// What was submitted by then ends with its last waiter. A use that was taken with it is given back, as
-    /// far as that is heard of soon; whoever looks whether this process lives cannot tell otherwise.
+    /// What was submitted by then is let go, and a use that was taken with it given back, as far as that is
+    /// heard of soon: else a request ends with its last waiter, and of a use nobody can tell.
     ///
     /// # Errors
     /// As those of `submit`, and what `unwanted` says.
@@ -107,15 +113,17 @@ impl Asked {
             let mut submitting = pin!(Self::submit(session, asking));
             let failure = tokio::select! {
                 biased;
-                failure = unwanted => failure,
                 submitted = &mut submitting => return submitted,
+                failure = unwanted => failure,
             };
-            (failure, tokio::time::timeout(SOON, submitting).await)
+            (failure, tokio::time::timeout(LISTENING, submitting).await)
         };
-        if let Ok(Ok(asked)) = came
-            && asked.has_use()
-        {
-            asked.report_not_run(session, &failure.message).await;
+        match came {
+            Ok(Ok(asked)) if asked.has_use() => {
+                asked.report_not_run(session, &failure.message).await;
+            }
+            Ok(Ok(asked)) => asked.let_go(session).await,
+            Ok(Err(_)) | Err(_) => {}
         }
         Err(failure)
     }
@@ -262,7 +270,7 @@ impl Asked {
         };
         self.ticket.stage = Stage::Redeemed;
         self.ticket.redeemed_at = Some(clock::wall());
-        if let Err(failure) = session.check_redemption(&self.ticket, &redeemed) {
+        if let Err(failure) = session.check_redemption(&self.ticket, &redeemed).await {
             self.report_not_run(session, &failure.message).await;
             return Err(failure);
         }
@@ -305,14 +313,18 @@ pub(crate) fn interrupted(signal: Signal) -> Failure {
     )
 }
 
-/// Says that the use was taken and the answer with it did not arrive.
-fn use_lost(id: RequestId) -> Failure {
-    Failure::new(
-        Exit::Unreachable,
-        "use-lost",
-        format!("the answer with the one use of `{id}` was lost; nothing ran"),
-    )
-    .hint("ask again")
+/// Says that the use was taken, by this process without hearing of it, or by another one.
+fn not_ours(id: RequestId, was_ours: bool) -> Failure {
+    if was_ours {
+        let message = format!("the answer with the one use of `{id}` was lost; nothing ran");
+        Failure::new(Exit::Unreachable, "use-lost", message).hint("ask again")
+    } else {
+        let message =
+            format!("the one use of `{id}` is taken, and not by this process; nothing ran here");
+        Failure::new(Exit::Conflict, "already-redeemed", message).hint(format!(
+            "`countersign-agent wait {id}` tells where it stands"
+        ))
+    }
 }
 
 /// Says that the request's time is over.

@@ -95,6 +95,9 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
         },
         Err(failure) => return NotRun::of(failure).into(),
     };
+    if let Some(signal) = signals.arrived().await {
+        return NotRun::of(asked::interrupted(signal)).into();
+    }
     let unwanted = async { asked::interrupted(signals.next().await) };
     match Asked::submit_unless(&mut session, asking, unwanted).await {
         Ok(asked) => {

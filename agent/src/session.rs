@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::report::Report;
 use crate::tickets::{Stage, Ticket, TicketError, Tickets};
-use countersign_client::heads::{self, Heads, HeadsError};
+use countersign_client::heads::{self, Gap, Heads, HeadsError};
 use countersign_client::place::{Place, state_dir};
 use countersign_client::private::Lasting;
 
@@ -132,13 +132,24 @@ impl Session {
     /// # Errors
     /// When it is not, or nobody answers. Then nothing that the daemon says is to be acted on.
     pub(crate) async fn meet_others(&mut self) -> Result<(), Failure> {
-        self.heads.catch_up()?;
-        if let Some(gap) = self.heads.gap() {
-            let answer = self.client().await?.prove_consistency(gap).await;
-            let shown = self.note(answer)?;
-            self.heads.bridge(&shown)?;
+        self.caught_up().await.map(drop).map_err(Failure::from)
+    }
+
+    /// Does so, and returns the size to name in the next call.
+    async fn caught_up(&mut self) -> Result<u64, Tried> {
+        let known = self.heads.catch_up().map_err(failed)?;
+        match self.heads.gap() {
+            // Apart, because it is seldom there and every call would hold it.
+            Some(gap) => Box::pin(self.bridge(gap)).await,
+            None => Ok(known),
         }
-        Ok(())
+    }
+
+    async fn bridge(&mut self, gap: Gap) -> Result<u64, Tried> {
+        let client = self.client().await.map_err(Tried::Not)?;
+        let answer = client.prove_consistency(gap).await;
+        let shown = self.note(answer).map_err(Tried::Not)?;
+        self.heads.bridge(&shown).map_err(failed)
     }
 
     /// Asks, checks the head that comes with the answer, and keeps the ticket.
@@ -146,7 +157,6 @@ impl Session {
     /// A connection that breaks is made anew: the same 16 bytes get the same request. A daemon that
     /// was never there is not waited for.
     pub(crate) async fn submit(&mut self, asking: &Asking) -> Result<(Submitted, Ticket), Failure> {
-        self.meet_others().await?;
         let mut patience = Patience::new(SUBMIT_PATIENCE);
         let mut asked = false;
         let submitted = loop {
@@ -177,8 +187,9 @@ impl Session {
             self.disown(&submitted).await;
             return Err(error.into());
         }
-        if submitted.state == State::Redeemed && submitted.redeemed.is_none() {
-            // This process, if any, and the answer that said so was lost.
+        if asking.use_at_once && submitted.state == State::Redeemed && submitted.redeemed.is_none()
+        {
+            // Perhaps by this process, and the answer that said so was lost.
             self.lost = Some(submitted.id);
         }
         Ok((submitted, ticket))
@@ -195,7 +206,9 @@ impl Session {
     }
 
     async fn submit_once(&mut self, asking: &Asking, asked: &mut bool) -> Result<Submitted, Tried> {
-        let known = self.heads.catch_up().map_err(failed)?;
+        // A daemon that was there is waited for.
+        *asked |= self.client.is_some();
+        let known = self.caught_up().await?;
         let client = self.client().await.map_err(Tried::Not)?;
         *asked = true;
         let pid = std::process::id();
@@ -328,15 +341,16 @@ impl Session {
         self.note(answer)
     }
 
-    /// Checks that the log holds the redemption, and keeps what the report takes.
-    pub(crate) fn check_redemption(
+    /// Checks that the log holds the redemption, and that it is the log that others were shown meanwhile;
+    /// keeps what the report takes.
+    pub(crate) async fn check_redemption(
         &mut self,
         ticket: &Ticket,
         redeemed: &Redeemed,
     ) -> Result<(), Failure> {
         self.check_in_log(ticket.claim.id, redeemed)?;
         self.tickets.keep_run(ticket.claim.id, &redeemed.run)?;
-        Ok(())
+        self.meet_others().await
     }
 
     fn check_in_log(&mut self, id: RequestId, redeemed: &Redeemed) -> Result<(), HeadsError> {
@@ -468,6 +482,15 @@ pub(crate) fn adopt_log_key(key: VerifierKey) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn failed(error: countersign_client::heads::HeadsError) -> Tried {
+impl From<Tried> for Failure {
+    fn from(tried: Tried) -> Self {
+        match tried {
+            Tried::Not(error) => error.into(),
+            Tried::Failed(failure) => failure,
+        }
+    }
+}
+
+fn failed(error: HeadsError) -> Tried {
     Tried::Failed(error.into())
 }

@@ -34,17 +34,22 @@ pub(crate) async fn report(
 /// Says that the use is not made, if this process has it, after the answer to its redemption was lost.
 ///
 /// If another process has it, the daemon does not take this from us, and nothing is kept that could
-/// be told later in its name.
-pub(crate) async fn disclaim(session: &mut Session, ticket: &Ticket, patience: Duration) {
+/// be told later in its name. Tells whether the daemon took it.
+pub(crate) async fn disclaim(session: &mut Session, ticket: &Ticket, patience: Duration) -> bool {
     let not_run = Report::NotRun {
         because: "the answer to the redemption was lost".to_owned(),
     };
     match report(session, ticket, &not_run, patience).await {
-        Ok(_) => forget(session, ticket),
-        Err(error) if error.is_lost() => {
-            warn("the daemon could not be told that nothing is carried out");
+        Ok(_) => {
+            forget(session, ticket);
+            true
         }
-        Err(_) => {}
+        Err(error) => {
+            if error.is_lost() {
+                warn("the daemon could not be told that nothing is carried out");
+            }
+            false
+        }
     }
 }
 

@@ -110,6 +110,7 @@ pub(crate) async fn redeem(home: Option<&Path>, options: RedeemOptions) -> Resul
         )
     })?;
     check_digest(&bytes, &ticket)?;
+    session.meet_others().await?;
     // We end at once, and whoever called us carries the action out.
     let redeemed = match session.redeem(&ticket, false).await {
         Ok(redeemed) => redeemed,
@@ -125,7 +126,7 @@ pub(crate) async fn redeem(home: Option<&Path>, options: RedeemOptions) -> Resul
     };
     ticket.stage = Stage::Redeemed;
     ticket.redeemed_at = Some(clock::wall());
-    let kept = match session.check_redemption(&ticket, &redeemed) {
+    let kept = match session.check_redemption(&ticket, &redeemed).await {
         Ok(()) => session.tickets().update(&ticket).map_err(Failure::from),
         Err(failure) => Err(failure),
     };

@@ -306,9 +306,12 @@ impl Heads {
         if let Some(head) = theirs.last() {
             self.seen.push((head.size(), *head.root()));
         }
+        // The longer head, and the newer key: either may have learned it.
         if theirs_is_longer {
             self.keeper = *theirs;
+            self.keeper.learn_keys_of(&before);
         } else {
+            self.keeper.learn_keys_of(&theirs);
             self.store()?;
         }
         Ok(self.keeper.size())

@@ -146,3 +146,24 @@ fn the_end_of_who_took_the_use_with_the_approval_is_seen() {
     home.wait_for_state("indeterminate");
     drop(agent.wait());
 }
+
+#[test]
+fn runs_of_one_user_at_the_same_moment_all_run_under_one_history() {
+    let home = Home::with_policy("", NOBODY);
+    let start = |number: u32| {
+        let script = format!("echo {number} >>ran");
+        let mut command = home.agent_command(&["run", "--", "sh", "-c", &script]);
+        Running::start(&mut command, Stdio::null())
+    };
+    let all: Vec<_> = (0..24).map(start).collect();
+    for agent in all {
+        agent.wait().expect_code(0);
+    }
+    let ran = fs::read_to_string(home.root().join("ran")).unwrap();
+    let mut ran: Vec<u32> = ran.lines().map(|line| line.parse().unwrap()).collect();
+    ran.sort_unstable();
+    assert_eq!(ran, (0..24).collect::<Vec<_>>());
+    // What was kept of the log is what the last of them was shown.
+    home.agent(&["run", "--", "true"]).expect_code(0);
+    home.person(&["verify"]).expect_code(0);
+}

@@ -159,6 +159,7 @@ impl Taker<'_> {
                 heads
                     .check(&by, &["request.redeemed"], self.asked.id())
                     .map_err(|error| Cut::Failed(error.into()))?;
+                self.session.meet_others().await.map_err(Cut::Failed)?;
             }
             News::Started => {}
             News::Stdout(bytes) => pass_on(&mut self.stdout, &bytes).await?,

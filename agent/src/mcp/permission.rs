@@ -127,7 +127,7 @@ impl Tool {
                     };
                     let tool = Arc::clone(self);
                     questions.spawn(async move {
-                        tool.ask(id, &call, question, stops).await;
+                        Box::pin(tool.ask(id, &call, question, stops)).await;
                     });
                 }
                 Err(why) => {

@@ -175,6 +175,14 @@ impl HeadKeeper {
         self.key == *key || self.former.contains(key)
     }
 
+    /// Believes the keys that `other` believes, if it learned them after ours. The head stays.
+    pub fn learn_keys_of(&mut self, other: &Self) {
+        if other.former.contains(&self.key) {
+            self.key = other.key.clone();
+            self.former.clone_from(&other.former);
+        }
+    }
+
     /// Returns the last head accepted.
     pub fn last(&self) -> Option<&Checkpoint> {
         self.last.as_ref().map(|kept| &kept.checkpoint)

@@ -174,3 +174,24 @@ fn a_process_that_knows_the_old_key_only_follows_one_that_learned_the_new_one() 
     assert_eq!(running.bridge(&log.consistency(gap)).unwrap(), 4);
     assert_eq!(running.keeper.key(), key(6).verifier());
 }
+
+#[test]
+fn the_longer_head_is_gone_on_from_under_the_newer_key_whoever_has_which() {
+    let home = user();
+    let mut log = Log::rotating();
+    let mut running = opened(&home, 5);
+    opened(&home, 6)
+        .accept(&log.overlapping(2, &[6, 5]))
+        .unwrap();
+    // It is told of the log's growth without the change of the key.
+    log.entries.push(b"e".to_vec());
+    running.accept(&log.signed(2, &[6, 5])).unwrap();
+    assert_eq!(running.catch_up().unwrap(), 5);
+    let gap = running.gap().unwrap();
+    assert_eq!((gap.from, gap.to), (4, 5));
+    assert_eq!(running.bridge(&log.consistency(gap)).unwrap(), 5);
+    assert_eq!(running.keeper.key(), key(6).verifier());
+    let kept = opened(&home, 6);
+    assert_eq!(kept.keeper.key(), key(6).verifier());
+    assert_eq!(kept.last().map(Checkpoint::size), Some(5));
+}

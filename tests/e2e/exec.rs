@@ -383,3 +383,13 @@ impl Place {
         kill_process(pid.expect("a process"), Signal::HUP).expect("it is there");
     }
 }
+
+#[test]
+fn equal_commands_that_nobody_is_asked_about_run_at_the_same_moment() {
+    let place = Place::with_policy("echo ran; sleep 0.2", "", NOBODY);
+    let all: Vec<_> = (0..8).map(|_| place.start(&["--", "tool"])).collect();
+    for agent in all {
+        assert_eq!(agent.wait().expect_code(0).stdout, "ran\n");
+    }
+    assert_eq!(place.home.list().len(), 8);
+}

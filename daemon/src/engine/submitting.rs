@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Actor, ActorKind, Body};
-use countersign_shared::machine::{Event, Executor, PolicyOutcome, Redeemer, Request, State};
+use countersign_shared::machine::{Event, Executor, PolicyOutcome, Redeemer, Request, State, Via};
 use countersign_shared::time::{Deadline, Timestamp};
 
 use super::batch::{Changed, New, Scene, Step};
@@ -169,14 +169,17 @@ impl Engine {
 
     /// Returns the earlier asking that a draft joins (R13): same principal and action, same ask
     /// key, pending or approved. Whoever joins may redeem, so the same people must stand behind
-    /// both (R4).
+    /// both (R4). What policy approved without asking anybody is joined only by what an ask key ties to it:
+    /// two commands that are run at once are two, and nobody is spared a question.
     fn joinable(&self, draft: &Draft) -> Option<(RequestId, Standing)> {
         let joins = |request: &Request, intake: &Intake| {
             intake.sameness == draft.sameness
                 && intake.ask_key == draft.ask_key
                 && request.received().attached == draft.received.attached
                 && request.received().side == draft.received.side
-                && matches!(request.state(), State::Pending | State::Approved)
+                && (request.state() == State::Pending
+                    || request.state() == State::Approved
+                        && (!draft.ask_key.is_empty() || !is_by_policy(request)))
         };
         let committed = self.index.same(&draft.sameness).iter().find_map(|id| {
             let live = self.live.get(id)?;
@@ -267,6 +270,13 @@ impl Engine {
             self.held(uid, scene.now.wall),
         )
     }
+}
+
+/// Tells whether policy approved a request without asking anybody.
+fn is_by_policy(request: &Request) -> bool {
+    request
+        .approval()
+        .is_some_and(|approval| approval.via == Via::Policy)
 }
 
 fn over(limit: &'static str, allowed: u64, present: u64) -> Result<(), EngineError> {

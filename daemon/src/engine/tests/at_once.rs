@@ -62,6 +62,28 @@ fn r8_a_repeated_submission_gives_the_use_to_nobody_again() {
 }
 
 #[test]
+fn r13_what_nobody_was_asked_about_is_joined_only_by_what_a_key_ties_to_it() {
+    let (mut world, mut ask) = free("");
+    ask.use_at_once = None;
+    let mut asked = std::collections::BTreeSet::new();
+    for (key, joins) in [
+        ("", false),
+        ("", false),
+        ("toolu_1", false),
+        ("toolu_1", true),
+        ("toolu_2", false),
+    ] {
+        ask.submission = None;
+        ask.tool_call = key.to_owned();
+        let submitted = world.try_submit(&ask).unwrap();
+        assert_eq!(submitted.standing.state, State::Approved);
+        assert_eq!(submitted.joined, joins, "{key}");
+        assert_eq!(asked.insert(submitted.id), !joins, "{key}");
+    }
+    world.check();
+}
+
+#[test]
 fn r8_nothing_is_used_at_once_that_people_are_asked_about() {
     let mut world = World::new();
     let (_, ask) = free("");

@@ -20,7 +20,7 @@ use countersign_shared::machine::State;
 use countersign_shared::text::Untrusted;
 use rustix::process::Signal;
 
-use crate::client::Asking;
+use crate::client::{Asking, AtOnce, Begun, Taken};
 use crate::clock;
 use crate::compare::Agreed;
 use crate::exit::Exit;
@@ -31,6 +31,9 @@ use crate::signals::Signals;
 use crate::telling::{self, SHORT_PATIENCE, forget, keep_report, report, warn, withdraw};
 use crate::tickets::{Stage, Ticket};
 use crate::waiting::{self, Waited};
+
+/// What is said when a run may have begun that is not gone on with.
+const ENDS_WITH_US: &str = "what the daemon has begun, if it has, ends with this call";
 
 /// How long an asking that nobody wants any more is listened to.
 const LISTENING: Duration = Duration::from_secs(1);
@@ -54,6 +57,8 @@ pub(crate) struct Asked {
     joined: bool,
     /// Where it stood when it was asked for.
     state: State,
+    /// The run that the daemon began with the approval.
+    begun: Option<Box<Begun>>,
 }
 
 impl Asked {
@@ -62,45 +67,58 @@ impl Asked {
     /// # Errors
     /// When it was refused, or the document is about something else.
     pub(crate) async fn submit(session: &mut Session, asking: Asking) -> Result<Self, Failure> {
-        let (submitted, ticket) = session.submit(&asking).await?;
+        let (mut submitted, ticket) = session.submit(&asking).await?;
+        let taken = submitted.taken.take();
         let origin = session.heads().origin().to_owned();
         let agreed = match Agreed::check(&submitted, &asking.action, &origin) {
             Ok(agreed) => agreed,
             Err(error) => {
                 let failure = Failure::of(Exit::Verification, "document-differs", &error);
-                if submitted.redeemed.is_some() {
-                    report_not_run(session, &ticket, &failure.message).await;
-                } else if !submitted.joined {
-                    withdraw(session, &ticket).await;
+                match taken {
+                    Some(Taken::Own(_)) => {
+                        report_not_run(session, &ticket, &failure.message).await;
+                    }
+                    Some(Taken::Daemon(_)) => return Err(failure.hint(ENDS_WITH_US)),
+                    None if submitted.joined => {}
+                    None => withdraw(session, &ticket).await,
                 }
                 return Err(failure);
             }
         };
-        if submitted.state.has_ended() {
-            return Err(ended(submitted.state, &submitted.reason));
-        }
-        if submitted.redeemed.is_some() {
-            // What others were shown meanwhile is compared before anything is done.
-            if let Err(failure) = session.meet_others().await {
-                report_not_run(session, &ticket, &failure.message).await;
-                return Err(failure);
-            }
-        } else if asking.use_at_once && submitted.state == State::Redeemed {
-            let was_ours = telling::disclaim(session, &ticket, SHORT_PATIENCE).await;
-            return Err(not_ours(submitted.id, was_ours));
-        }
-        Ok(Self {
+        let mut asked = Self {
             action: asking.action,
             agreed,
             ticket,
             joined: submitted.joined,
             state: submitted.state,
-        })
+            begun: None,
+        };
+        let has_ended = submitted.state.has_ended();
+        match (taken, asking.at_once) {
+            (Some(Taken::Daemon(begun)), _) => asked.begun = Some(begun),
+            (Some(Taken::Own(_)), _) => {
+                // What others were shown meanwhile is compared before anything is done.
+                if let Err(failure) = session.meet_others().await {
+                    asked.report_not_run(session, &failure.message).await;
+                    return Err(failure);
+                }
+            }
+            // It began, and the answer that said so was lost.
+            (None, AtOnce::Daemon) if asked.has_run() => {}
+            (None, _) if has_ended => return Err(ended(submitted.state, &submitted.reason)),
+            (None, AtOnce::Own) if submitted.state == State::Redeemed => {
+                let was_ours = telling::disclaim(session, &asked.ticket, SHORT_PATIENCE).await;
+                return Err(not_ours(submitted.id, was_ours));
+            }
+            (None, AtOnce::Never | AtOnce::Own | AtOnce::Daemon) => {}
+        }
+        Ok(asked)
     }
 
     /// Asks, as [`submit`](Self::submit) does, unless `unwanted` says first why nobody wants it any more.
     /// What was submitted by then is let go, and a use that was taken with it given back, as far as that is
-    /// heard of soon: else a request ends with its last waiter, and of a use nobody can tell.
+    /// heard of soon: else a request ends with its last waiter, and of a use nobody can tell. A run that the
+    /// daemon has begun is returned all the same: who follows it ends it.
     ///
     /// # Errors
     /// As those of `submit`, and what `unwanted` says.
@@ -109,6 +127,7 @@ impl Asked {
         asking: Asking,
         unwanted: impl Future<Output = Failure>,
     ) -> Result<Self, Failure> {
+        let is_run_at_once = asking.at_once == AtOnce::Daemon;
         let (failure, came) = {
             let mut submitting = pin!(Self::submit(session, asking));
             let failure = tokio::select! {
@@ -119,10 +138,12 @@ impl Asked {
             (failure, tokio::time::timeout(LISTENING, submitting).await)
         };
         match came {
+            Ok(Ok(asked)) if asked.has_run() => return Ok(asked),
             Ok(Ok(asked)) if asked.has_use() => {
                 asked.report_not_run(session, &failure.message).await;
             }
             Ok(Ok(asked)) => asked.let_go(session).await,
+            Err(_) if is_run_at_once => return Err(failure.hint(ENDS_WITH_US)),
             Ok(Err(_)) | Err(_) => {}
         }
         Err(failure)
@@ -148,6 +169,7 @@ impl Asked {
             joined: ticket.shared,
             ticket,
             state: State::Pending,
+            begun: None,
         })
     }
 
@@ -168,7 +190,42 @@ impl Asked {
 
     /// Tells whether this process has the one use.
     pub(crate) fn has_use(&self) -> bool {
-        self.ticket.stage == Stage::Redeemed
+        self.ticket.stage == Stage::Redeemed && self.begun.is_none()
+    }
+
+    /// Tells whether something has run when it was asked for, or runs.
+    pub(crate) fn has_run(&self) -> bool {
+        match self.state {
+            State::Redeemed => !self.has_use(),
+            State::Running
+            | State::Indeterminate
+            | State::Succeeded
+            | State::Failed
+            | State::Killed
+            | State::Settled => true,
+            State::Received
+            | State::Refused
+            | State::Pending
+            | State::Approved
+            | State::Denied
+            | State::Expired
+            | State::Withdrawn
+            | State::Superseded
+            | State::Invalidated
+            | State::Revoked
+            | State::Lapsed
+            | State::NotRun => false,
+        }
+    }
+
+    /// Returns where the request stood when it was asked for.
+    pub(crate) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes out the run that the daemon began with the approval.
+    pub(crate) const fn take_begun(&mut self) -> Option<Box<Begun>> {
+        self.begun.take()
     }
 
     /// Waits for the approval, for at most `patience`.

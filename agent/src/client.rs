@@ -26,11 +26,11 @@ use tonic::transport::Channel;
 
 use crate::wire::AgentServiceClient;
 
-pub use answer::{Redeemed, Standing, Submitted};
+pub use answer::{Redeemed, Standing, Submitted, Taken};
 pub use countersign_client::peer::PeerError;
 pub use countersign_client::refusal::Refusal;
 pub use countersign_client::shown::{AnswerError, Consistency, Inclusion, ShownHead};
-pub use execute::{Describe, FromRun, News, RunEnded, ToRun};
+pub use execute::{Begun, Describe, FromRun, News, RunEnded, ToRun};
 
 /// How long a call may take that does not wait for people.
 const CALL: Duration = Duration::from_secs(30);
@@ -146,8 +146,19 @@ pub struct Asking {
     pub ask_key: String,
     /// Whether the request ends with its last waiter.
     pub attached: bool,
-    /// Whether this process takes the one use at once where nobody has to be asked.
-    pub use_at_once: bool,
+    /// Who takes the one use at once where nobody has to be asked.
+    pub at_once: AtOnce,
+}
+
+/// Who takes the one use with the approval, when a policy gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtOnce {
+    /// Nobody.
+    Never,
+    /// This process.
+    Own,
+    /// The daemon, which runs it as the profile in the action says.
+    Daemon,
 }
 
 /// Names a request and proves the right to it (R16).
@@ -191,8 +202,12 @@ impl Client {
             ask_key: asking.ask_key.clone(),
             attached: asking.attached,
             known_size,
-            use_at_once: asking.use_at_once.then_some(pb::UseAtOnce { pid }),
+            use_at_once: (asking.at_once == AtOnce::Own).then_some(pb::UseAtOnce { pid }),
         };
+        if asking.at_once == AtOnce::Daemon {
+            // Apart, because only `exec` does it and every asking would hold it.
+            return Box::pin(self.ask_to_run(request)).await;
+        }
         Ok(soon(self.calls.submit(request)).await?.try_into()?)
     }
 

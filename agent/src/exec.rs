@@ -15,7 +15,7 @@ use countersign_shared::limits::Limits;
 
 use crate::asked::{self, Answer, Asked};
 use crate::cli::ExecOptions;
-use crate::client::{Asking, Describe};
+use crate::client::{Asking, AtOnce, Describe};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -75,40 +75,42 @@ async fn attempt(home: Option<&Path>, options: &ExecOptions) -> Result<Ending, E
         submission: crate::request::token().map_err(not_run)?,
         ask_key: String::new(),
         attached: true,
-        use_at_once: false,
+        at_once: AtOnce::Daemon,
     };
-    let submitted = tokio::select! {
-        biased;
-        // What was submitted already ends with its last waiter.
-        signal = signals.next() => Err(asked::interrupted(signal)),
-        submitted = Asked::submit(&mut session, asking) => submitted,
-    };
+    let unwanted = async { asked::interrupted(signals.come().await) };
+    let submitted = Asked::submit_unless(&mut session, asking, unwanted).await;
     let asked = submitted.map_err(not_run)?;
-    match asked.wait(&mut session, None, &mut signals).await {
+    if !asked.has_run() {
+        approved(&asked, &mut session, &mut signals).await?;
+    }
+    let streams = described.streams();
+    Ok(stream::run(asked, &mut session, &action, streams, &mut signals).await)
+}
+
+/// Waits for the approval, until right before the one use is taken.
+async fn approved(
+    asked: &Asked,
+    session: &mut Session,
+    signals: &mut Signals,
+) -> Result<(), Ending> {
+    match asked.wait(session, None, signals).await {
         Ok(Answer::Approved) => {}
         // Without a limit of ours there is nothing else to wait for.
         Ok(Answer::StillPending) => {
-            asked.let_go(&mut session).await;
-            return Err(stream::tell(&asked, asked::expired(asked.id())).into());
+            asked.let_go(session).await;
+            return Err(stream::tell(asked, asked::expired(asked.id())).into());
         }
-        Err(failure) => return Err(stream::tell(&asked, failure).into()),
+        Err(failure) => return Err(stream::tell(asked, failure).into()),
     }
     let unwanted = match signals.arrived().await {
         Some(signal) => Err(asked::interrupted(signal)),
         None => session.meet_others().await,
     };
     if let Err(failure) = unwanted {
-        asked.let_go(&mut session).await;
-        return Err(stream::tell(&asked, failure).into());
+        asked.let_go(session).await;
+        return Err(stream::tell(asked, failure).into());
     }
-    Ok(stream::run(
-        asked,
-        &mut session,
-        &action,
-        described.streams(),
-        &mut signals,
-    )
-    .await)
+    Ok(())
 }
 
 fn not_run(failure: Failure) -> Ending {

@@ -12,7 +12,7 @@ use countersign_shared::text::{Printable, Untrusted};
 use serde_json::json;
 
 use crate::cli::{ChangedFile, RequestOptions, SecretArgument, SecretSource};
-use crate::client::{Asking, Submitted};
+use crate::client::{Asking, AtOnce, Submitted};
 use crate::compare::Agreed;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -86,7 +86,7 @@ pub(crate) async fn perform(
         submission: token()?,
         ask_key: String::new(),
         attached: false,
-        use_at_once: false,
+        at_once: AtOnce::Never,
     };
     let (submitted, ticket) = session.submit(&asking).await?;
     let origin = session.heads().origin().to_owned();

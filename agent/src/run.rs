@@ -26,7 +26,7 @@ use countersign_shared::text::Printable;
 
 use crate::asked::{self, Asked};
 use crate::cli::RunOptions;
-use crate::client::Asking;
+use crate::client::{Asking, AtOnce};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -91,7 +91,7 @@ async fn attempt(home: Option<&Path>, options: &RunOptions) -> Ending {
             submission,
             ask_key: String::new(),
             attached: true,
-            use_at_once: true,
+            at_once: AtOnce::Own,
         },
         Err(failure) => return NotRun::of(failure).into(),
     };

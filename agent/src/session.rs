@@ -14,7 +14,8 @@ use countersign_shared::machine::State;
 use countersign_shared::text::Printable;
 
 use crate::client::{
-    Asking, Claim, Client, ClientError, Describe, FromRun, Redeemed, Refusal, Submitted, ToRun,
+    Asking, AtOnce, Claim, Client, ClientError, Describe, FromRun, Inclusion, Redeemed, Refusal,
+    Submitted, Taken, ToRun,
 };
 use crate::clock;
 use crate::exit::Exit;
@@ -174,11 +175,11 @@ impl Session {
             claim: submitted.claim(),
             digest: submitted.digest,
             expires_at: submitted.expires_at,
-            stage: match &submitted.redeemed {
+            stage: match &submitted.taken {
                 Some(_) => Stage::Redeemed,
                 None => Stage::Asked,
             },
-            redeemed_at: submitted.redeemed.as_ref().map(|_| clock::wall()),
+            redeemed_at: submitted.taken.as_ref().map(|_| clock::wall()),
             shared: submitted.joined,
         };
         if !submitted.state.has_ended()
@@ -187,7 +188,9 @@ impl Session {
             self.disown(&submitted).await;
             return Err(error.into());
         }
-        if asking.use_at_once && submitted.state == State::Redeemed && submitted.redeemed.is_none()
+        if asking.at_once == AtOnce::Own
+            && submitted.state == State::Redeemed
+            && submitted.taken.is_none()
         {
             // Perhaps by this process, and the answer that said so was lost.
             self.lost = Some(submitted.id);
@@ -196,9 +199,11 @@ impl Session {
     }
 
     fn keep(&self, ticket: &Ticket, submitted: &Submitted) -> Result<(), TicketError> {
-        match &submitted.redeemed {
+        match &submitted.taken {
             // Nobody takes up what is used: only the report is left to do.
-            Some(redeemed) => self.tickets.keep_used(ticket, &redeemed.run),
+            Some(Taken::Own(redeemed)) => self.tickets.keep_used(ticket, &redeemed.run),
+            // Not even that.
+            Some(Taken::Daemon(_)) => Ok(()),
             None => self
                 .tickets
                 .keep(ticket, &submitted.document, &submitted.openings),
@@ -213,17 +218,21 @@ impl Session {
         *asked = true;
         let pid = std::process::id();
         let answer = match client.submit(asking, pid, known).await {
-            Err(ClientError::Refused(refusal)) if asking.use_at_once && is_about_pid(&refusal) => {
+            Err(ClientError::Refused(refusal))
+                if asking.at_once == AtOnce::Own && is_about_pid(&refusal) =>
+            {
                 client.submit(asking, 0, known).await
             }
             answer => answer,
         };
         let submitted = self.note(answer).map_err(Tried::Not)?;
-        let checked = match &submitted.redeemed {
-            Some(redeemed) => {
+        let checked = match &submitted.taken {
+            Some(Taken::Own(redeemed)) => {
                 self.run = Some((submitted.id, redeemed.run.clone()));
-                self.check_in_log(submitted.id, redeemed)
+                self.check_use(submitted.id, &redeemed.redeemed_by)
             }
+            // Whoever follows the run checks it.
+            Some(Taken::Daemon(_)) => Ok(()),
             None => self.heads.accept(&submitted.head),
         };
         if let Err(error) = checked {
@@ -234,7 +243,7 @@ impl Session {
     }
 
     /// Takes back what was asked for and cannot be gone on with: nobody would hold its ticket. A use that
-    /// was taken with it is not made.
+    /// was taken with it is not made; a run that the daemon began ends with what was submitted.
     ///
     /// A request that was joined is another process's as well, and stays. What the daemon does not
     /// hear of ends by its deadline; the caller has a better error to tell.
@@ -243,9 +252,13 @@ impl Session {
             return;
         }
         let claim = submitted.claim();
-        if submitted.redeemed.is_none() {
-            drop(self.withdraw(&claim, DISOWN_PATIENCE).await);
-            return;
+        match submitted.taken {
+            Some(Taken::Own(_)) => {}
+            Some(Taken::Daemon(_)) => return,
+            None => {
+                drop(self.withdraw(&claim, DISOWN_PATIENCE).await);
+                return;
+            }
         }
         let not_run = Report::NotRun {
             because: "what came with the use was not believed, or could not be kept".to_owned(),
@@ -348,14 +361,14 @@ impl Session {
         ticket: &Ticket,
         redeemed: &Redeemed,
     ) -> Result<(), Failure> {
-        self.check_in_log(ticket.claim.id, redeemed)?;
+        self.check_use(ticket.claim.id, &redeemed.redeemed_by)?;
         self.tickets.keep_run(ticket.claim.id, &redeemed.run)?;
         self.meet_others().await
     }
 
-    fn check_in_log(&mut self, id: RequestId, redeemed: &Redeemed) -> Result<(), HeadsError> {
-        self.heads
-            .check(&redeemed.redeemed_by, &["request.redeemed"], id)
+    /// Checks that the log holds that the use of a request was taken.
+    pub(crate) fn check_use(&mut self, id: RequestId, by: &Inclusion) -> Result<(), HeadsError> {
+        self.heads.check(by, &["request.redeemed"], id)
     }
 
     /// Reports, and goes on trying for `patience` when the daemon does not answer.

@@ -27,6 +27,8 @@ pub(crate) struct Signals {
     term: unix::Signal,
     hup: unix::Signal,
     quit: unix::Signal,
+    /// One that came, and is still to be taken.
+    come: Option<Signal>,
 }
 
 impl Signals {
@@ -37,17 +39,28 @@ impl Signals {
             term: unix::signal(SignalKind::terminate())?,
             hup: unix::signal(SignalKind::hangup())?,
             quit: unix::signal(SignalKind::quit())?,
+            come: None,
         })
     }
 
     /// Waits for the next one. Nothing is lost when the wait is given up.
     pub(crate) async fn next(&mut self) -> Signal {
+        if let Some(signal) = self.come.take() {
+            return signal;
+        }
         tokio::select! {
             _ = self.int.recv() => Signal::INT,
             _ = self.term.recv() => Signal::TERM,
             _ = self.hup.recv() => Signal::HUP,
             _ = self.quit.recv() => Signal::QUIT,
         }
+    }
+
+    /// Waits for the next one, and leaves it to be taken.
+    pub(crate) async fn come(&mut self) -> Signal {
+        let signal = self.next().await;
+        self.come = Some(signal);
+        signal
     }
 
     /// Returns one that has come already, without waiting.

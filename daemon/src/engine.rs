@@ -55,8 +55,8 @@ mod writes;
 pub use boot::{BootError, Settings};
 pub use call::{
     ActKind, Brokered, Call, Change, Consistency, Decided, Draft, Emergency, Following, Head,
-    Inclusion, Judged, Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Use,
-    Verdict, View,
+    Inclusion, Judged, Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Taker,
+    Use, Verdict, View,
 };
 pub use card::Card;
 pub use cosigning::Cosigned;

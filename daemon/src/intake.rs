@@ -84,6 +84,17 @@ pub enum IntakeError {
     Random(getrandom::Error),
 }
 
+/// A draft, with what the daemon keeps of it beside the request.
+#[derive(Debug)]
+pub struct Drafted {
+    /// The draft.
+    pub draft: Draft,
+    /// The openings of its masks.
+    pub openings: Openings,
+    /// What a profile makes of it, opened, when the daemon is to run it.
+    pub(crate) brokered: Option<Prepared>,
+}
+
 /// An asking, checked as far as it can be without the state.
 #[derive(Debug)]
 pub struct Asking {
@@ -129,7 +140,12 @@ impl Asking {
         self.action.kind() == "exec.run" || !paths_of(self.action.value()).is_empty()
     }
 
-    /// Puts the request together that would come of the asking now, with the openings of its masks.
+    /// Returns the action.
+    pub const fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Puts the request together that would come of the asking now.
     pub fn draft(
         &self,
         peer: &Peer,
@@ -138,7 +154,7 @@ impl Asking {
         origin: &str,
         now: &Moment,
         recent: Recent,
-    ) -> Result<(Draft, Openings), IntakeError> {
+    ) -> Result<Drafted, IntakeError> {
         let launchers = peer.launchers().map_err(|_| IntakeError::PeerGone)?;
         if !peer.is_alive() {
             return Err(IntakeError::PeerGone);
@@ -219,7 +235,11 @@ impl Asking {
             known_size: self.known_size,
             use_at_once: None,
         };
-        Ok((draft, openings))
+        Ok(Drafted {
+            draft,
+            openings,
+            brokered,
+        })
     }
 
     /// Returns the openings of the masks of the request `id`, as far as this asking is the one

@@ -30,6 +30,7 @@ mod review;
 mod rules;
 mod runs;
 mod status;
+mod submit;
 mod usage;
 mod watching;
 

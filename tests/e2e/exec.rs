@@ -1,6 +1,7 @@
 //! `countersign-agent exec`: the daemon runs what was approved, with secrets that agents never hold.
 
 mod apart;
+mod at_once;
 mod ends;
 mod input;
 mod streams;
@@ -226,12 +227,7 @@ fn a_profile_that_changed_after_the_approval_is_not_run() {
     let (agent, asked) = place.held(&["--", "tool"]);
     place.stop(&agent, &asked);
     place.home.approve(&asked).expect_code(0);
-    let before = place.log().matches("rules.changed").count();
-    place.write_profile("environment = { PLACE = \"production\" }");
-    place.reload();
-    wait_until("the profile took force", || {
-        place.log().matches("rules.changed").count() > before
-    });
+    place.change(|| place.write_profile("environment = { PLACE = \"production\" }"));
     agent.signal(Signal::CONT);
     agent.wait().expect_code(120);
     assert!(!place.work().join("ran").exists());
@@ -375,12 +371,24 @@ impl Place {
         tickets.join(&asked.id).join("ticket.json")
     }
 
-    /// Has the daemon read its files again.
+    /// Changes the daemon's files, and has it take them.
     #[track_caller]
-    fn reload(&self) {
+    fn change(&self, change: impl FnOnce()) {
+        let before = self.log().matches("rules.changed").count();
+        change();
         let pid = self.home.daemon_pid();
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process"), Signal::HUP).expect("it is there");
+        wait_until("the profile took force", || {
+            self.log().matches("rules.changed").count() > before
+        });
+    }
+
+    /// Has the daemon take this file of profiles.
+    #[track_caller]
+    fn take_profiles(&self, text: &str) {
+        let file = self.home.path().join("profiles.toml");
+        self.change(|| fs::write(file, text).expect("a file"));
     }
 }
 

@@ -9,10 +9,10 @@ use countersign_shared::text::Untrusted;
 use countersign_shared::time::Timestamp;
 use countersign_shared::wire::pb;
 
-use super::Claim;
+use super::{Begun, Claim};
 
 /// What came of an asking.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Submitted {
     /// The request's id.
     pub id: RequestId,
@@ -35,7 +35,16 @@ pub struct Submitted {
     /// The head of the log now.
     pub head: ShownHead,
     /// The one use, when it was taken at once.
-    pub redeemed: Option<Redeemed>,
+    pub taken: Option<Taken>,
+}
+
+/// The one use, taken with the approval.
+#[derive(Debug)]
+pub enum Taken {
+    /// By this process.
+    Own(Box<Redeemed>),
+    /// By the daemon, which runs it for this process.
+    Daemon(Box<Begun>),
 }
 
 /// Where a request stands.
@@ -90,7 +99,10 @@ impl TryFrom<pb::SubmitResponse> for Submitted {
             expires_at: time(&message.expires_at)?,
             joined: message.joined,
             head: message.head.ok_or_else(|| wrong("head"))?.try_into()?,
-            redeemed: message.redeemed.map(TryInto::try_into).transpose()?,
+            taken: match message.redeemed {
+                Some(redeemed) => Some(Taken::Own(Box::new(redeemed.try_into()?))),
+                None => None,
+            },
         })
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{Claim, Client, ClientError, soon};
+use super::{Claim, Client, ClientError, Submitted, Taken, soon};
 
 /// How many messages wait to be sent.
 const WAITING: usize = 4;
@@ -44,6 +44,17 @@ pub struct ToRun(mpsc::Sender<pb::ExecuteRequest>);
 /// What comes from a run.
 #[derive(Debug)]
 pub struct FromRun(Streaming<pb::ExecuteResponse>);
+
+/// A run that began with the approval.
+#[derive(Debug)]
+pub struct Begun {
+    /// The entry that says that the one use is taken.
+    pub by: Inclusion,
+    /// The way to it.
+    pub to: ToRun,
+    /// What comes from it.
+    pub from: FromRun,
+}
 
 /// One piece of it.
 #[derive(Debug, Clone)]
@@ -93,6 +104,30 @@ impl Client {
         Ok(soon(self.calls.describe(request)).await?.run)
     }
 
+    /// Asks, and has the daemon run it at once where nobody has to be asked.
+    pub(super) async fn ask_to_run(
+        &mut self,
+        request: pb::SubmitRequest,
+    ) -> Result<Submitted, ClientError> {
+        let (to, mut from) = self.begin(Asked::Ask(request)).await?;
+        let mut submitted: Submitted = match from.message().await? {
+            Answered::Asked(submitted) => submitted.try_into()?,
+            Answered::Redeemed(_)
+            | Answered::Started(_)
+            | Answered::Stdout(_)
+            | Answered::Stderr(_)
+            | Answered::Ended(_) => return Err(AnswerError { field: "asked" }.into()),
+        };
+        if submitted.state == State::Redeemed && !submitted.joined {
+            let News::Redeemed(by) = from.next().await? else {
+                return Err(AnswerError { field: "redeemed" }.into());
+            };
+            let begun = Begun { by: *by, to, from };
+            submitted.taken = Some(Taken::Daemon(Box::new(begun)));
+        }
+        Ok(submitted)
+    }
+
     /// Has the daemon run what was approved.
     pub async fn execute(
         &mut self,
@@ -101,7 +136,6 @@ impl Client {
         action: &[u8],
         known_size: u64,
     ) -> Result<(ToRun, FromRun), ClientError> {
-        let (requests, waiting) = mpsc::channel(WAITING);
         let begin = Asked::Begin(pb::ExecuteBegin {
             id: claim.id.to_string(),
             ticket: claim.secret.reveal(),
@@ -109,9 +143,14 @@ impl Client {
             action: action.to_vec(),
             known_size,
         });
+        self.begin(begin).await
+    }
+
+    async fn begin(&mut self, first: Asked) -> Result<(ToRun, FromRun), ClientError> {
+        let (requests, waiting) = mpsc::channel(WAITING);
         let to = ToRun(requests);
         // There is room for the first one.
-        to.send(begin).await;
+        to.send(first).await;
         let from = soon(self.calls.execute(ReceiverStream::new(waiting))).await?;
         Ok((to, FromRun(from)))
     }
@@ -154,17 +193,8 @@ impl ToRun {
 impl FromRun {
     /// Waits for what comes next. An error is the end, and leaves open what ran.
     pub async fn next(&mut self) -> Result<News, ClientError> {
-        let message = match self.0.message().await {
-            Ok(Some(response)) => response.message,
-            Ok(None) => {
-                return Err(ClientError::Lost {
-                    message: "the daemon stopped telling before the run ended".to_owned(),
-                });
-            }
-            Err(status) => return Err(refusal::classify(&status).into()),
-        };
         let missing = |field| AnswerError { field };
-        Ok(match message.ok_or_else(|| missing("message"))? {
+        Ok(match self.message().await? {
             Answered::Redeemed(redeemed) => {
                 let by = redeemed.redeemed_by.ok_or_else(|| missing("redeemed_by"))?;
                 News::Redeemed(Box::new(by.try_into()?))
@@ -179,6 +209,17 @@ impl FromRun {
                 exit: ended.exit,
                 signal: ended.signal,
             }),
+            Answered::Asked(_) => return Err(AnswerError { field: "asked" }.into()),
         })
+    }
+
+    async fn message(&mut self) -> Result<Answered, ClientError> {
+        match self.0.message().await {
+            Ok(Some(response)) => Ok(response.message.ok_or(AnswerError { field: "message" })?),
+            Ok(None) => Err(ClientError::Lost {
+                message: "the daemon stopped telling before the run ended".to_owned(),
+            }),
+            Err(status) => Err(refusal::classify(&status).into()),
+        }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn answer(action: &[u8], origin: &str) -> Submitted {
             from: 0,
             rotation: None,
         },
-        redeemed: None,
+        taken: None,
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Stderr, Stdout};
 
 use crate::asked::Asked;
-use crate::client::{ClientError, FromRun, News, RunEnded, ToRun};
+use crate::client::{Begun, ClientError, FromRun, Inclusion, News, RunEnded, ToRun};
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -46,21 +46,28 @@ enum Cut {
     Interrupted(Signal),
 }
 
-/// Has the daemon run it, and stays until it has ended.
+/// Has the daemon run it, unless it does already, and stays until it has ended.
 pub(super) async fn run(
-    asked: Asked,
+    mut asked: Asked,
     session: &mut Session,
     action: &[u8],
     streams: bool,
     signals: &mut Signals,
 ) -> Ending {
-    let (to, from) = match session.execute(asked.ticket(), action).await {
-        Ok(run) => run,
-        Err(error) => return not_taken(&asked, session, error).await,
+    let (by, to, from) = match asked.take_begun() {
+        Some(begun) => {
+            let Begun { by, to, from } = *begun;
+            (Some(Box::new(by)), to, from)
+        }
+        None if asked.has_run() => return unheard(session, asked),
+        None => match session.execute(asked.ticket(), action).await {
+            Ok((to, from)) => (None, to, from),
+            Err(error) => return not_taken(&asked, session, error).await,
+        },
     };
     let began = clock::boot();
     let feeding = feed(to.clone(), streams);
-    let ended = follow(&asked, session, to, from, signals, feeding).await;
+    let ended = follow(&asked, session, (by, to, from), signals, feeding).await;
     let ticket = asked.into_ticket();
     match ended {
         Ok(ended) => over(session, ticket, ended, clock::boot().saturating_sub(began)),
@@ -84,6 +91,26 @@ pub(super) async fn run(
     }
 }
 
+/// Tells that it was run by a call whose connection was lost: it ended with that.
+fn unheard(session: &Session, asked: Asked) -> Ending {
+    let message = "the connection was lost while the daemon ran it";
+    output::failure(
+        &seen_by(&asked, Failure::new(Exit::Unreachable, "run-lost", message)),
+        false,
+    );
+    let state = asked.state();
+    let ticket = asked.into_ticket();
+    if state.has_ended() {
+        forget(session, &ticket);
+    }
+    Ending::Ran {
+        code: Exit::Failure.for_run(),
+        ticket: Box::new(ticket),
+        state,
+        end: None,
+    }
+}
+
 /// Tells why the use was not taken, and wants no more of the request.
 async fn not_taken(asked: &Asked, session: &mut Session, error: ClientError) -> Ending {
     if !error.is_taken() && !error.leaves_open() {
@@ -96,8 +123,7 @@ async fn not_taken(asked: &Asked, session: &mut Session, error: ClientError) -> 
 async fn follow(
     asked: &Asked,
     session: &mut Session,
-    to: ToRun,
-    mut from: FromRun,
+    (by, to, mut from): (Option<Box<Inclusion>>, ToRun, FromRun),
     signals: &mut Signals,
     feeding: impl Future<Output = io::Result<()>>,
 ) -> Result<RunEnded, Cut> {
@@ -109,6 +135,9 @@ async fn follow(
         stdout: tokio::io::stdout(),
         stderr: tokio::io::stderr(),
     };
+    if let Some(by) = by {
+        taker.check(&by).await?;
+    }
     loop {
         tokio::select! {
             biased;
@@ -151,16 +180,17 @@ struct Taker<'a> {
 }
 
 impl Taker<'_> {
+    /// Checks that the log holds the use, and is the one that others were shown.
+    async fn check(&mut self, by: &Inclusion) -> Result<(), Cut> {
+        let checked = self.session.check_use(self.asked.id(), by);
+        checked.map_err(|error| Cut::Failed(error.into()))?;
+        self.session.meet_others().await.map_err(Cut::Failed)
+    }
+
     /// Checks it or passes it on; returns the end, once that comes.
     async fn take(&mut self, news: Result<News, ClientError>) -> Result<Option<RunEnded>, Cut> {
         match news.map_err(|error| Cut::Failed(lost(self.asked, error)))? {
-            News::Redeemed(by) => {
-                let heads = self.session.heads();
-                heads
-                    .check(&by, &["request.redeemed"], self.asked.id())
-                    .map_err(|error| Cut::Failed(error.into()))?;
-                self.session.meet_others().await.map_err(Cut::Failed)?;
-            }
+            News::Redeemed(by) => self.check(&by).await?,
             News::Started => {}
             News::Stdout(bytes) => pass_on(&mut self.stdout, &bytes).await?,
             News::Stderr(bytes) => pass_on(&mut self.stderr, &bytes).await?,
@@ -201,8 +231,13 @@ async fn feed(to: ToRun, streams: bool) -> io::Result<()> {
 }
 
 fn lost(asked: &Asked, error: ClientError) -> Failure {
+    seen_by(asked, error.into())
+}
+
+/// Says where it is seen how a run ended.
+fn seen_by(asked: &Asked, failure: Failure) -> Failure {
     let id = asked.id();
-    Failure::from(error).hint(format!(
+    failure.hint(format!(
         "the run of {id} ended with the connection; a reviewer sees how: `countersign show {id}`"
     ))
 }

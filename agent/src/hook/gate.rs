@@ -24,7 +24,7 @@ use super::headless;
 use super::parent::Parent;
 use crate::asked::{self, Answer, Asked};
 use crate::calls::{Calls, Left, Note, Shelf};
-use crate::client::Asking;
+use crate::client::{Asking, AtOnce};
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
@@ -146,7 +146,7 @@ impl Gate<'_> {
             submission: crate::request::token()?,
             ask_key: self.ask_key()?,
             attached: !self.defer,
-            use_at_once: false,
+            at_once: AtOnce::Never,
         };
         let asked = tokio::select! {
             biased;

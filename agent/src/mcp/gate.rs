@@ -24,7 +24,7 @@ use super::message::{Answer, End};
 use super::pins::{Change, PinError, Pins, Repeated};
 use crate::asked::{Answer as Word, Asked};
 use crate::calls::{Calls, Note, Shelf};
-use crate::client::Asking;
+use crate::client::{Asking, AtOnce};
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
@@ -262,7 +262,7 @@ impl Gate {
             submission: crate::request::token()?,
             ask_key: ask_key(call)?,
             attached: true,
-            use_at_once: false,
+            at_once: AtOnce::Never,
         };
         let mut asked = tokio::select! {
             biased;

@@ -11,7 +11,7 @@ use countersign_program::sealed::{self, Purpose};
 use countersign_shared::action::{Action, Contents};
 use countersign_shared::digest::Digest;
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Executor, RunEnd, RunOutcome, State};
+use countersign_shared::machine::{RunEnd, RunOutcome, State};
 use countersign_shared::time::{Deadline, Timestamp};
 use data_encoding::HEXLOWER;
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +26,7 @@ use super::secrets::{self, Secret};
 use super::{BrokerError, arguments, during};
 use crate::clock::Clock;
 use crate::config::{Delivery, Input};
-use crate::engine::{Brokered, Call, EngineError, Handle, Inclusion, Report, Right, Use};
+use crate::engine::{Brokered, Call, EngineError, Handle, Inclusion, Report, Right, Taker, Use};
 use crate::identity::Peer;
 use crate::rules::Rules;
 
@@ -134,10 +134,27 @@ impl Ready {
         id: RequestId,
     ) -> Result<Self, BrokerError> {
         let seat = runs.sit(id, peer.uid())?;
+        let looked_at = Arc::clone(&action);
+        let prepared =
+            apart(move || Prepared::of_action(&rules.profiles, &peer, looked_at.value()));
+        let prepared = prepared.await.ok_or(BrokerError::OtherAction)??;
+        Self::fill(seat, prepared, &action).await
+    }
+
+    /// Reads what an action takes beside what was opened for it, and compared with it, already.
+    pub(crate) async fn of(
+        prepared: Prepared,
+        uid: u32,
+        action: &Action,
+        runs: &Runs,
+        id: RequestId,
+    ) -> Result<Self, BrokerError> {
+        Self::fill(runs.sit(id, uid)?, prepared, action).await
+    }
+
+    async fn fill(seat: Seat, prepared: Prepared, action: &Action) -> Result<Self, BrokerError> {
         let argv = arguments::argv(action.value()).ok_or(BrokerError::OtherAction)?;
         let input = ask::input_of(action.value())?;
-        let prepared = apart(move || Prepared::of_action(&rules.profiles, &peer, action.value()));
-        let prepared = prepared.await.ok_or(BrokerError::OtherAction)??;
         let secrets = secrets::read_all(&prepared.profile).await?;
         let looked_for = secrets
             .iter()
@@ -249,11 +266,9 @@ pub(crate) async fn conduct(
         digest,
         known_size,
     } = wanted;
-    let executor = Executor::Daemon;
     let one = Use {
         digest,
-        executor,
-        by: None,
+        by: Taker::Daemon,
         known_size,
     };
     let redeemed = bench
@@ -268,6 +283,18 @@ pub(crate) async fn conduct(
         }
     };
     drop(taken.send(Ok(())));
+    carry_out(bench, ready, (by, until), events, from_agent).await;
+}
+
+/// Carries out what the use was taken for; `events` tells.
+pub(crate) async fn carry_out(
+    bench: Bench,
+    ready: Ready,
+    (by, until): (Inclusion, Deadline),
+    events: mpsc::Sender<Event>,
+    from_agent: FromAgent,
+) {
+    let id = ready.seat.id();
     let redeemed = Event::Redeemed {
         by: Box::new(by),
         until: until.wall,

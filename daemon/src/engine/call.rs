@@ -45,7 +45,7 @@ pub struct Draft {
     /// The size of the head that the caller kept.
     pub known_size: u64,
     /// Who takes the one use with the approval, should nobody have to be asked.
-    pub use_at_once: Option<Redeemer>,
+    pub use_at_once: Option<Taker>,
 }
 
 /// What policy says to a request, as the log has it.
@@ -90,12 +90,29 @@ pub struct Right {
 pub struct Use {
     /// The digest of the document that it recomputed and is about to run.
     pub digest: Digest,
-    /// Who runs it.
-    pub executor: Executor,
-    /// Who takes it; nobody when the daemon runs it.
-    pub by: Option<Redeemer>,
+    /// Who takes it.
+    pub by: Taker,
     /// The size of the head that the caller kept.
     pub known_size: u64,
+}
+
+/// Who takes the one use, and runs what was approved.
+#[derive(Debug, Clone, Copy)]
+pub enum Taker {
+    /// A process of the agents' side.
+    Agent(Redeemer),
+    /// The daemon itself.
+    Daemon,
+}
+
+impl Taker {
+    /// Returns what the machine is told: who runs it, and which process that is.
+    pub(super) const fn executor(self) -> (Executor, Option<Redeemer>) {
+        match self {
+            Self::Agent(by) => (Executor::Agent, Some(by)),
+            Self::Daemon => (Executor::Daemon, None),
+        }
+    }
 }
 
 /// Where a request stands, as a waiting caller is told.

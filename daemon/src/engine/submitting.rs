@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use countersign_shared::id::RequestId;
 use countersign_shared::log::entry::{Actor, ActorKind, Body};
-use countersign_shared::machine::{Event, Executor, PolicyOutcome, Redeemer, Request, State, Via};
+use countersign_shared::machine::{Event, PolicyOutcome, Request, State, Via};
 use countersign_shared::time::{Deadline, Timestamp};
 
 use super::batch::{Changed, New, Scene, Step};
-use super::call::{Draft, Judged, Use};
+use super::call::{Draft, Judged, Taker, Use};
 use super::{Engine, EngineError, Standing, daemon_actor, live};
 use crate::store::Intake;
 
@@ -146,7 +146,7 @@ impl Engine {
         scene: &Scene,
         actor: &Actor,
         id: RequestId,
-        by: Redeemer,
+        by: Taker,
     ) -> Result<Option<(u64, Deadline)>, EngineError> {
         let request = self.copy(step, id)?;
         if request.state() != State::Approved {
@@ -155,8 +155,7 @@ impl Engine {
         let digest = request.digest();
         let taken = Use {
             digest,
-            executor: Executor::Agent,
-            by: Some(by),
+            by,
             known_size: 0,
         };
         match self.take_use(step, scene, actor, id, taken) {

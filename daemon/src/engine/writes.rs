@@ -363,11 +363,12 @@ impl Engine {
         self.check_clock()?;
         let max_run = self.copy(step, id)?.requirement().max_run();
         let until = Deadline::after(&scene.now, max_run);
+        let (executor, by) = taken.by.executor();
         let event = Event::Redeemed {
-            executor: taken.executor,
+            executor,
             digest: taken.digest,
             until: until.clone(),
-            by: taken.by,
+            by,
         };
         let at = step.apply(&mut self.store, scene, actor, id, event)?;
         Ok((at, until))

@@ -69,7 +69,7 @@ fn try_draft(action: &Value) -> Result<(Asking, Draft, Secrets), IntakeError> {
     let peer = Peer::of(&ours).unwrap();
     let secrets = Secrets::new([4; 32]);
     let asking = Asking::read(&message(action), &rules()).unwrap();
-    let (draft, _) = asking.draft(
+    let drafted = asking.draft(
         &peer,
         &rules(),
         &secrets,
@@ -77,7 +77,7 @@ fn try_draft(action: &Value) -> Result<(Asking, Draft, Secrets), IntakeError> {
         &now(),
         Recent::default(),
     )?;
-    Ok((asking, draft, secrets))
+    Ok((asking, drafted.draft, secrets))
 }
 
 #[test]

@@ -5,199 +5,27 @@ use std::time::Duration;
 
 use countersign_shared::digest::Digest;
 use countersign_shared::id::{RequestId, RunSecret, TicketSecret};
-use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State};
-use countersign_shared::mask::Openings;
+use countersign_shared::machine::{RunEnd, RunOutcome, State};
 use countersign_shared::wire::pb;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::submit::{self, AtOnce};
 use super::wire::agent_service_server::AgentService;
 use super::{Desk, encode, execute, status};
-use crate::engine::{Call, Draft, EngineError, Report, Reporter, Right, Standing, Submitted, Use};
+use crate::engine::{Call, EngineError, Report, Reporter, Right, Standing, Taker, Use};
 use crate::identity::Peer;
-use crate::intake::{self, Asking, IntakeError};
+use crate::intake::{self, IntakeError};
 
 /// How long after a deadline a waiting caller is told that nothing could be written about it.
 const LATE: Duration = Duration::from_secs(3);
-
-/// How many bytes of an action are read and masked without leaving the connection's task.
-const SMALL: usize = 64 << 10;
-
-/// How often a draft is made anew when the rules change under it.
-const RULES_TRIES: u32 = 3;
-
-/// How long the new rules may take to arrive here.
-const RULES_PAUSE: Duration = Duration::from_millis(20);
 
 /// The agents' service.
 #[derive(Debug, Clone)]
 pub(super) struct Agents {
     pub(super) desk: Arc<Desk>,
-}
-
-impl Agents {
-    async fn submit(
-        &self,
-        peer: &Arc<Peer>,
-        request: pb::SubmitRequest,
-    ) -> Result<pb::SubmitResponse, Status> {
-        let at_once = request.use_at_once;
-        let at_once = at_once
-            .map(|at_once| stays(peer, at_once.pid))
-            .transpose()?;
-        let request = Arc::new(request);
-        let (asking, own, submitted) = {
-            let mut tries = 0;
-            loop {
-                let (asking, mut draft, openings) = self.prepare(peer, &request).await?;
-                let own = (draft.id, openings);
-                draft.use_at_once = at_once.map(|stays| self.redeemer(peer, draft.id, stays));
-                match self.store(peer, draft).await {
-                    Ok(submitted) => break (asking, own, submitted),
-                    // The rules took force between the draft and the engine; draft anew.
-                    Err(EngineError::RulesChanged) if tries < RULES_TRIES => {
-                        tries += 1;
-                        tokio::time::sleep(RULES_PAUSE).await;
-                    }
-                    Err(error) => return Err(status::engine(&error)),
-                }
-            }
-        };
-        // A request that was joined or repeated has another id, and so other openings.
-        let openings = match own {
-            (id, openings) if id == submitted.id => Some(openings),
-            (..) => asking
-                .openings(submitted.id, &self.desk.secrets, &submitted.document)
-                .map_err(|error| status::intake(&error))?,
-        };
-        let openings = openings
-            .map(|openings| openings.to_bytes())
-            .transpose()
-            .map_err(|error| status::intake(&IntakeError::Mask(error)))?
-            .unwrap_or_default();
-        Ok(pb::SubmitResponse {
-            id: submitted.id.to_string(),
-            document: submitted.document.to_vec(),
-            ticket: self.desk.secrets.ticket(submitted.id).reveal(),
-            openings: openings.to_vec(),
-            state: encode::state(submitted.standing.state).into(),
-            reason: submitted.standing.reason.clone(),
-            expires_at: encode::ends(&submitted.standing),
-            joined: submitted.joined,
-            head: Some(encode::head(&submitted.head)),
-            redeemed: submitted.redeemed.as_ref().map(|(inclusion, until)| {
-                encode::redeemed(inclusion, until, &self.desk.secrets.run(submitted.id))
-            }),
-        })
-    }
-
-    /// Has a draft stored.
-    async fn store(&self, peer: &Arc<Peer>, draft: Draft) -> Result<Submitted, EngineError> {
-        let id = draft.id;
-        let stays = draft.use_at_once.is_some_and(|by| by.stays);
-        let (desk, peer) = (Arc::clone(&self.desk), Arc::clone(peer));
-        let storing = async move {
-            let submitted = desk
-                .agents
-                .ask(|reply| Call::Submit(Box::new(draft), reply))
-                .await?;
-            if stays && submitted.redeemed.is_some() {
-                tokio::spawn(watch_executor(desk, peer, id));
-            }
-            Ok(submitted)
-        };
-        if !stays {
-            return storing.await;
-        }
-        // As with a redemption: a caller that dies before it hears the answer is watched.
-        let stored = tokio::spawn(storing).await;
-        stored.unwrap_or(Err(EngineError::LogUnavailable(None)))
-    }
-
-    /// Says who takes the one use of a request.
-    fn redeemer(&self, peer: &Peer, id: RequestId, stays: bool) -> Redeemer {
-        Redeemer {
-            pid: peer.pid(),
-            started: peer.started().as_ref().ok().copied(),
-            stays,
-            run: self.desk.secrets.run(id).digest(),
-        }
-    }
-
-    /// Makes a draft. Reading and rendering a large action takes milliseconds, and looking at files
-    /// may take as long as their disk likes; other callers of this thread would wait for that, so it
-    /// is done on a thread of its own.
-    async fn prepare(
-        &self,
-        peer: &Arc<Peer>,
-        request: &Arc<pb::SubmitRequest>,
-    ) -> Result<(Asking, Draft, Openings), Status> {
-        let (desk, peer, request) = (
-            Arc::clone(&self.desk),
-            Arc::clone(peer),
-            Arc::clone(request),
-        );
-        let rules = desk.rules();
-        let read = {
-            let rules = Arc::clone(&rules);
-            move |request: &pb::SubmitRequest| Asking::read(request, &rules)
-        };
-        let draft = move |asking: Asking| {
-            let now = desk.clock.now();
-            let recent = desk.engine.history().recent(peer.uid(), now.wall);
-            let (draft, openings) =
-                asking.draft(&peer, &rules, &desk.secrets, &desk.origin, &now, recent)?;
-            Ok::<_, IntakeError>((asking, draft, openings))
-        };
-        let prepared = if request.action.len() <= SMALL {
-            match read(&request) {
-                Ok(asking) if asking.looks_at_files() => self.apart(move || draft(asking)).await?,
-                Ok(asking) => draft(asking),
-                Err(error) => Err(error),
-            }
-        } else {
-            self.apart(move || read(&request).and_then(draft)).await?
-        };
-        prepared.map_err(|error| status::intake(&error))
-    }
-
-    /// Runs what blocks on a thread of its own, of which agents have as many as there are processors:
-    /// the others are for whoever else comes.
-    async fn apart<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Status> {
-        let unread = || Status::internal("the request could not be read");
-        let turn = Arc::clone(&self.desk.turns).acquire_owned().await;
-        let turn = turn.map_err(|_| unread())?;
-        let work = move || {
-            let done = work();
-            drop(turn);
-            done
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| unread())
-    }
-}
-
-/// Tells whether the calling process says that it carries the action out itself.
-fn stays(peer: &Peer, pid: u32) -> Result<bool, Status> {
-    if pid == 0 || pid == peer.pid() {
-        return Ok(pid != 0);
-    }
-    Err(status::malformed("pid", "must be 0 or the calling process"))
-}
-
-/// Waits for the end of the process that runs it, and tells the engine.
-async fn watch_executor(desk: Arc<Desk>, peer: Arc<Peer>, id: RequestId) {
-    if let Err(error) = peer.liveness().gone().await {
-        tracing::warn!(%id, %error, "the executing process cannot be watched");
-        return;
-    }
-    desk.engine.insist(Call::ExecutorGone(id)).await;
 }
 
 #[tonic::async_trait]
@@ -208,8 +36,14 @@ impl AgentService for Agents {
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let peer = super::peer(&request)?;
         let request = request.into_inner();
-        self.desk.agent_holds(request.known_size);
-        self.submit(&peer, request).await.map(Response::new)
+        let at_once = match request.use_at_once {
+            Some(at_once) => AtOnce::Agent {
+                stays: submit::stays(&peer, at_once.pid)?,
+            },
+            None => AtOnce::Never,
+        };
+        let answer = submit::submit(&self.desk, &peer, request, at_once).await?;
+        Ok(Response::new(answer.submitted))
     }
 
     type WaitStream = ReceiverStream<Result<pb::WaitResponse, Status>>;
@@ -309,15 +143,14 @@ impl AgentService for Agents {
                 .map_err(|error: countersign_shared::digest::DigestError| {
                     status::malformed("digest", &error.to_string())
                 })?;
-        let stays = stays(&peer, request.pid)?;
+        let stays = submit::stays(&peer, request.pid)?;
         if !peer.is_alive() {
             return Err(status::intake(&IntakeError::PeerGone));
         }
         self.desk.agent_holds(request.known_size);
         let taken = Use {
             digest,
-            executor: Executor::Agent,
-            by: Some(self.redeemer(&peer, id, stays)),
+            by: Taker::Agent(submit::redeemer(&self.desk, &peer, id, stays)),
             known_size: request.known_size,
         };
         let desk = Arc::clone(&self.desk);
@@ -328,7 +161,7 @@ impl AgentService for Agents {
                 .ask_for_agent(|reply| Call::Redeem(id, right, taken, reply))
                 .await?;
             if stays {
-                tokio::spawn(watch_executor(desk, peer, id));
+                tokio::spawn(submit::watch_executor(desk, peer, id));
             }
             Ok::<_, Status>(redeemed)
         });
@@ -376,9 +209,11 @@ impl AgentService for Agents {
         let peer = super::peer(&request)?;
         let rules = self.desk.rules();
         let request = request.into_inner();
-        self.apart(move || execute::describe(&rules, &peer, &request))
-            .await?
-            .map(Response::new)
+        submit::apart(&self.desk, move || {
+            execute::describe(&rules, &peer, &request)
+        })
+        .await?
+        .map(Response::new)
     }
 
     type ExecuteStream = execute::Told;

@@ -1,6 +1,7 @@
 //! `Describe` and `Execute`: what the daemon runs itself, as the wire has it.
 
 use std::collections::BTreeMap;
+use std::option;
 use std::sync::Arc;
 
 use countersign_shared::action::Action;
@@ -9,21 +10,23 @@ use countersign_shared::document::Document;
 use countersign_shared::id::RequestId;
 use countersign_shared::json;
 use countersign_shared::machine::{Refused, Request, State};
+use countersign_shared::time::Deadline;
 use countersign_shared::wire::pb;
 use pb::execute_request::Message as Asked;
 use pb::execute_response::Message as Answered;
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::StreamExt as _;
-use tokio_stream::adapters::Map;
+use tokio_stream::adapters::{Chain, Map};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Iter, StreamExt as _};
 use tonic::{Status, Streaming};
 use zeroize::Zeroizing;
 
+use super::submit::{self, AtOnce};
 use super::{Desk, agent, encode, status};
 use crate::broker::ask::{Prepared, Wanted as Asking};
-use crate::broker::run::{Bench, Event, Feed, FromAgent, Ready, Wanted, conduct};
+use crate::broker::run::{self, Bench, Event, Feed, FromAgent, Ready, Wanted};
 use crate::broker::{BrokerError, Stream};
-use crate::engine::{Call, EngineError};
+use crate::engine::{Call, EngineError, Inclusion};
 use crate::identity::Peer;
 use crate::intake;
 use crate::rules::Rules;
@@ -34,8 +37,12 @@ const WAITING: usize = 4;
 /// The longest piece of input, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// The stream of what an agent is told.
-pub(super) type Told = Map<ReceiverStream<Event>, fn(Event) -> Result<pb::ExecuteResponse, Status>>;
+/// The stream of what an agent is told: what came of its asking, if it asked, and the news of the run.
+pub(super) type Told =
+    Chain<Iter<option::IntoIter<Answer>>, Map<ReceiverStream<Event>, fn(Event) -> Answer>>;
+
+/// One message of it.
+type Answer = Result<pb::ExecuteResponse, Status>;
 
 /// Says what a profile would run. Blocks: the program is read.
 pub(super) fn describe(
@@ -66,20 +73,52 @@ pub(super) fn describe(
     Ok(pb::DescribeResponse { run })
 }
 
-/// Runs an approved request. An error means that the use was not taken by this call.
+/// Runs an approved request, or asks for one and runs it where nobody has to be asked. An error means
+/// that the use was not taken by this call.
 pub(super) async fn execute(
     desk: &Arc<Desk>,
     peer: Arc<Peer>,
     mut asked: Streaming<pb::ExecuteRequest>,
 ) -> Result<Told, Status> {
-    let Some(pb::ExecuteRequest {
-        message: Some(Asked::Begin(begin)),
-    }) = asked.message().await?
-    else {
-        return Err(status::malformed("begin", "must come first"));
+    let first = asked.message().await?.and_then(|first| first.message);
+    let (submitted, running) = match first {
+        Some(Asked::Begin(begin)) => (None, Some(begun(desk, &peer, begin).await?)),
+        Some(Asked::Ask(request)) => {
+            if request.use_at_once.is_some() {
+                let problem = "is for what the caller carries out itself";
+                return Err(status::malformed("use_at_once", problem));
+            }
+            let answer = submit::submit(desk, &peer, request, AtOnce::Daemon).await?;
+            (Some(answer.submitted), answer.running)
+        }
+        Some(Asked::Input(_) | Asked::InputEnd(_) | Asked::Signal(_)) | None => {
+            return Err(status::malformed("begin", "or `ask` must come first"));
+        }
     };
+    let told = if let Some(running) = running {
+        tokio::spawn(listen(asked, running.input, running.signals));
+        running.told
+    } else {
+        // Nothing runs, and nothing follows.
+        mpsc::channel(1).1
+    };
+    let submitted = submitted.map(|submitted| {
+        Ok(pb::ExecuteResponse {
+            message: Some(Answered::Asked(submitted)),
+        })
+    });
+    let news = ReceiverStream::new(told).map(answer as fn(Event) -> _);
+    Ok(tokio_stream::iter(submitted).chain(news))
+}
+
+/// Begins an approved request.
+async fn begun(
+    desk: &Arc<Desk>,
+    peer: &Arc<Peer>,
+    begin: pb::ExecuteBegin,
+) -> Result<Running, Status> {
     desk.agent_holds(begin.known_size);
-    let (id, right) = agent::right(&peer, &begin.id, &begin.ticket)?;
+    let (id, right) = agent::right(peer, &begin.id, &begin.ticket)?;
     let digest: Digest =
         begin
             .digest
@@ -98,34 +137,70 @@ pub(super) async fn execute(
         waiter: Some(following.waiter),
     };
     let action = Zeroizing::new(begin.action);
-    let ready = ready(desk, &peer, id, &action).await?;
+    let ready = ready(desk, peer, id, &action).await?;
     let wanted = Wanted {
         id,
         right,
         digest,
         known_size: begin.known_size,
     };
-    let bench = Bench {
-        // What became of a run is not to wait behind what agents ask.
-        engine: desk.engine.clone(),
-        clock: desk.clock.clone(),
-    };
-    let (events, told) = mpsc::channel(WAITING);
-    let (input, signals, from_agent) = channels();
+    let bench = bench(desk);
+    let (running, events, from_agent) = Running::open();
     let (taken, is_taken) = oneshot::channel();
     // On a task of its own: once the use is taken, somebody has to say what became of it, also when
     // this call is given up.
     tokio::spawn(async move {
-        conduct(bench, ready, wanted, events, from_agent, taken).await;
+        run::conduct(bench, ready, wanted, events, from_agent, taken).await;
         drop(seat);
     });
     match is_taken.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(status::engine(&error)),
-        Err(_) => return Err(status::engine(&EngineError::Draining)),
+        Ok(Ok(())) => Ok(running),
+        Ok(Err(error)) => Err(status::engine(&error)),
+        Err(_) => Err(status::engine(&EngineError::Draining)),
     }
-    tokio::spawn(listen(asked, input, signals));
-    Ok(ReceiverStream::new(told).map(answer as fn(Event) -> _))
+}
+
+/// Carries out what the use was taken for with the approval.
+pub(super) fn carry_out(desk: &Desk, ready: Ready, redeemed: (Inclusion, Deadline)) -> Running {
+    let (running, events, from_agent) = Running::open();
+    let bench = bench(desk);
+    tokio::spawn(run::carry_out(bench, ready, redeemed, events, from_agent));
+    running
+}
+
+fn bench(desk: &Desk) -> Bench {
+    Bench {
+        // What became of a run is not to wait behind what agents ask.
+        engine: desk.engine.clone(),
+        clock: desk.clock.clone(),
+    }
+}
+
+/// The ways to and from a run. It ends when they are gone.
+#[derive(Debug)]
+pub(super) struct Running {
+    told: mpsc::Receiver<Event>,
+    input: mpsc::Sender<Feed>,
+    signals: mpsc::Sender<u8>,
+}
+
+impl Running {
+    /// Makes them, with their other ends.
+    fn open() -> (Self, mpsc::Sender<Event>, FromAgent) {
+        let (events, told) = mpsc::channel(WAITING);
+        let (input, pieces) = mpsc::channel(WAITING);
+        let (signals, numbers) = mpsc::channel(WAITING);
+        let from_agent = FromAgent {
+            input: pieces,
+            signals: numbers,
+        };
+        let running = Self {
+            told,
+            input,
+            signals,
+        };
+        (running, events, from_agent)
+    }
 }
 
 /// A waiter's seat, given back when dropped.
@@ -141,16 +216,6 @@ impl Drop for Waiting {
             self.desk.agents.tell(Call::Leave(self.id, waiter));
         }
     }
-}
-
-fn channels() -> (mpsc::Sender<Feed>, mpsc::Sender<u8>, FromAgent) {
-    let (input, pieces) = mpsc::channel(WAITING);
-    let (signal, signals) = mpsc::channel(WAITING);
-    let from_agent = FromAgent {
-        input: pieces,
-        signals,
-    };
-    (input, signal, from_agent)
 }
 
 /// Holds what was sent against the document that people signed, and makes the run ready.
@@ -225,7 +290,7 @@ async fn listen(
                 Ok(number) if signals.send(number).await.is_ok() => {}
                 Ok(_) | Err(_) => return,
             },
-            (Asked::Begin(_), _) => return,
+            (Asked::Begin(_) | Asked::Ask(_), _) => return,
         }
     }
 }
@@ -234,7 +299,7 @@ async fn listen(
     clippy::unnecessary_wraps,
     reason = "the stream of an answer holds results"
 )]
-fn answer(event: Event) -> Result<pb::ExecuteResponse, Status> {
+fn answer(event: Event) -> Answer {
     let message = match event {
         Event::Redeemed { by, until } => Answered::Redeemed(pb::ExecuteRedeemed {
             redeemed_by: Some(encode::inclusion(&by)),

@@ -121,12 +121,7 @@ fn a_secret_in_a_file_of_its_own_is_there_for_the_program_alone() {
         "[profile.deploy]\nprograms = [\"{root}/tool\"]\ndirectories = [\"{root}/work\"]\n\
          [profile.deploy.secrets]\nKEY = {{ command = [\"/bin/cat\", \"{root}/secret\"], as = \"file\" }}\n"
     );
-    fs::write(place.home.path().join("profiles.toml"), text).unwrap();
-    let before = place.log().matches("rules.changed").count();
-    place.reload();
-    wait_until("the profile took force", || {
-        place.log().matches("rules.changed").count() > before
-    });
+    place.take_profiles(&text);
     let ran = place.run(&["--", "tool"]);
     assert_eq!(ran.stdout, "-r--------\n[masked KEY]\n0\n", "{ran:?}");
 }

@@ -17,7 +17,7 @@ fn free(annotation: &str) -> (World, Ask) {
     let mut ask = Ask::of("SELECT 1");
     ask.submission = Some([1; 16]);
     let id = world.secrets.request_id(&ask.principal(), [1; 16]);
-    ask.use_at_once = Some(world.redeemer(id));
+    ask.use_at_once = Some(Taker::Agent(world.redeemer(id)));
     (world, ask)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Executor, State};
+use countersign_shared::machine::State;
 use countersign_shared::statement::{ActKind as StatementKind, Outcome};
 use countersign_shared::time::Deadline;
 
@@ -14,8 +14,7 @@ fn redeem(world: &mut World, id: RequestId) -> Result<(Inclusion, Deadline), Eng
     let (right, digest) = (world.right(id), world.view(id).request.digest());
     let taken = Use {
         digest,
-        executor: Executor::Daemon,
-        by: None,
+        by: Taker::Daemon,
         known_size: 0,
     };
     world.ask(|reply| Call::Redeem(id, right, taken, reply))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_shared::digest::Digest;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::entry::Entry;
-use countersign_shared::machine::{Executor, Refused, State};
+use countersign_shared::machine::{Refused, State};
 use countersign_shared::statement::{ActKind as StatementKind, Verdict as Said};
 
 use super::super::*;
@@ -224,8 +224,7 @@ fn r8_one_of_64_concurrent_redeems_wins() {
                     right,
                     Use {
                         digest,
-                        executor: Executor::Agent,
-                        by: None,
+                        by: Taker::Daemon,
                         known_size: 0,
                     },
                     reply,
@@ -285,8 +284,7 @@ fn r8_one_of_64_redeems_from_as_many_threads_wins() {
                         right,
                         Use {
                             digest,
-                            executor: Executor::Agent,
-                            by: None,
+                            by: Taker::Daemon,
                             known_size: 0,
                         },
                         reply,
@@ -318,8 +316,7 @@ fn r11_a_redemption_names_the_digest_and_the_executor_that_were_approved() {
                 right,
                 Use {
                     digest: other,
-                    executor: Executor::Agent,
-                    by: None,
+                    by: Taker::Daemon,
                     known_size: 0,
                 },
                 reply,
@@ -381,8 +378,7 @@ fn r16_a_wrong_ticket_or_another_principal_moves_nothing() {
                         redeem,
                         Use {
                             digest,
-                            executor: Executor::Agent,
-                            by: None,
+                            by: Taker::Daemon,
                             known_size: 0,
                         },
                         reply,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign_shared::home::Layout;
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Executor, State};
+use countersign_shared::machine::State;
 use countersign_shared::statement::Verdict as Said;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -87,8 +87,7 @@ impl Scenario {
                         redeem,
                         Use {
                             digest,
-                            executor: Executor::Agent,
-                            by: None,
+                            by: Taker::Daemon,
                             known_size: 0,
                         },
                         reply,
@@ -272,8 +271,7 @@ fn r7_a_no_that_rests_on_a_step_which_was_lost_is_not_given() {
             right.clone(),
             Use {
                 digest,
-                executor: Executor::Agent,
-                by: None,
+                by: Taker::Daemon,
                 known_size: 0,
             },
             reply,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Executor, Redeemer, RunEnd, RunOutcome, State};
+use countersign_shared::machine::{Redeemer, RunEnd, RunOutcome, State};
 use countersign_shared::time::{BootId, Deadline, Moment, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -249,8 +249,7 @@ impl World {
                 right,
                 Use {
                     digest,
-                    executor: Executor::Agent,
-                    by: Some(by),
+                    by: Taker::Agent(by),
                     known_size: 0,
                 },
                 reply,

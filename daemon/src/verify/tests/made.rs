@@ -11,9 +11,7 @@ use countersign_shared::document::{Document, Intake};
 use countersign_shared::id::RequestId;
 use countersign_shared::limits::Limits;
 use countersign_shared::log::note::SignerKey;
-use countersign_shared::machine::{
-    Act, Event, Executor, Mode, Received, Redeemer, RunEnd, RunOutcome, Side,
-};
+use countersign_shared::machine::{Act, Event, Mode, Received, Redeemer, RunEnd, RunOutcome, Side};
 use countersign_shared::requirement::{
     Assurance, Member, RequiredReview, Requirement, RunBy, Tier,
 };
@@ -32,7 +30,7 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 use crate::clock::{Clock, Hand};
 use crate::engine::{
     ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Judged, NewRules, Proposed,
-    Reply, Report, Reporter, Right, RulesWord, Settings, Use, View, WordOn,
+    Reply, Report, Reporter, Right, RulesWord, Settings, Taker, Use, View, WordOn,
 };
 use crate::judge::{Bench, Signed};
 use crate::keyring::Keyring;
@@ -404,8 +402,7 @@ impl Maker {
                 Self::right(),
                 Use {
                     digest,
-                    executor: Executor::Agent,
-                    by: Some(Redeemer {
+                    by: Taker::Agent(Redeemer {
                         pid: EXECUTOR.pid,
                         started: EXECUTOR.started,
                         stays: true,

@@ -8,7 +8,7 @@ use countersign_shared::action::Action;
 use countersign_shared::display;
 use countersign_shared::document::{Document, Intake};
 use countersign_shared::id::RequestId;
-use countersign_shared::machine::{Received, Redeemer, Side};
+use countersign_shared::machine::{Received, Side};
 use countersign_shared::time::Deadline;
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub(in super::super) struct Ask {
     pub(in super::super) attached: bool,
     pub(in super::super) submission: Option<[u8; 16]>,
     pub(in super::super) known_size: u64,
-    pub(in super::super) use_at_once: Option<Redeemer>,
+    pub(in super::super) use_at_once: Option<Taker>,
     /// The data it says it touches.
     pub(in super::super) data: Vec<serde_json::Value>,
 }

@@ -1,0 +1,278 @@
+//! Submit: from the message to a request in the store, and to its one use where that is taken at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_shared::id::RequestId;
+use countersign_shared::machine::{PolicyOutcome, Redeemer};
+use countersign_shared::mask::Openings;
+use countersign_shared::wire::pb;
+use tonic::Status;
+
+use super::execute::{self, Running};
+use super::{Desk, encode, status};
+use crate::broker::BrokerError;
+use crate::broker::ask::Prepared;
+use crate::broker::run::Ready;
+use crate::engine::{Call, Draft, EngineError, Submitted, Taker};
+use crate::identity::Peer;
+use crate::intake::{Asking, Drafted, IntakeError};
+
+/// How many bytes of an action are read and masked without leaving the connection's task.
+const SMALL: usize = 64 << 10;
+
+/// How often a draft is made anew when the rules change under it.
+const RULES_TRIES: u32 = 3;
+
+/// How long the new rules may take to arrive here.
+const RULES_PAUSE: Duration = Duration::from_millis(20);
+
+/// Who takes the one use with the approval, where nobody has to be asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum AtOnce {
+    /// Nobody: it is redeemed by a call of its own.
+    Never,
+    /// The calling process. It may stay, to be watched.
+    Agent {
+        /// Whether it does.
+        stays: bool,
+    },
+    /// The daemon, which runs it as a profile says.
+    Daemon,
+}
+
+/// What came of an asking.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// What the caller is told.
+    pub(super) submitted: pb::SubmitResponse,
+    /// The run, when the daemon has begun one.
+    pub(super) running: Option<Running>,
+}
+
+/// Has an asking stored.
+pub(super) async fn submit(
+    desk: &Arc<Desk>,
+    peer: &Arc<Peer>,
+    request: pb::SubmitRequest,
+    at_once: AtOnce,
+) -> Result<Answer, Status> {
+    desk.agent_holds(request.known_size);
+    let request = Arc::new(request);
+    let mut tries = 0;
+    let (asking, own, (submitted, running)) = loop {
+        let (asking, drafted) = prepare(desk, peer, &request).await?;
+        let Drafted {
+            mut draft,
+            openings,
+            brokered,
+        } = drafted;
+        let own = (draft.id, openings);
+        let stored = match at_once {
+            AtOnce::Never => store(desk, draft).await.map(|stored| (stored, None)),
+            AtOnce::Agent { stays } => {
+                let taker = Taker::Agent(redeemer(desk, peer, draft.id, stays));
+                draft.use_at_once = Some(taker);
+                store_used(desk, peer, draft, stays).await
+            }
+            AtOnce::Daemon => {
+                let brokered = brokered.ok_or_else(|| status::broker(&BrokerError::NotBrokered))?;
+                run_at_once(desk, peer, &asking, draft, brokered).await
+            }
+        };
+        match stored {
+            Ok(stored) => break (asking, own, stored),
+            // The rules took force between the draft and the engine; draft anew.
+            Err(EngineError::RulesChanged) if tries < RULES_TRIES => {
+                tries += 1;
+                tokio::time::sleep(RULES_PAUSE).await;
+            }
+            Err(error) => return Err(status::engine(&error)),
+        }
+    };
+    let openings = openings(desk, &asking, own, &submitted)?;
+    Ok(Answer {
+        submitted: answer(desk, &submitted, openings),
+        running,
+    })
+}
+
+/// Returns the openings of the masks, as the wire has them.
+fn openings(
+    desk: &Desk,
+    asking: &Asking,
+    (id, own): (RequestId, Openings),
+    submitted: &Submitted,
+) -> Result<Vec<u8>, Status> {
+    // A request that was joined or repeated has another id, and so other openings.
+    let openings = if id == submitted.id {
+        Some(own)
+    } else {
+        asking
+            .openings(submitted.id, &desk.secrets, &submitted.document)
+            .map_err(|error| status::intake(&error))?
+    };
+    let written = openings
+        .map(|openings| openings.to_bytes())
+        .transpose()
+        .map_err(|error| status::intake(&IntakeError::Mask(error)))?;
+    Ok(written.map_or_else(Vec::new, |written| written.to_vec()))
+}
+
+fn answer(desk: &Desk, submitted: &Submitted, openings: Vec<u8>) -> pb::SubmitResponse {
+    let id = submitted.id;
+    let redeemed = submitted.redeemed.as_ref();
+    pb::SubmitResponse {
+        id: id.to_string(),
+        document: submitted.document.to_vec(),
+        ticket: desk.secrets.ticket(id).reveal(),
+        openings,
+        state: encode::state(submitted.standing.state).into(),
+        reason: submitted.standing.reason.clone(),
+        expires_at: encode::ends(&submitted.standing),
+        joined: submitted.joined,
+        head: Some(encode::head(&submitted.head)),
+        redeemed: redeemed.map(|(by, until)| encode::redeemed(by, until, &desk.secrets.run(id))),
+    }
+}
+
+async fn store(desk: &Desk, draft: Draft) -> Result<Submitted, EngineError> {
+    desk.agents
+        .ask(|reply| Call::Submit(Box::new(draft), reply))
+        .await
+}
+
+/// Has a draft stored that brings its use along.
+async fn store_used(
+    desk: &Arc<Desk>,
+    peer: &Arc<Peer>,
+    draft: Draft,
+    stays: bool,
+) -> Result<(Submitted, Option<Running>), EngineError> {
+    let (desk, peer) = (Arc::clone(desk), Arc::clone(peer));
+    // On a task of its own: a caller that dies before it hears the answer has taken the use all the
+    // same, and is watched.
+    let storing = tokio::spawn(async move {
+        let submitted = store(&desk, draft).await?;
+        if stays && submitted.redeemed.is_some() {
+            tokio::spawn(watch_executor(desk, peer, submitted.id));
+        }
+        Ok((submitted, None))
+    });
+    storing
+        .await
+        .unwrap_or(Err(EngineError::LogUnavailable(None)))
+}
+
+/// Has a draft stored, and begins its run where nobody has to be asked.
+async fn run_at_once(
+    desk: &Arc<Desk>,
+    peer: &Peer,
+    asking: &Asking,
+    mut draft: Draft,
+    brokered: Prepared,
+) -> Result<(Submitted, Option<Running>), EngineError> {
+    if draft.judged.outcome != PolicyOutcome::Permit {
+        return store(desk, draft).await.map(|submitted| (submitted, None));
+    }
+    let id = draft.id;
+    let ready = match Ready::of(brokered, peer.uid(), asking.action(), desk.runs(), id).await {
+        Ok(ready) => ready,
+        Err(error) => {
+            // Who begins the approved request is told why it cannot be run.
+            tracing::debug!(%id, %error, "it is not run at once");
+            return store(desk, draft).await.map(|submitted| (submitted, None));
+        }
+    };
+    draft.use_at_once = Some(Taker::Daemon);
+    let desk = Arc::clone(desk);
+    // On a task of its own: once the use is taken, somebody has to say what became of it.
+    let storing = tokio::spawn(async move {
+        let mut submitted = store(&desk, draft).await?;
+        // The run's own news tell of the use.
+        let redeemed = submitted.redeemed.take();
+        let running = redeemed.map(|redeemed| execute::carry_out(&desk, ready, redeemed));
+        Ok((submitted, running))
+    });
+    storing
+        .await
+        .unwrap_or(Err(EngineError::LogUnavailable(None)))
+}
+
+/// Says who takes the one use of a request.
+pub(super) fn redeemer(desk: &Desk, peer: &Peer, id: RequestId, stays: bool) -> Redeemer {
+    Redeemer {
+        pid: peer.pid(),
+        started: peer.started().as_ref().ok().copied(),
+        stays,
+        run: desk.secrets.run(id).digest(),
+    }
+}
+
+/// Makes a draft. Reading and rendering a large action takes milliseconds, and looking at files
+/// may take as long as their disk likes; other callers of this thread would wait for that, so it
+/// is done on a thread of its own.
+async fn prepare(
+    desk: &Arc<Desk>,
+    peer: &Arc<Peer>,
+    request: &Arc<pb::SubmitRequest>,
+) -> Result<(Asking, Drafted), Status> {
+    let rules = desk.rules();
+    let read = {
+        let rules = Arc::clone(&rules);
+        move |request: &pb::SubmitRequest| Asking::read(request, &rules)
+    };
+    let (at, peer, request) = (Arc::clone(desk), Arc::clone(peer), Arc::clone(request));
+    let draft = move |asking: Asking| {
+        let now = at.clock.now();
+        let recent = at.engine.history().recent(peer.uid(), now.wall);
+        let drafted = asking.draft(&peer, &rules, &at.secrets, &at.origin, &now, recent)?;
+        Ok::<_, IntakeError>((asking, drafted))
+    };
+    let prepared = if request.action.len() <= SMALL {
+        match read(&request) {
+            Ok(asking) if asking.looks_at_files() => apart(desk, move || draft(asking)).await?,
+            Ok(asking) => draft(asking),
+            Err(error) => Err(error),
+        }
+    } else {
+        apart(desk, move || read(&request).and_then(draft)).await?
+    };
+    prepared.map_err(|error| status::intake(&error))
+}
+
+/// Runs what blocks on a thread of its own, of which agents have as many as there are processors:
+/// the others are for whoever else comes.
+pub(super) async fn apart<T: Send + 'static>(
+    desk: &Desk,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    let unread = || Status::internal("the request could not be read");
+    let turn = Arc::clone(&desk.turns).acquire_owned().await;
+    let turn = turn.map_err(|_| unread())?;
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| unread())
+}
+
+/// Tells whether the calling process says that it carries the action out itself.
+pub(super) fn stays(peer: &Peer, pid: u32) -> Result<bool, Status> {
+    if pid == 0 || pid == peer.pid() {
+        return Ok(pid != 0);
+    }
+    Err(status::malformed("pid", "must be 0 or the calling process"))
+}
+
+/// Waits for the end of the process that runs it, and tells the engine.
+pub(super) async fn watch_executor(desk: Arc<Desk>, peer: Arc<Peer>, id: RequestId) {
+    if let Err(error) = peer.liveness().gone().await {
+        tracing::warn!(%id, %error, "the executing process cannot be watched");
+        return;
+    }
+    desk.engine.insist(Call::ExecutorGone(id)).await;
+}

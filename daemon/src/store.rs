@@ -221,6 +221,7 @@ impl Store {
             .map_err(StoreError::sql("open the database for reading"))?;
         conn.busy_timeout(PATIENCE)
             .map_err(StoreError::sql("set the busy timeout"))?;
+        plan_once(&conn)?;
         let found: i64 = conn
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(StoreError::sql("read the schema's version"))?;
@@ -367,10 +368,15 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     set("journal_mode", "WAL")?;
     set("synchronous", "FULL")?;
     set("foreign_keys", "ON")?;
-    // Else a statement is planned anew whenever another value is bound to it.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
-        .map_err(StoreError::sql("prepare the database"))?;
+    plan_once(conn)?;
     set("trusted_schema", "OFF")
+}
+
+/// Keeps the plan of a statement: else it is planned anew whenever another value is bound to it.
+fn plan_once(conn: &Connection) -> Result<(), StoreError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+        .map_err(StoreError::sql("prepare the database"))
 }
 
 /// SQLite's integers are signed; sizes and versions never come near the limit.

@@ -366,18 +366,20 @@ impl Entry {
             Body::Log(event) => serde_json::to_value(event),
         }
         .map_err(|error| field("body", &error))?;
-        let value = json!({
+        let mut value = json!({
             "v": 1,
             "log": self.log,
             "seq": self.seq,
             "time": self.now.wall,
             "clock": serde_json::to_value(&clock).map_err(|error| field("clock", &error))?,
-            "type": said.get("type"),
             "actor": serde_json::to_value(&self.actor).map_err(|error| field("actor", &error))?,
             "request": self.request,
             "separation": self.separation,
-            "body": said.get("body"),
         });
+        // Moved, not copied: a body is most of an entry.
+        if let (Some(fields), Value::Object(said)) = (value.as_object_mut(), said) {
+            fields.extend(said);
+        }
         let bytes = json::canonical_value(&value).map_err(EntryError::Json)?;
         if bytes.len() > MAX_ENTRY {
             return Err(EntryError::TooLarge {
@@ -413,8 +415,12 @@ impl Entry {
         let clock: ClockFields = take(&mut fields, "clock")?;
         let wall: Timestamp = take(&mut fields, "time")?;
         let kind: String = take(&mut fields, "type")?;
-        let said = json!({"type": kind, "body": fields.remove("body")});
-        let body = if LogEvent::ENTRY_TYPES.contains(&kind.as_str()) {
+        let is_of_log = LogEvent::ENTRY_TYPES.contains(&kind.as_str());
+        let mut said = Map::new();
+        said.insert("type".to_owned(), kind.into());
+        said.insert("body".to_owned(), fields.remove("body").unwrap_or_default());
+        let said = Value::Object(said);
+        let body = if is_of_log {
             Body::Log(serde_json::from_value(said).map_err(|error| field("body", &error))?)
         } else {
             Body::Request(serde_json::from_value(said).map_err(|error| field("body", &error))?)

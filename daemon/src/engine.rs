@@ -54,9 +54,9 @@ mod writes;
 
 pub use boot::{BootError, Settings};
 pub use call::{
-    ActKind, Brokered, Call, Change, Consistency, Decided, Draft, Emergency, Following, Head,
-    Inclusion, Judged, Owed, Reply, Report, Reporter, Right, Snapshot, Standing, Submitted, Taker,
-    Use, Verdict, View,
+    ActKind, Brokered, Call, Change, Command, Consistency, Decided, Draft, Emergency, Following,
+    Head, Inclusion, Judged, Owed, Query, Reply, Report, Reporter, Right, Snapshot, Standing,
+    Submitted, Taker, Use, Verdict, View,
 };
 pub use card::Card;
 pub use cosigning::Cosigned;
@@ -271,44 +271,46 @@ impl Engine {
     /// it is not served.
     fn turn(&mut self, calls: Vec<Call>) -> Option<Reply<()>> {
         let mut batches = Vec::new();
-        let mut writes = Vec::new();
-        let mut reads = Vec::new();
+        let mut commands = Vec::new();
+        let mut queries = Vec::new();
         let mut stop = None;
         for call in calls {
-            if let Call::Stop(reply) = call {
-                stop = Some(reply);
-                break;
-            }
-            if call.may_change_rules() {
-                // What stands behind a change of rules is judged by the new ones, and they are in
-                // force only once they are durable.
-                batches.push(std::mem::take(&mut writes));
-                batches.push(vec![call]);
-            } else if call.writes() {
-                writes.push(call);
-            } else {
-                reads.push(call);
+            match call {
+                Call::Command(command) if command.may_change_rules() => {
+                    // What stands behind a change of rules is judged by the new ones, and they are in
+                    // force only once they are durable.
+                    batches.push(std::mem::take(&mut commands));
+                    batches.push(vec![command]);
+                }
+                Call::Command(command) => commands.push(command),
+                Call::Query(query) => queries.push(query),
+                Call::Stop(reply) => {
+                    stop = Some(reply);
+                    break;
+                }
             }
         }
-        batches.push(writes);
-        if batches.iter().any(|calls| !calls.is_empty()) && self.reserve.is_spent() {
+        batches.push(commands);
+        if batches.iter().any(|batch| !batch.is_empty()) && self.reserve.is_spent() {
             // The room that is left is for what takes permission away.
-            for calls in &mut batches {
-                let (noes, others) = std::mem::take(calls).into_iter().partition(Call::is_a_no);
-                *calls = noes;
-                Vec::into_iter(others).for_each(Call::refuse);
+            for batch in &mut batches {
+                let (noes, others) = std::mem::take(batch)
+                    .into_iter()
+                    .partition(Command::is_a_no);
+                *batch = noes;
+                Vec::into_iter(others).for_each(Command::refuse);
             }
         }
-        for calls in batches.into_iter().filter(|calls| !calls.is_empty()) {
+        for commands in batches.into_iter().filter(|batch| !batch.is_empty()) {
             self.commit(|engine, batch, scene| {
-                calls
+                commands
                     .into_iter()
-                    .map(|call| engine.write(batch, scene, call))
+                    .map(|command| engine.write(batch, scene, command))
                     .collect()
             });
         }
-        for call in reads {
-            self.read(call);
+        for query in queries {
+            self.read(query);
         }
         stop
     }

@@ -11,7 +11,7 @@ use anyhow::bail;
 use countersign_shared::home::Mode;
 
 use crate::config::Config;
-use crate::engine::{Call, EngineError, NewRules};
+use crate::engine::{Command, EngineError, NewRules};
 use crate::home::Home;
 use crate::rpc::Desk;
 use crate::rules::Rules;
@@ -33,7 +33,7 @@ pub(crate) async fn reload(home: &Home, started: &Config, desk: &Desk) {
             let noted = problem.clone();
             let written = desk
                 .engine()
-                .ask(|reply| Call::RulesRefused(noted, reply))
+                .ask(|reply| Command::RulesRefused(noted, reply))
                 .await;
             if let Err(error) = written {
                 tracing::error!("no entry says that the rules were refused: {error}");
@@ -54,7 +54,7 @@ async fn put_in_force(desk: &Desk, rules: Rules) -> Result<(), String> {
         let new = NewRules::of(&desk.rules(), Arc::clone(&rules))
             .map_err(|error| format!("{error:#}"))?;
         let new = Box::new(new);
-        match desk.engine().ask(|reply| Call::Rules(new, reply)).await {
+        match desk.engine().ask(|reply| Command::Rules(new, reply)).await {
             Ok(force) => {
                 tracing::info!(rules = %force.rules.digest, "these rules are in force");
                 return Ok(());

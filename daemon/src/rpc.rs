@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 
 use crate::broker::Runs;
 use crate::clock::Clock;
-use crate::engine::{Call, Handle, Reply};
+use crate::engine::{Call, Handle, Query, Reply};
 use crate::identity::Peer;
 use crate::rules::Rules;
 use crate::secrets::Secrets;
@@ -124,7 +124,7 @@ impl Desk {
     }
 
     /// Asks the engine; its no becomes a status.
-    async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Status> {
+    async fn ask<T, C: Into<Call>>(&self, call: impl FnOnce(Reply<T>) -> C) -> Result<T, Status> {
         self.engine
             .ask(call)
             .await
@@ -132,7 +132,10 @@ impl Desk {
     }
 
     /// Asks the engine for an agent; its no becomes a status.
-    async fn ask_for_agent<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Status> {
+    async fn ask_for_agent<T, C: Into<Call>>(
+        &self,
+        call: impl FnOnce(Reply<T>) -> C,
+    ) -> Result<T, Status> {
         self.agents
             .ask(call)
             .await
@@ -213,7 +216,7 @@ pub(crate) async fn serve(
 ) -> Result<(), ServeError> {
     let refusals = |engine: &Handle| {
         let engine = engine.clone();
-        Refusals::new(move |uid, code| engine.tell(Call::Count { uid, code }))
+        Refusals::new(move |uid, code| engine.tell(Query::Count { uid, code }))
     };
     let of_agents = refusals(&desk.agents);
     let of_reviewers = refusals(&desk.engine);

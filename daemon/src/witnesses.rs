@@ -16,7 +16,7 @@ use countersign_shared::log::note::WitnessKey;
 use countersign_shared::log::trust_policy::TrustPolicy;
 use tokio::task::JoinSet;
 
-use crate::engine::{Call, EngineError, Handle};
+use crate::engine::{EngineError, Handle, Query};
 
 mod pause;
 mod place;
@@ -113,7 +113,7 @@ impl Witnesses {
     async fn take_up(&self, engine: &Handle) {
         let mut below = u64::MAX;
         for _ in 0..LOOKED_THROUGH {
-            let found = engine.ask(|reply| Call::CosignedHead(below, reply)).await;
+            let found = engine.ask(|reply| Query::CosignedHead(below, reply)).await;
             let head = match found {
                 Ok(Some(head)) => head,
                 Ok(None) | Err(EngineError::Draining) => return,
@@ -157,7 +157,7 @@ impl Witnesses {
                     pause.begin_anew();
                     if let Some((size, _)) = cosigned {
                         let after = size.saturating_add(1);
-                        let kept = engine.ask(|reply| Call::CosignedHead(after, reply)).await;
+                        let kept = engine.ask(|reply| Query::CosignedHead(after, reply)).await;
                         // Others may have cosigned it before.
                         if let Ok(Some(head)) = kept {
                             self.note_quorum(head.size, head.whole());

@@ -26,7 +26,7 @@ use super::secrets::{self, Secret};
 use super::{BrokerError, arguments, during};
 use crate::clock::Clock;
 use crate::config::{Delivery, Input};
-use crate::engine::{Brokered, Call, EngineError, Handle, Inclusion, Report, Right, Taker, Use};
+use crate::engine::{Brokered, Command, EngineError, Handle, Inclusion, Report, Right, Taker, Use};
 use crate::identity::Peer;
 use crate::rules::Rules;
 
@@ -273,7 +273,7 @@ pub(crate) async fn conduct(
     };
     let redeemed = bench
         .engine
-        .ask(|reply| Call::Redeem(id, right, one, reply))
+        .ask(|reply| Command::Redeem(id, right, one, reply))
         .await;
     let (by, until) = match redeemed {
         Ok(redeemed) => redeemed,
@@ -422,7 +422,7 @@ pub(super) async fn report(
         let again = told.clone();
         let asked = bench
             .engine
-            .ask(|reply| Call::Brokered(id, again, reply))
+            .ask(|reply| Command::Brokered(id, again, reply))
             .await;
         match asked {
             Ok(state) => return Some(state),

@@ -180,7 +180,7 @@ pub struct Consistency {
     pub size: u64,
 }
 
-/// A waiter's seat at a request. The rpc side gives it back with [`Call::Leave`].
+/// A waiter's seat at a request. The rpc side gives it back with [`Query::Leave`].
 #[derive(Debug)]
 pub struct Following {
     /// The waiter's number.
@@ -315,12 +315,31 @@ pub struct Snapshot {
 /// A call to the engine.
 #[derive(Debug)]
 pub enum Call {
+    /// Changes the state.
+    Command(Command),
+    /// Is answered from what is committed.
+    Query(Query),
+    /// Stops in good order.
+    Stop(Reply<()>),
+}
+
+impl From<Command> for Call {
+    fn from(command: Command) -> Self {
+        Self::Command(command)
+    }
+}
+
+impl From<Query> for Call {
+    fn from(query: Query) -> Self {
+        Self::Query(query)
+    }
+}
+
+/// What changes the state: one step of a batch.
+#[derive(Debug)]
+pub enum Command {
     /// Stores a request.
     Submit(Box<Draft>, Reply<Submitted>),
-    /// Takes a seat as a waiter.
-    Follow(RequestId, Right, Reply<Following>),
-    /// Gives the seat back.
-    Leave(RequestId, WaiterId),
     /// Turns an attached request into a ticketed one.
     Detach(RequestId, Right, Reply<()>),
     /// Takes a request back.
@@ -345,6 +364,23 @@ pub enum Call {
     BreakGlass(RequestId, Box<Emergency>, Reply<Decided>),
     /// Records a signed act.
     Act(RequestId, ActKind, Box<Act>, Reply<State>),
+    /// Records that the operator's files were not taken.
+    RulesRefused(String, Reply<()>),
+    /// Keeps what a witness wrote below a head.
+    Cosigned(Box<Cosigned>, Reply<()>),
+    /// Takes what the operator's files make: in force, or proposed.
+    Rules(Box<NewRules>, Reply<Force>),
+    /// Records a person's word on a change of rules.
+    SignRules(Box<RulesWord>, Reply<RulesSigned>),
+}
+
+/// What changes nothing durable.
+#[derive(Debug)]
+pub enum Query {
+    /// Takes a seat as a waiter.
+    Follow(RequestId, Right, Reply<Following>),
+    /// Gives the seat back.
+    Leave(RequestId, WaiterId),
     /// Reads one request, by id or prefix.
     Get(String, Reply<Arc<View>>),
     /// Reads the open requests, newest first.
@@ -366,8 +402,6 @@ pub enum Call {
     },
     /// Reads which redeemed requests are run by a process that is to be watched.
     Runs(Reply<Vec<(RequestId, Redeemer)>>),
-    /// Records that the operator's files were not taken.
-    RulesRefused(String, Reply<()>),
     /// Reads what people still owe.
     Owed(Reply<Owed>),
     /// Reads all open requests and follows the changes.
@@ -392,8 +426,6 @@ pub enum Call {
     Consistency(u64, u64, Reply<Consistency>),
     /// Reads the root over the first entries; nothing when the log is not that long.
     Root(u64, Reply<Option<Hash>>),
-    /// Keeps what a witness wrote below a head.
-    Cosigned(Box<Cosigned>, Reply<()>),
     /// Reads the largest cosigned head of fewer entries than this.
     CosignedHead(u64, Reply<Option<CosignedHead>>),
     /// Counts a call that was refused before it became a request.
@@ -403,12 +435,6 @@ pub enum Call {
         /// The refusal's code.
         code: &'static str,
     },
-    /// Takes what the operator's files make: in force, or proposed.
-    Rules(Box<NewRules>, Reply<Force>),
-    /// Records a person's word on a change of rules.
-    SignRules(Box<RulesWord>, Reply<RulesSigned>),
-    /// Stops in good order.
-    Stop(Reply<()>),
 }
 
 /// A recorded decision.
@@ -424,49 +450,9 @@ pub struct Decided {
     pub at: Timestamp,
 }
 
-impl Call {
+impl Command {
     /// Tells whether the call may put other rules in force. It has a batch of its own.
     pub(super) const fn may_change_rules(&self) -> bool {
         matches!(self, Self::Rules(..) | Self::SignRules(..))
-    }
-
-    /// Tells whether the call may change the state, so that it belongs into a batch.
-    pub(super) const fn writes(&self) -> bool {
-        match self {
-            Self::Submit(..)
-            | Self::Detach(..)
-            | Self::Withdraw(..)
-            | Self::Redeem(..)
-            | Self::Report(..)
-            | Self::ExecutorGone(_)
-            | Self::Brokered(..)
-            | Self::Decide(..)
-            | Self::Open(..)
-            | Self::Claim(..)
-            | Self::Release(..)
-            | Self::BreakGlass(..)
-            | Self::Act(..)
-            | Self::RulesRefused(..)
-            | Self::SignRules(..)
-            | Self::Cosigned(..)
-            | Self::Rules(..) => true,
-            Self::Follow(..)
-            | Self::Leave(..)
-            | Self::Get(..)
-            | Self::List { .. }
-            | Self::Page { .. }
-            | Self::Owed(_)
-            | Self::Runs(_)
-            | Self::Watch(_)
-            | Self::ReadLog { .. }
-            | Self::KeptRules(..)
-            | Self::Head(..)
-            | Self::Prove(..)
-            | Self::Consistency(..)
-            | Self::CosignedHead(..)
-            | Self::Root(..)
-            | Self::Count { .. }
-            | Self::Stop(_) => false,
-        }
     }
 }

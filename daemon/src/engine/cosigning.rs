@@ -4,7 +4,7 @@
 //! head; here they only find their place.
 
 use super::batch::{Scene, Step};
-use super::{Answer, Call, Engine, EngineError, Reply, writes};
+use super::{Answer, Command, Engine, EngineError, Reply, writes};
 use crate::store::{CosignedHead, Store, StoreError};
 
 /// What a witness wrote below a head.
@@ -72,7 +72,7 @@ impl Engine {
     }
 }
 
-impl Call {
+impl Command {
     /// Makes the call that keeps what a witness wrote.
     pub fn cosigned(cosigned: Cosigned) -> impl FnOnce(Reply<()>) -> Self {
         move |reply| Self::Cosigned(Box::new(cosigned), reply)

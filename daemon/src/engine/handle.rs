@@ -63,7 +63,10 @@ impl Handle {
     }
 
     /// Sends a call that has an answer, and waits for it.
-    pub async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
+    pub async fn ask<T, C: Into<Call>>(
+        &self,
+        call: impl FnOnce(Reply<T>) -> C,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.calls
             .send(self.lane, call(reply))
@@ -82,15 +85,15 @@ impl Handle {
     }
 
     /// Sends a call that has no answer. When the engine is too busy, the call is dropped.
-    pub fn tell(&self, call: Call) {
+    pub fn tell(&self, call: impl Into<Call>) {
         if self.calls.send(self.lane, call).is_err() {
             tracing::debug!("the engine is busy; a message without an answer was dropped");
         }
     }
 
     /// Sends a message that must arrive, however long there is no place for it.
-    pub async fn insist(&self, call: Call) {
-        let mut next = Some(call);
+    pub async fn insist(&self, call: impl Into<Call>) {
+        let mut next = Some(call.into());
         while let Some(call) = next.take() {
             if let Err(NotTaken::Full(call)) = self.calls.send(Lane::People, call) {
                 tokio::time::sleep(PAUSE).await;

@@ -77,7 +77,7 @@ pub(super) fn queue(room: Room) -> (Entrance, Exit) {
 
 impl Entrance {
     /// Puts a call into its lane, or says at once that it cannot.
-    pub(super) fn send(&self, lane: Lane, call: Call) -> Result<(), NotTaken> {
+    pub(super) fn send(&self, lane: Lane, call: impl Into<Call>) -> Result<(), NotTaken> {
         let mut lanes = self.0.lanes();
         if lanes.gone {
             return Err(NotTaken::Closed);
@@ -87,9 +87,9 @@ impl Entrance {
             Lane::Agents => (&mut lanes.agents, self.0.room.agents),
         };
         if waiting.len() >= room {
-            return Err(NotTaken::Full(Box::new(call)));
+            return Err(NotTaken::Full(Box::new(call.into())));
         }
-        waiting.push_back(call);
+        waiting.push_back(call.into());
         drop(lanes);
         self.0.came.notify_one();
         Ok(())
@@ -152,22 +152,21 @@ impl Drop for Exit {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Query;
     use super::*;
 
     const AT_ONCE: Duration = Duration::ZERO;
 
     fn count(uid: u32) -> Call {
-        Call::Count {
-            uid,
-            code: "malformed",
-        }
+        let code = "malformed";
+        Query::Count { uid, code }.into()
     }
 
     fn uids(calls: &[Call]) -> Vec<u32> {
         calls
             .iter()
             .map(|call| {
-                let Call::Count { uid, .. } = call else {
+                let Call::Query(Query::Count { uid, .. }) = call else {
                     panic!("another call than the ones sent");
                 };
                 *uid

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::call::{Consistency, Following, Head, Inclusion, Owed, Right, Snapshot, View};
 use super::card::Card;
-use super::{Call, Engine, EngineError, answer, live};
+use super::{Engine, EngineError, Query, answer, live};
 use crate::store::Row;
 
 /// How many bytes of entries one answer holds at most; the wire allows a little more.
@@ -21,25 +21,25 @@ const OWED: u32 = 1000;
 const PAGE: u32 = 32;
 
 impl Engine {
-    pub(super) fn read(&mut self, call: Call) {
-        match call {
-            Call::Follow(id, right, reply) => {
+    pub(super) fn read(&mut self, query: Query) {
+        match query {
+            Query::Follow(id, right, reply) => {
                 let done = self.follow(id, &right);
                 if let Err(Ok(following)) = reply.send(done) {
                     self.leave(id, following.waiter);
                 }
             }
-            Call::Leave(id, waiter) => self.leave(id, waiter),
-            Call::Get(id, reply) => answer(reply, self.get(&id)),
-            Call::List { limit, reply } => answer(reply, Ok(self.open(limit))),
-            Call::Page {
+            Query::Leave(id, waiter) => self.leave(id, waiter),
+            Query::Get(id, reply) => answer(reply, self.get(&id)),
+            Query::List { limit, reply } => answer(reply, Ok(self.open(limit))),
+            Query::Page {
                 before,
                 limit,
                 reply,
             } => answer(reply, self.page(before, limit)),
-            Call::Runs(reply) => answer(reply, Ok(self.runs())),
-            Call::Owed(reply) => answer(reply, self.owed()),
-            Call::Watch(reply) => {
+            Query::Runs(reply) => answer(reply, Ok(self.runs())),
+            Query::Owed(reply) => answer(reply, self.owed()),
+            Query::Watch(reply) => {
                 let changes = self.changes.subscribe();
                 let mut open: Vec<Arc<View>> = self
                     .live
@@ -49,16 +49,16 @@ impl Engine {
                 open.sort_by_key(|view| view.received_index);
                 answer(reply, Ok(Snapshot { open, changes }));
             }
-            Call::ReadLog { from, limit, reply } => answer(reply, self.read_log(from, limit)),
-            Call::KeptRules(digest, reply) => {
+            Query::ReadLog { from, limit, reply } => answer(reply, self.read_log(from, limit)),
+            Query::KeptRules(digest, reply) => {
                 let kept = self.store.kept_rules(digest);
                 answer(reply, kept.map_err(EngineError::from));
             }
-            Call::Head(known, reply) => answer(reply, self.head(known)),
-            Call::Prove(at, known, reply) => answer(reply, self.inclusion(at, known)),
-            Call::CosignedHead(below, reply) => answer(reply, self.cosigned_head(below)),
-            Call::Consistency(from, to, reply) => answer(reply, self.consistency(from, to)),
-            Call::Root(size, reply) => {
+            Query::Head(known, reply) => answer(reply, self.head(known)),
+            Query::Prove(at, known, reply) => answer(reply, self.inclusion(at, known)),
+            Query::CosignedHead(below, reply) => answer(reply, self.cosigned_head(below)),
+            Query::Consistency(from, to, reply) => answer(reply, self.consistency(from, to)),
+            Query::Root(size, reply) => {
                 let done = if size == 0 || size > self.tail.size() {
                     Ok(None)
                 } else {
@@ -69,26 +69,7 @@ impl Engine {
                 };
                 answer(reply, done);
             }
-            Call::Count { uid, code } => self.count(uid, code),
-            // `Call::writes` says which calls are steps of a batch; they do not come here.
-            Call::Submit(..)
-            | Call::Detach(..)
-            | Call::Withdraw(..)
-            | Call::Redeem(..)
-            | Call::Report(..)
-            | Call::ExecutorGone(_)
-            | Call::Brokered(..)
-            | Call::Decide(..)
-            | Call::Open(..)
-            | Call::Claim(..)
-            | Call::Release(..)
-            | Call::BreakGlass(..)
-            | Call::Act(..)
-            | Call::Rules(..)
-            | Call::SignRules(..)
-            | Call::RulesRefused(..)
-            | Call::Cosigned(..)
-            | Call::Stop(_) => tracing::error!("a call that writes was read"),
+            Query::Count { uid, code } => self.count(uid, code),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use countersign_shared::statement::Verdict;
 
-use super::call::{ActKind, Call};
+use super::call::{ActKind, Command};
 use super::{EngineError, answer};
 
-impl Call {
+impl Command {
     /// Tells whether the call only takes permission away, or tells of an end.
     pub(super) fn is_a_no(&self) -> bool {
         match self {
@@ -25,8 +25,6 @@ impl Call {
                 ActKind::Escalate | ActKind::Settle(_) | ActKind::CloseDebt => false,
             },
             Self::Submit(..)
-            | Self::Follow(..)
-            | Self::Leave(..)
             | Self::Detach(..)
             | Self::Redeem(..)
             | Self::Open(..)
@@ -34,22 +32,7 @@ impl Call {
             | Self::Release(..)
             | Self::BreakGlass(..)
             | Self::SignRules(..)
-            | Self::Cosigned(..)
-            | Self::CosignedHead(..)
-            | Self::Get(..)
-            | Self::List { .. }
-            | Self::Page { .. }
-            | Self::Owed(_)
-            | Self::Runs(_)
-            | Self::Watch(_)
-            | Self::ReadLog { .. }
-            | Self::KeptRules(..)
-            | Self::Head(..)
-            | Self::Prove(..)
-            | Self::Consistency(..)
-            | Self::Root(..)
-            | Self::Count { .. }
-            | Self::Stop(_) => false,
+            | Self::Cosigned(..) => false,
         }
     }
 
@@ -57,7 +40,6 @@ impl Call {
     pub(super) fn refuse(self) {
         match self {
             Self::Submit(_, reply) => no(reply),
-            Self::Follow(_, _, reply) => no(reply),
             Self::Withdraw(_, _, reply)
             | Self::Report(_, _, _, _, reply)
             | Self::Brokered(_, _, reply)
@@ -65,27 +47,14 @@ impl Call {
             Self::Redeem(_, _, _, reply) => no(reply),
             Self::Decide(_, _, reply) | Self::BreakGlass(_, _, reply) => no(reply),
             Self::Claim(_, _, reply) => no(reply),
-            Self::Get(_, reply) => no(reply),
-            Self::List { reply, .. } | Self::Page { reply, .. } => no(reply),
-            Self::Owed(reply) => no(reply),
-            Self::Runs(reply) => no(reply),
-            Self::Watch(reply) => no(reply),
-            Self::ReadLog { reply, .. } => no(reply),
-            Self::KeptRules(_, reply) => no(reply),
-            Self::Head(_, reply) => no(reply),
-            Self::Prove(_, _, reply) => no(reply),
-            Self::Consistency(_, _, reply) => no(reply),
-            Self::CosignedHead(_, reply) => no(reply),
-            Self::Root(_, reply) => no(reply),
             Self::Detach(_, _, reply)
             | Self::Open(_, _, _, reply)
             | Self::Release(_, _, reply)
             | Self::RulesRefused(_, reply)
-            | Self::Cosigned(_, reply)
-            | Self::Stop(reply) => no(reply),
+            | Self::Cosigned(_, reply) => no(reply),
             Self::Rules(_, reply) => no(reply),
             Self::SignRules(_, reply) => no(reply),
-            Self::Leave(..) | Self::ExecutorGone(_) | Self::Count { .. } => {}
+            Self::ExecutorGone(_) => {}
         }
     }
 }

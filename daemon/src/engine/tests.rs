@@ -41,7 +41,7 @@ use world::{Ask, World, ana, bo, cy, ended_well, everyone};
 fn two_sizes_of_the_log_are_proven_to_be_of_one_history_as_far_as_it_goes() {
     let mut world = World::new();
     let root = |world: &mut World, size| {
-        let root = world.ask(|reply| Call::Root(size, reply)).unwrap();
+        let root = world.ask(|reply| Query::Root(size, reply)).unwrap();
         TreeHead {
             size,
             root: root.unwrap(),
@@ -54,7 +54,7 @@ fn two_sizes_of_the_log_are_proven_to_be_of_one_history_as_far_as_it_goes() {
     for from in 1..size {
         for to in from + 1..=size {
             let shown = world
-                .ask(|reply| Call::Consistency(from, to, reply))
+                .ask(|reply| Query::Consistency(from, to, reply))
                 .unwrap();
             assert_eq!(shown.size, size);
             let (old, new) = (root(&mut world, from), root(&mut world, to));
@@ -63,7 +63,7 @@ fn two_sizes_of_the_log_are_proven_to_be_of_one_history_as_far_as_it_goes() {
     }
     for (from, to) in [(1, size + 1), (size, 1), (u64::MAX - 1, u64::MAX)] {
         let shown = world
-            .ask(|reply| Call::Consistency(from, to, reply))
+            .ask(|reply| Query::Consistency(from, to, reply))
             .unwrap();
         assert_eq!((shown.proof.len(), shown.size), (0, size), "{from} {to}");
     }
@@ -96,7 +96,7 @@ fn a_request_lives_from_submit_to_report_and_every_answer_can_be_checked() {
 
     let display = world.view(id).request.received().display;
     world
-        .ask(|reply| Call::Open(id, "ana".to_owned(), display, reply))
+        .ask(|reply| Command::Open(id, "ana".to_owned(), display, reply))
         .unwrap();
     let first = world.approve(id, &ana());
     assert_eq!(first.state, State::Pending);
@@ -132,7 +132,7 @@ fn a_request_lives_from_submit_to_report_and_every_answer_can_be_checked() {
         ]
     );
     for at in 0..world.engine.tail.size() {
-        let proven = world.ask(|reply| Call::Prove(at, 0, reply)).unwrap();
+        let proven = world.ask(|reply| Query::Prove(at, 0, reply)).unwrap();
         check_inclusion(&world, &proven);
     }
     world.check();
@@ -150,15 +150,15 @@ fn a_thread_serves_the_same_engine_and_stops_in_good_order() {
     let settings = world::settings(everyone("1 of anyone"), clock);
     let handle = Engine::start(&path, settings).unwrap();
     runtime.block_on(async {
-        let head = handle.ask(|reply| Call::Head(0, reply)).await.unwrap();
+        let head = handle.ask(|reply| Query::Head(0, reply)).await.unwrap();
         assert_eq!(head.size, 2);
-        let snapshot = handle.ask(Call::Watch).await.unwrap();
+        let snapshot = handle.ask(Query::Watch).await.unwrap();
         let mut changes = snapshot.changes;
         handle.ask(Call::Stop).await.unwrap();
         assert!(matches!(changes.recv().await, Ok(Change::Draining)));
         handle.ended().await;
         // The thread is gone: what is asked now is answered, and with a no.
-        let error = handle.ask(|reply| Call::Head(0, reply)).await.unwrap_err();
+        let error = handle.ask(|reply| Query::Head(0, reply)).await.unwrap_err();
         assert!(matches!(error, EngineError::Draining), "{error}");
     });
     let store = Store::open_read_only(&path).unwrap();
@@ -174,7 +174,7 @@ fn whoever_follows_is_told_each_standing_and_only_after_it_is_durable() {
     let mut world = World::new();
     let id = world.submit("SELECT 1");
     let right = world.right(id);
-    let following = world.ask(|reply| Call::Follow(id, right, reply)).unwrap();
+    let following = world.ask(|reply| Query::Follow(id, right, reply)).unwrap();
     let mut standing = following.standing;
     assert_eq!(standing.borrow_and_update().state, State::Pending);
     world.decide(id, &bo(), Said::Deny).unwrap();
@@ -188,7 +188,7 @@ fn whoever_follows_is_told_each_standing_and_only_after_it_is_durable() {
         (State::Denied, "because")
     );
     let entry = world
-        .ask(|reply| Call::Prove(last.entry, 0, reply))
+        .ask(|reply| Query::Prove(last.entry, 0, reply))
         .unwrap();
     check_inclusion(&world, &entry);
     assert!(String::from_utf8_lossy(&entry.entry).contains("\"type\":\"request.denied\""));

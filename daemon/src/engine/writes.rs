@@ -8,29 +8,29 @@ use countersign_shared::machine::{Event, Refused, Request, State, Withdrawal};
 use countersign_shared::time::Deadline;
 
 use super::batch::{Changed, Scene, Step};
-use super::call::{Draft, Report, Reporter, Right, Submitted, Use};
-use super::{Answer, Call, Engine, EngineError, answer, daemon_actor, executing};
+use super::call::{Decided, Draft, Emergency, Report, Reporter, Right, Submitted, Use};
+use super::{Answer, Command, Engine, EngineError, answer, daemon_actor, executing};
 use crate::store::Row;
 
 impl Engine {
     /// Runs the step of one call and returns its answer, to be given once the batch is durable.
-    pub(super) fn write(&mut self, batch: &mut Step, scene: &Scene, call: Call) -> Answer {
-        match call {
-            Call::Submit(draft, reply) => self.write_submit(batch, scene, *draft, reply),
-            Call::Detach(id, right, reply) => {
+    pub(super) fn write(&mut self, batch: &mut Step, scene: &Scene, command: Command) -> Answer {
+        match command {
+            Command::Submit(draft, reply) => self.write_submit(batch, scene, *draft, reply),
+            Command::Detach(id, right, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     let actor = engine.holder(step, id, &right)?;
                     engine.tolerate(step, scene, &actor, id, Event::Detached {})
                 });
                 held(reply, done, |_, _| Ok(()))
             }
-            Call::Withdraw(id, right, reply) => {
+            Command::Withdraw(id, right, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     engine.withdraw(step, scene, id, &right)
                 });
                 held(reply, done, |_, state| Ok(state))
             }
-            Call::Redeem(id, right, taken, reply) => {
+            Command::Redeem(id, right, taken, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     engine.redeem(step, scene, id, &right, taken)
                 });
@@ -38,29 +38,57 @@ impl Engine {
                     Ok((engine.inclusion(at, taken.known_size)?, until))
                 })
             }
-            Call::Report(id, right, reporter, report, reply) => {
+            Command::Report(id, right, reporter, report, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     engine.report(step, scene, id, (&right, reporter), report)
                 });
                 held(reply, done, |_, state| Ok(state))
             }
-            Call::ExecutorGone(id) => {
+            Command::ExecutorGone(id) => {
                 self.executor_gone(batch, scene, id);
                 Box::new(|_, _| ())
             }
-            Call::Brokered(id, told, reply) => {
+            Command::Brokered(id, told, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     engine.brokered(step, scene, id, told)
                 });
                 held(reply, done, |_, state| Ok(state))
             }
-            call @ (Call::Decide(..)
-            | Call::Open(..)
-            | Call::Claim(..)
-            | Call::Release(..)
-            | Call::BreakGlass(..)
-            | Call::Act(..)) => self.write_of_people(batch, scene, call),
-            Call::Rules(new, reply) => {
+            Command::Decide(id, verdict, reply) => {
+                let known = verdict.known_size;
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.decide(step, scene, id, *verdict)
+                });
+                held(reply, done, move |engine, done| engine.decided(done, known))
+            }
+            Command::Open(id, reviewer, display, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    let actor = reviewer_actor(&reviewer, None);
+                    let event = Event::Opened { reviewer, display };
+                    engine.tolerate(step, scene, &actor, id, event)
+                });
+                held(reply, done, |_, _| Ok(()))
+            }
+            Command::Claim(id, reviewer, reply) => {
+                self.write_claim(batch, scene, id, reviewer, reply)
+            }
+            Command::Release(id, reviewer, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    let actor = reviewer_actor(&reviewer, None);
+                    engine.tolerate(step, scene, &actor, id, Event::Released { reviewer })
+                });
+                held(reply, done, |_, _| Ok(()))
+            }
+            Command::BreakGlass(id, emergency, reply) => {
+                self.write_break_glass(batch, scene, id, *emergency, reply)
+            }
+            Command::Act(id, kind, act, reply) => {
+                let done = self.step(batch, scene, |engine, step| {
+                    engine.act(step, scene, id, kind, act)
+                });
+                held(reply, done, |_, state| Ok(state))
+            }
+            Command::Rules(new, reply) => {
                 let done = self.step(batch, scene, |engine, step| {
                     engine.take_rules(step, scene, &new)
                 });
@@ -69,7 +97,7 @@ impl Engine {
                     Ok(force)
                 })
             }
-            Call::SignRules(word, reply) => {
+            Command::SignRules(word, reply) => {
                 let known = word.known_size;
                 let done = self.step(batch, scene, |engine, step| {
                     engine.sign_rules(step, scene, *word)
@@ -78,29 +106,13 @@ impl Engine {
                     engine.rules_signed(done, known)
                 })
             }
-            Call::RulesRefused(problem, reply) => {
+            Command::RulesRefused(problem, reply) => {
                 let done = self.note_refused_rules(batch, scene, problem);
                 held(reply, done, |_, ()| Ok(()))
             }
-            Call::Cosigned(cosigned, reply) => self.write_cosigned(batch, scene, &cosigned, reply),
-            // `Call::writes` says which calls come here; the others are answered by `read`.
-            call @ (Call::Follow(..)
-            | Call::Leave(..)
-            | Call::Get(..)
-            | Call::List { .. }
-            | Call::Page { .. }
-            | Call::Owed(_)
-            | Call::Runs(_)
-            | Call::Watch(_)
-            | Call::ReadLog { .. }
-            | Call::KeptRules(..)
-            | Call::Head(..)
-            | Call::Prove(..)
-            | Call::Consistency(..)
-            | Call::CosignedHead(..)
-            | Call::Root(..)
-            | Call::Count { .. }
-            | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
+            Command::Cosigned(cosigned, reply) => {
+                self.write_cosigned(batch, scene, &cosigned, reply)
+            }
         }
     }
 
@@ -135,90 +147,45 @@ impl Engine {
         })
     }
 
-    /// Runs the step of a call of a reviewer.
-    fn write_of_people(&mut self, batch: &mut Step, scene: &Scene, call: Call) -> Answer {
-        match call {
-            Call::Decide(id, verdict, reply) => {
-                let known = verdict.known_size;
-                let done = self.step(batch, scene, |engine, step| {
-                    engine.decide(step, scene, id, *verdict)
-                });
-                held(reply, done, move |engine, done| engine.decided(done, known))
-            }
-            Call::Open(id, reviewer, display, reply) => {
-                let done = self.step(batch, scene, |engine, step| {
-                    let actor = reviewer_actor(&reviewer, None);
-                    let event = Event::Opened { reviewer, display };
-                    engine.tolerate(step, scene, &actor, id, event)
-                });
-                held(reply, done, |_, _| Ok(()))
-            }
-            Call::Claim(id, reviewer, reply) => {
-                let until = Deadline::after(&scene.now, self.rules.limits.claim_lease);
-                let done = self.step(batch, scene, |engine, step| {
-                    let actor = reviewer_actor(&reviewer, None);
-                    let event = Event::Claimed {
-                        reviewer,
-                        until: until.clone(),
-                    };
-                    engine.tolerate(step, scene, &actor, id, event)
-                });
-                held(reply, done, |_, _| Ok(until))
-            }
-            Call::Release(id, reviewer, reply) => {
-                let done = self.step(batch, scene, |engine, step| {
-                    let actor = reviewer_actor(&reviewer, None);
-                    engine.tolerate(step, scene, &actor, id, Event::Released { reviewer })
-                });
-                held(reply, done, |_, _| Ok(()))
-            }
-            Call::BreakGlass(id, emergency, reply) => {
-                let known = emergency.known_size;
-                let by = emergency.act.member.name.clone();
-                let done = self.step(batch, scene, |engine, step| {
-                    engine.break_glass(step, scene, id, *emergency)
-                });
-                held(reply, done, move |engine, done| {
-                    tracing::warn!(%id, by, "the glass was broken; another person has to review it");
-                    engine.decided(done, known)
-                })
-            }
-            Call::Act(id, kind, act, reply) => {
-                let done = self.step(batch, scene, |engine, step| {
-                    engine.act(step, scene, id, kind, act)
-                });
-                held(reply, done, |_, state| Ok(state))
-            }
-            // `write` says which calls come here; the others are answered by `read`.
-            call @ (Call::Submit(..)
-            | Call::Follow(..)
-            | Call::Leave(..)
-            | Call::Detach(..)
-            | Call::Withdraw(..)
-            | Call::Redeem(..)
-            | Call::Report(..)
-            | Call::ExecutorGone(_)
-            | Call::Brokered(..)
-            | Call::Get(..)
-            | Call::List { .. }
-            | Call::Page { .. }
-            | Call::Owed(_)
-            | Call::Runs(_)
-            | Call::Watch(_)
-            | Call::ReadLog { .. }
-            | Call::KeptRules(..)
-            | Call::Head(..)
-            | Call::Prove(..)
-            | Call::Consistency(..)
-            | Call::Root(..)
-            | Call::Cosigned(..)
-            | Call::CosignedHead(..)
-            | Call::Count { .. }
-            | Call::Rules(..)
-            | Call::SignRules(..)
-            | Call::RulesRefused(..)
-            | Call::Stop(_)) => Box::new(|engine, _| engine.read(call)),
-        }
+    /// Runs the step of a lease.
+    fn write_claim(
+        &mut self,
+        batch: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        reviewer: String,
+        reply: super::Reply<Deadline>,
+    ) -> Answer {
+        let until = Deadline::after(&scene.now, self.rules.limits.claim_lease);
+        let done = self.step(batch, scene, |engine, step| {
+            let actor = reviewer_actor(&reviewer, None);
+            let event = Event::Claimed {
+                reviewer,
+                until: until.clone(),
+            };
+            engine.tolerate(step, scene, &actor, id, event)
+        });
+        held(reply, done, |_, _| Ok(until))
+    }
+
+    /// Runs the step of a broken glass.
+    fn write_break_glass(
+        &mut self,
+        batch: &mut Step,
+        scene: &Scene,
+        id: RequestId,
+        emergency: Emergency,
+        reply: super::Reply<Decided>,
+    ) -> Answer {
+        let known = emergency.known_size;
+        let by = emergency.act.member.name.clone();
+        let done = self.step(batch, scene, |engine, step| {
+            engine.break_glass(step, scene, id, emergency)
+        });
+        held(reply, done, move |engine, done| {
+            tracing::warn!(%id, by, "the glass was broken; another person has to review it");
+            engine.decided(done, known)
+        })
     }
 
     /// Makes sure that the step holds a copy of the request, and returns it.

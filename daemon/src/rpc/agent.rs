@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::submit::{self, AtOnce};
 use super::wire::agent_service_server::AgentService;
 use super::{Desk, encode, execute, status};
-use crate::engine::{Call, EngineError, Report, Reporter, Right, Standing, Taker, Use};
+use crate::engine::{Command, EngineError, Query, Report, Reporter, Right, Standing, Taker, Use};
 use crate::identity::Peer;
 use crate::intake::{self, IntakeError};
 
@@ -58,14 +58,14 @@ impl AgentService for Agents {
         self.desk.agent_holds(request.known_size);
         let following = self
             .desk
-            .ask_for_agent(|reply| Call::Follow(id, right, reply))
+            .ask_for_agent(|reply| Query::Follow(id, right, reply))
             .await?;
         let (sender, receiver) = mpsc::channel(8);
         let desk = Arc::clone(&self.desk);
         tokio::spawn(async move {
             let waiter = following.waiter;
             follow(&desk, following.standing, request.known_size, &sender).await;
-            desk.agents.tell(Call::Leave(id, waiter));
+            desk.agents.tell(Query::Leave(id, waiter));
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -79,7 +79,7 @@ impl AgentService for Agents {
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
         let following = self
             .desk
-            .ask_for_agent(|reply| Call::Follow(id, right, reply))
+            .ask_for_agent(|reply| Query::Follow(id, right, reply))
             .await?;
         let (mut sender, receiver) = oneshot::channel();
         let desk = Arc::clone(&self.desk);
@@ -89,7 +89,7 @@ impl AgentService for Agents {
                 asked = killed(following.standing) => asked,
                 () = sender.closed() => None,
             };
-            desk.agents.tell(Call::Leave(id, following.waiter));
+            desk.agents.tell(Query::Leave(id, following.waiter));
             // Who is gone needs no answer.
             sender.send(asked).ok();
         });
@@ -108,7 +108,7 @@ impl AgentService for Agents {
         let request = request.into_inner();
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
         self.desk
-            .ask_for_agent(|reply| Call::Detach(id, right, reply))
+            .ask_for_agent(|reply| Command::Detach(id, right, reply))
             .await?;
         Ok(Response::new(pb::DetachResponse {}))
     }
@@ -122,7 +122,7 @@ impl AgentService for Agents {
         let (id, right) = right(&peer, &request.id, &request.ticket)?;
         let state = self
             .desk
-            .ask_for_agent(|reply| Call::Withdraw(id, right, reply))
+            .ask_for_agent(|reply| Command::Withdraw(id, right, reply))
             .await?;
         Ok(Response::new(pb::WithdrawResponse {
             state: encode::state(state).into(),
@@ -158,7 +158,7 @@ impl AgentService for Agents {
         // same, and is watched.
         let redeeming = tokio::spawn(async move {
             let redeemed = desk
-                .ask_for_agent(|reply| Call::Redeem(id, right, taken, reply))
+                .ask_for_agent(|reply| Command::Redeem(id, right, taken, reply))
                 .await?;
             if stays {
                 tokio::spawn(submit::watch_executor(desk, peer, id));
@@ -183,7 +183,7 @@ impl AgentService for Agents {
         let report = read_report(&request.report)?;
         let state = self
             .desk
-            .ask_for_agent(|reply| Call::Report(id, right, reporter, report, reply))
+            .ask_for_agent(|reply| Command::Report(id, right, reporter, report, reply))
             .await?;
         Ok(Response::new(pb::ReportResponse {
             state: encode::state(state).into(),
@@ -197,7 +197,7 @@ impl AgentService for Agents {
         let pb::ProveConsistencyRequest { from, to } = request.into_inner();
         let proven = self
             .desk
-            .ask_for_agent(|reply| Call::Consistency(from, to, reply))
+            .ask_for_agent(|reply| Query::Consistency(from, to, reply))
             .await?;
         Ok(Response::new(encode::consistency(&proven)))
     }
@@ -258,7 +258,7 @@ async fn follow(
         let decided_by = if last {
             match desk
                 .agents
-                .ask(|reply| Call::Prove(now.entry, known, reply))
+                .ask(|reply| Query::Prove(now.entry, known, reply))
                 .await
             {
                 Ok(inclusion) => Some(encode::inclusion(&inclusion)),

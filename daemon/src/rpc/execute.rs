@@ -26,7 +26,7 @@ use super::{Desk, agent, encode, status};
 use crate::broker::ask::{Prepared, Wanted as Asking};
 use crate::broker::run::{self, Bench, Event, Feed, FromAgent, Ready, Wanted};
 use crate::broker::{BrokerError, Stream};
-use crate::engine::{Call, EngineError, Inclusion};
+use crate::engine::{EngineError, Inclusion, Query};
 use crate::identity::Peer;
 use crate::intake;
 use crate::rules::Rules;
@@ -129,7 +129,7 @@ async fn begun(
     // Who has no right to it learns nothing, and has no secret read.
     let follow = right.clone();
     let following = desk
-        .ask_for_agent(|reply| Call::Follow(id, follow, reply))
+        .ask_for_agent(|reply| Query::Follow(id, follow, reply))
         .await?;
     let seat = Waiting {
         desk: Arc::clone(desk),
@@ -213,7 +213,7 @@ struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.desk.agents.tell(Call::Leave(self.id, waiter));
+            self.desk.agents.tell(Query::Leave(self.id, waiter));
         }
     }
 }
@@ -227,7 +227,7 @@ async fn ready(
 ) -> Result<Ready, Status> {
     let broker = |error: BrokerError| status::broker(&error);
     let view = desk
-        .ask_for_agent(|reply| Call::Get(id.to_string(), reply))
+        .ask_for_agent(|reply| Query::Get(id.to_string(), reply))
         .await?;
     check_approved(&view.request)?;
     let document =

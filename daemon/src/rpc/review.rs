@@ -14,7 +14,7 @@ use super::outlook::Outlook;
 use super::wire::review_service_server::ReviewService;
 use super::{Desk, encode, explain, output, status, watching};
 use crate::broker::Why;
-use crate::engine::{ActKind, Call, Emergency, View};
+use crate::engine::{ActKind, Command, Emergency, Query, View};
 use crate::identity::Peer;
 use crate::judge::{self, Bench, Signed};
 use crate::rules::Rules;
@@ -40,7 +40,7 @@ impl Reviewers {
 
     async fn view(&self, id: &str) -> Result<Arc<View>, Status> {
         let id = id.to_owned();
-        self.desk.ask(|reply| Call::Get(id, reply)).await
+        self.desk.ask(|reply| Query::Get(id, reply)).await
     }
 
     /// Returns the request of a full id; a prefix does not do where something is decided (R15).
@@ -61,7 +61,7 @@ impl Reviewers {
             let limit = limit.saturating_sub(found);
             let page = self
                 .desk
-                .ask(|reply| Call::Page {
+                .ask(|reply| Query::Page {
                     before,
                     limit,
                     reply,
@@ -82,7 +82,7 @@ impl Reviewers {
         statement: &[u8],
     ) -> Result<Bench<'a>, Status> {
         let size = judge::head_size(statement).map_err(|error| status::judge(&error))?;
-        let root = self.desk.ask(|reply| Call::Root(size, reply)).await?;
+        let root = self.desk.ask(|reply| Query::Root(size, reply)).await?;
         let now = self.desk.clock.now().wall;
         Ok(Bench {
             rules,
@@ -109,7 +109,7 @@ impl Reviewers {
             .map_err(|error| status::judge(&error))?;
         let id = view.request.id();
         self.desk
-            .ask(|reply| Call::Act(id, kind, Box::new(act), reply))
+            .ask(|reply| Command::Act(id, kind, Box::new(act), reply))
             .await
     }
 }
@@ -125,7 +125,7 @@ impl ReviewService for Reviewers {
         let peer = super::peer(&request)?;
         let known = request.into_inner().known_size;
         self.desk.reviewer_holds(known);
-        let snapshot = self.desk.ask(Call::Watch).await?;
+        let snapshot = self.desk.ask(Query::Watch).await?;
         let (sender, receiver) = mpsc::channel(256);
         let desk = Arc::clone(&self.desk);
         tokio::spawn(async move {
@@ -156,7 +156,7 @@ impl ReviewService for Reviewers {
             };
             self.pages(before, limit).await?
         } else {
-            self.desk.ask(|reply| Call::List { limit, reply }).await?
+            self.desk.ask(|reply| Query::List { limit, reply }).await?
         };
         let requests = views.iter().map(|view| encode::summary(view)).collect();
         Ok(Response::new(pb::ListResponse { requests }))
@@ -172,7 +172,7 @@ impl ReviewService for Reviewers {
         let view = self.view(&request.id).await?;
         let received = self
             .desk
-            .ask(|reply| Call::Prove(view.received_index, request.known_size, reply))
+            .ask(|reply| Query::Prove(view.received_index, request.known_size, reply))
             .await?;
         let rules = self.desk.rules();
         let (not_eligible, self_attests) = match rules.member_of_uid(peer.uid()) {
@@ -222,7 +222,7 @@ impl ReviewService for Reviewers {
                     status::malformed("display", &error.to_string())
                 })?;
         self.desk
-            .ask(|reply| Call::Open(id, reviewer, display, reply))
+            .ask(|reply| Command::Open(id, reviewer, display, reply))
             .await?;
         Ok(Response::new(pb::OpenResponse {}))
     }
@@ -248,7 +248,7 @@ impl ReviewService for Reviewers {
         let id = view.request.id();
         let decided = self
             .desk
-            .ask(|reply| Call::Decide(id, Box::new(verdict), reply))
+            .ask(|reply| Command::Decide(id, Box::new(verdict), reply))
             .await?;
         Ok(Response::new(pb::DecideResponse {
             state: encode::state(decided.state).into(),
@@ -266,7 +266,7 @@ impl ReviewService for Reviewers {
         let reviewer = Self::caller(&self.desk.rules(), &peer)?;
         let until = self
             .desk
-            .ask(|reply| Call::Claim(id, reviewer, reply))
+            .ask(|reply| Command::Claim(id, reviewer, reply))
             .await?;
         Ok(Response::new(pb::ClaimResponse {
             until: until.wall.to_string(),
@@ -281,7 +281,7 @@ impl ReviewService for Reviewers {
         let id = full_id(&request.into_inner().id)?;
         let reviewer = Self::caller(&self.desk.rules(), &peer)?;
         self.desk
-            .ask(|reply| Call::Release(id, reviewer, reply))
+            .ask(|reply| Command::Release(id, reviewer, reply))
             .await?;
         Ok(Response::new(pb::ReleaseResponse {}))
     }
@@ -385,7 +385,7 @@ impl ReviewService for Reviewers {
         let id = view.request.id();
         let done = self
             .desk
-            .ask(|reply| Call::BreakGlass(id, emergency, reply))
+            .ask(|reply| Command::BreakGlass(id, emergency, reply))
             .await?;
         Ok(Response::new(pb::BreakGlassResponse {
             state: encode::state(done.state).into(),
@@ -415,7 +415,7 @@ impl ReviewService for Reviewers {
         &self,
         _request: Request<pb::ListOwedRequest>,
     ) -> Result<Response<pb::ListOwedResponse>, Status> {
-        let owed = self.desk.ask(Call::Owed).await?;
+        let owed = self.desk.ask(Query::Owed).await?;
         let summaries =
             |views: &[Arc<View>]| views.iter().map(|view| encode::summary(view)).collect();
         Ok(Response::new(pb::ListOwedResponse {
@@ -454,7 +454,7 @@ impl ReviewService for Reviewers {
         let limit = if limit == 0 { 1000 } else { limit };
         let entries = self
             .desk
-            .ask(|reply| Call::ReadLog { from, limit, reply })
+            .ask(|reply| Query::ReadLog { from, limit, reply })
             .await?;
         Ok(Response::new(pb::ReadLogResponse { entries }))
     }
@@ -466,7 +466,7 @@ impl ReviewService for Reviewers {
         let pb::ProveConsistencyRequest { from, to } = request.into_inner();
         let proven = self
             .desk
-            .ask(|reply| Call::Consistency(from, to, reply))
+            .ask(|reply| Query::Consistency(from, to, reply))
             .await?;
         Ok(Response::new(encode::consistency(&proven)))
     }
@@ -480,7 +480,7 @@ impl ReviewService for Reviewers {
         let (head, size, inclusion) = if let Some(index) = index {
             let inclusion = self
                 .desk
-                .ask(|reply| Call::Prove(index, known_size, reply))
+                .ask(|reply| Query::Prove(index, known_size, reply))
                 .await?;
             (
                 encode::head(&inclusion.head),
@@ -488,7 +488,10 @@ impl ReviewService for Reviewers {
                 Some(encode::inclusion(&inclusion)),
             )
         } else {
-            let head = self.desk.ask(|reply| Call::Head(known_size, reply)).await?;
+            let head = self
+                .desk
+                .ask(|reply| Query::Head(known_size, reply))
+                .await?;
             (encode::head(&head), head.size, None)
         };
         let vkey = self.desk.vkey.clone();

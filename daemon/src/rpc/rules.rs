@@ -9,7 +9,7 @@ use tonic::{Response, Status};
 
 use super::review::Reviewers;
 use super::{encode, status};
-use crate::engine::{Call, EngineError, Force, RulesWord, WordOn};
+use crate::engine::{Command, EngineError, Force, Query, RulesWord, WordOn};
 use crate::identity::Peer;
 use crate::judge::{JudgeError, Signed};
 
@@ -55,7 +55,7 @@ impl Reviewers {
             Some(_) | None => {
                 let kept = self
                     .desk
-                    .ask(|reply| Call::KeptRules(digest, reply))
+                    .ask(|reply| Query::KeptRules(digest, reply))
                     .await?;
                 kept.ok_or_else(|| {
                     status::engine(&EngineError::NotFound {
@@ -86,7 +86,7 @@ impl Reviewers {
             let at = waiting.at;
             let proof = self
                 .desk
-                .ask(|reply| Call::Prove(at, known_size, reply))
+                .ask(|reply| Query::Prove(at, known_size, reply))
                 .await?;
             proposed = Some(encode::inclusion(&proof));
         }
@@ -94,7 +94,7 @@ impl Reviewers {
             let at = waiting.at;
             let proof = self
                 .desk
-                .ask(|reply| Call::Prove(at, known_size, reply))
+                .ask(|reply| Query::Prove(at, known_size, reply))
                 .await?;
             adopted = Some(encode::inclusion(&proof));
         }
@@ -154,7 +154,10 @@ impl Reviewers {
             under: force.rules.digest,
             known_size,
         });
-        let done = self.desk.ask(|reply| Call::SignRules(word, reply)).await?;
+        let done = self
+            .desk
+            .ask(|reply| Command::SignRules(word, reply))
+            .await?;
         Ok(Response::new(pb::SignRulesResponse {
             in_force: done.in_force,
             recorded: Some(encode::inclusion(&done.recorded)),

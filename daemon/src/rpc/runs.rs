@@ -7,12 +7,12 @@ use countersign_shared::id::RequestId;
 use countersign_shared::machine::Redeemer;
 
 use super::Desk;
-use crate::engine::{Call, EngineError};
+use crate::engine::{Command, EngineError, Query};
 use crate::identity::Liveness;
 
 /// Watches again whatever ran when the daemon stopped.
 pub(crate) async fn watch_again(desk: &Arc<Desk>) -> Result<(), EngineError> {
-    for (id, by) in desk.engine.ask(Call::Runs).await? {
+    for (id, by) in desk.engine.ask(Query::Runs).await? {
         tokio::spawn(watch_one(Arc::clone(desk), id, by));
     }
     Ok(())
@@ -27,7 +27,7 @@ async fn watch_one(desk: Arc<Desk>, id: RequestId, by: Redeemer) {
         Err(error) => Err(error.to_string()),
     };
     match gone {
-        Ok(()) => desk.engine.insist(Call::ExecutorGone(id)).await,
+        Ok(()) => desk.engine.insist(Command::ExecutorGone(id)).await,
         Err(error) => tracing::warn!(%id, error, "the executing process cannot be watched"),
     }
 }

@@ -14,7 +14,7 @@ use super::{Desk, encode, status};
 use crate::broker::BrokerError;
 use crate::broker::ask::Prepared;
 use crate::broker::run::Ready;
-use crate::engine::{Call, Draft, EngineError, Submitted, Taker};
+use crate::engine::{Command, Draft, EngineError, Submitted, Taker};
 use crate::identity::Peer;
 use crate::intake::{Asking, Drafted, IntakeError};
 
@@ -138,7 +138,7 @@ fn answer(desk: &Desk, submitted: &Submitted, openings: Vec<u8>) -> pb::SubmitRe
 
 async fn store(desk: &Desk, draft: Draft) -> Result<Submitted, EngineError> {
     desk.agents
-        .ask(|reply| Call::Submit(Box::new(draft), reply))
+        .ask(|reply| Command::Submit(Box::new(draft), reply))
         .await
 }
 
@@ -274,5 +274,5 @@ pub(super) async fn watch_executor(desk: Arc<Desk>, peer: Arc<Peer>, id: Request
         tracing::warn!(%id, %error, "the executing process cannot be watched");
         return;
     }
-    desk.engine.insist(Call::ExecutorGone(id)).await;
+    desk.engine.insist(Command::ExecutorGone(id)).await;
 }

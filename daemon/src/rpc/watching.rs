@@ -5,7 +5,7 @@ use tokio::sync::{broadcast, mpsc};
 use tonic::{Code, Status};
 
 use super::{Desk, encode, status};
-use crate::engine::{Call, Change, Snapshot};
+use crate::engine::{Change, Query, Snapshot};
 use crate::identity::Peer;
 
 /// Sends the open requests and then each change, until the console goes away.
@@ -33,7 +33,7 @@ pub(super) async fn watch(
     };
     send(to, Sent::SnapshotComplete(complete)).await?;
     // Even one that says nothing new: a log that went back behind `known` has no other way to show it.
-    let head = desk.ask(|reply| Call::Head(known, reply)).await?;
+    let head = desk.ask(|reply| Query::Head(known, reply)).await?;
     known = head.size;
     send(to, Sent::Head(encode::head(&head))).await?;
     loop {
@@ -66,7 +66,7 @@ async fn send_head(
     to: &mpsc::Sender<Result<pb::WatchResponse, Status>>,
     known: u64,
 ) -> Result<u64, Status> {
-    let head = desk.ask(|reply| Call::Head(known, reply)).await?;
+    let head = desk.ask(|reply| Query::Head(known, reply)).await?;
     if head.size > known {
         send(to, pb::watch_response::Change::Head(encode::head(&head))).await?;
     }

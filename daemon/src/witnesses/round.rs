@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use super::Place;
 use super::place::{Answer, ExchangeError};
-use crate::engine::{Call, Cosigned, EngineError, Handle};
+use crate::engine::{Command, Cosigned, EngineError, Handle, Query};
 
 /// How often a head is sent anew because the witness holds another one than was thought.
 const TRIES: usize = 3;
@@ -133,7 +133,7 @@ impl Round {
     ) -> Result<Option<(u64, Cosignature)>, Trouble> {
         for _ in 0..TRIES {
             let from = self.held;
-            let head = engine.ask(|reply| Call::Head(from, reply)).await?;
+            let head = engine.ask(|reply| Query::Head(from, reply)).await?;
             let ours = head.size;
             if ours == self.done {
                 return Ok(None);
@@ -168,7 +168,7 @@ impl Round {
             };
             // It holds the head whether we keep its word or not.
             self.held = ours;
-            engine.ask(Call::cosigned(cosigned)).await?;
+            engine.ask(Command::cosigned(cosigned)).await?;
             self.done = ours;
             return Ok(Some((ours, cosignature)));
         }

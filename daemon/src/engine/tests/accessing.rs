@@ -125,7 +125,12 @@ fn what_did_not_run_touched_nothing() {
 fn what_may_have_run_is_told_once_whatever_is_said_later() {
     let (mut world, id) = approved();
     world.redeem(id).unwrap();
-    assert!(world.engine.turn(vec![Call::ExecutorGone(id)]).is_none());
+    assert!(
+        world
+            .engine
+            .turn(vec![Command::ExecutorGone(id).into()])
+            .is_none()
+    );
     assert_eq!(
         last(&world),
         ["execution.indeterminate", "data.accessed", "data.accessed"]

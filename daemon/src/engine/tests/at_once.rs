@@ -44,7 +44,7 @@ fn r8_a_repeated_submission_gives_the_use_to_nobody_again() {
     let drafts: Vec<_> = (0..3).map(|_| Box::new(world.draft(&ask))).collect();
     let calls = drafts
         .into_iter()
-        .map(|draft| Box::new(move |reply| Call::Submit(draft, reply)) as Box<_>)
+        .map(|draft| Box::new(move |reply| Command::Submit(draft, reply)) as Box<_>)
         .collect();
     let answers: Vec<Submitted> = world
         .batch(calls)
@@ -120,7 +120,9 @@ fn r7_a_use_that_is_not_durable_is_nobodys() {
     world.execute(
         "CREATE TRIGGER full BEFORE INSERT ON audit_leaf BEGIN SELECT RAISE(ABORT, 'no'); END",
     );
-    world.engine.turn(vec![Call::Submit(draft, reply)]);
+    world
+        .engine
+        .turn(vec![Command::Submit(draft, reply).into()]);
     assert_eq!(
         answer.try_recv().unwrap().unwrap_err().code(),
         "log-unavailable"

@@ -17,11 +17,11 @@ fn redeem(world: &mut World, id: RequestId) -> Result<(Inclusion, Deadline), Eng
         by: Taker::Daemon,
         known_size: 0,
     };
-    world.ask(|reply| Call::Redeem(id, right, taken, reply))
+    world.ask(|reply| Command::Redeem(id, right, taken, reply))
 }
 
 fn tell(world: &mut World, id: RequestId, told: Brokered) -> Result<State, EngineError> {
-    world.ask(|reply| Call::Brokered(id, told, reply))
+    world.ask(|reply| Command::Brokered(id, told, reply))
 }
 
 fn started() -> Brokered {

@@ -6,7 +6,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Stdio};
 use std::time::Duration;
 
 use countersign_shared::digest::Digest;
@@ -59,7 +59,9 @@ fn the_child_works_until_it_is_killed() {
             }
             2 => {
                 let right = world.right(id);
-                world.ask(|reply| Call::Withdraw(id, right, reply)).unwrap();
+                world
+                    .ask(|reply| Command::Withdraw(id, right, reply))
+                    .unwrap();
             }
             _ => world.advance(Duration::from_secs(3600)),
         }
@@ -70,7 +72,7 @@ fn the_child_works_until_it_is_killed() {
 
 /// Runs a child for so long, kills it, and returns the heads it acknowledged.
 fn run_and_kill(home: &Path, serial: u64, after: Duration) -> Vec<(u64, Hash)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = process::Command::new(std::env::current_exe().unwrap())
         .args([CHILD, "--exact", "--nocapture", "--test-threads", "1"])
         .env(HOME, home)
         .env(SERIAL, serial.to_string())

@@ -20,7 +20,7 @@ fn r5_the_same_approval_again_changes_nothing_and_returns_its_own_entry() {
     let first = world.approve(id, &ana());
     let display = world.view(id).request.received().display;
     world
-        .ask(|reply| Call::Open(id, "bo".to_owned(), display, reply))
+        .ask(|reply| Command::Open(id, "bo".to_owned(), display, reply))
         .unwrap();
     let size = world.engine.tail.size();
     let again = world.approve(id, &ana());
@@ -44,8 +44,10 @@ fn r5_a_deny_whose_answer_was_lost_is_answered_again_with_its_entry() {
         rules: lost.rules,
         known_size: 1,
     });
-    let first = world.ask(|reply| Call::Decide(id, lost, reply)).unwrap();
-    let second = world.ask(|reply| Call::Decide(id, again, reply)).unwrap();
+    let first = world.ask(|reply| Command::Decide(id, lost, reply)).unwrap();
+    let second = world
+        .ask(|reply| Command::Decide(id, again, reply))
+        .unwrap();
     assert_eq!(first.recorded.index, second.recorded.index);
     let from = [&first, &second].map(|decided| decided.recorded.head.from);
     assert_eq!(
@@ -68,7 +70,7 @@ fn r5_approve_then_deny_by_one_person_is_a_deny_and_nothing_follows() {
         State::Denied
     );
     let error = world
-        .ask(|reply| Call::Decide(id, late, reply))
+        .ask(|reply| Command::Decide(id, late, reply))
         .unwrap_err();
     assert_eq!(error.code(), "denied");
     world.check();
@@ -81,8 +83,8 @@ fn r2_a_deny_beats_an_approval_in_the_same_batch_and_comes_too_late_after_redemp
     let approve = world.verdict(id, &ana(), Said::Approve);
     let deny = world.verdict(id, &bo(), Said::Deny);
     let answers = world.batch::<Decided>(vec![
-        Box::new(move |reply| Call::Decide(id, approve, reply)),
-        Box::new(move |reply| Call::Decide(id, deny, reply)),
+        Box::new(move |reply| Command::Decide(id, approve, reply)),
+        Box::new(move |reply| Command::Decide(id, deny, reply)),
     ]);
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(world.state(id), State::Denied);
@@ -93,7 +95,7 @@ fn r2_a_deny_beats_an_approval_in_the_same_batch_and_comes_too_late_after_redemp
     let deny = world.verdict(id, &bo(), Said::Deny);
     world.redeem(id).unwrap();
     let error = world
-        .ask(|reply| Call::Decide(id, deny, reply))
+        .ask(|reply| Command::Decide(id, deny, reply))
         .unwrap_err();
     assert_eq!(error.code(), "too-late");
     let kill = (StatementKind::Kill, ActKind::Kill);
@@ -115,7 +117,7 @@ fn r6_a_step_that_fails_rolls_back_alone() {
     let size = world.engine.tail.size();
     let calls = drafts
         .into_iter()
-        .map(|draft| Box::new(move |reply| Call::Submit(draft, reply)) as Box<_>)
+        .map(|draft| Box::new(move |reply| Command::Submit(draft, reply)) as Box<_>)
         .collect();
     let answers = world.batch::<Submitted>(calls);
     let kept: Vec<bool> = answers.iter().map(Result::is_ok).collect();
@@ -136,12 +138,12 @@ fn r6_a_step_that_fails_after_it_has_appended_leaves_no_trace() {
     let right = world.right(id);
     let other = Box::new(world.draft(&Ask::of("SELECT 2")));
     let (reply, mut answer) = tokio::sync::oneshot::channel();
-    let report = Call::Report(id, right, EXECUTOR, ended_well(), reply);
+    let report = Command::Report(id, right, EXECUTOR, ended_well(), reply);
     let (reply, mut submitted) = tokio::sync::oneshot::channel();
     world.engine.commit(|engine, batch, scene| {
         vec![
             engine.write(batch, scene, report),
-            engine.write(batch, scene, Call::Submit(other, reply)),
+            engine.write(batch, scene, Command::Submit(other, reply)),
         ]
     });
     let error = answer.try_recv().unwrap().unwrap_err();
@@ -169,8 +171,8 @@ fn r6_two_changes_of_one_request_in_one_batch_build_on_each_other() {
     let first = world.verdict(id, &ana(), Said::Approve);
     let second = world.verdict(id, &bo(), Said::Approve);
     let answers = world.batch::<Decided>(vec![
-        Box::new(move |reply| Call::Decide(id, first, reply)),
-        Box::new(move |reply| Call::Decide(id, second, reply)),
+        Box::new(move |reply| Command::Decide(id, first, reply)),
+        Box::new(move |reply| Command::Decide(id, second, reply)),
     ]);
     let states: Vec<State> = answers
         .into_iter()
@@ -196,7 +198,7 @@ fn a_batch_that_changes_nothing_writes_nothing() {
         let right = right.clone();
         world.hand.advance(Duration::from_secs(1));
         let error = world
-            .ask(|reply| Call::Withdraw(id, right, reply))
+            .ask(|reply| Command::Withdraw(id, right, reply))
             .unwrap_err();
         assert_eq!(error.code(), "bad-ticket");
     }
@@ -219,7 +221,7 @@ fn r8_one_of_64_concurrent_redeems_wins() {
         .map(|_| {
             let right = right.clone();
             Box::new(move |reply| {
-                Call::Redeem(
+                Command::Redeem(
                     id,
                     right,
                     Use {
@@ -279,7 +281,7 @@ fn r8_one_of_64_redeems_from_as_many_threads_wins() {
                     .build()
                     .unwrap();
                 let call = |reply| {
-                    Call::Redeem(
+                    Command::Redeem(
                         id,
                         right,
                         Use {
@@ -311,7 +313,7 @@ fn r11_a_redemption_names_the_digest_and_the_executor_that_were_approved() {
     let other = Digest::of(b"another document");
     let error = world
         .ask(|reply| {
-            Call::Redeem(
+            Command::Redeem(
                 id,
                 right,
                 Use {
@@ -361,19 +363,19 @@ fn r16_a_wrong_ticket_or_another_principal_moves_nothing() {
         let [follow, detach, withdraw, redeem, report] = std::array::from_fn(|_| right.clone());
         let errors = [
             world
-                .ask(|reply| Call::Follow(id, follow, reply))
+                .ask(|reply| Query::Follow(id, follow, reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Detach(id, detach, reply))
+                .ask(|reply| Command::Detach(id, detach, reply))
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Withdraw(id, withdraw, reply))
+                .ask(|reply| Command::Withdraw(id, withdraw, reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
                 .ask(|reply| {
-                    Call::Redeem(
+                    Command::Redeem(
                         id,
                         redeem,
                         Use {
@@ -387,7 +389,7 @@ fn r16_a_wrong_ticket_or_another_principal_moves_nothing() {
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Report(id, report, EXECUTOR, ended_well(), reply))
+                .ask(|reply| Command::Report(id, report, EXECUTOR, ended_well(), reply))
                 .map(|_| ())
                 .unwrap_err(),
         ];
@@ -417,7 +419,7 @@ fn a_removed_key_invalidates_the_approval_it_gave_and_leaves_pending_requests() 
     assert_eq!(world.state(by_bo), State::Approved);
     assert_eq!(world.state(pending), State::Pending);
     let error = world
-        .ask(|reply| Call::Decide(pending, by_ana, reply))
+        .ask(|reply| Command::Decide(pending, by_ana, reply))
         .unwrap_err();
     assert_eq!(error.code(), "rules-changed");
     assert!(world.redeem(approved).is_err());
@@ -456,11 +458,11 @@ fn calls_behind_a_change_of_rules_are_judged_by_the_new_ones() {
     for rules in [second, third] {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let new = NewRules::of(&base, Arc::clone(&rules)).unwrap();
-        world.push(Call::Rules(Box::new(new), reply));
+        world.push(Command::Rules(Box::new(new), reply));
         base = rules;
         answers.push(answer);
     }
-    world.push(Call::Submit(draft, reply));
+    world.push(Command::Submit(draft, reply));
     world.drain();
     assert!(
         answers
@@ -489,7 +491,7 @@ fn r11_with_the_last_reviewer_gone_an_old_key_approves_nothing_and_nothing_stays
     assert_eq!(world.state(approved), State::Invalidated);
     assert_eq!(world.redeem(approved).unwrap_err().code(), "invalidated");
     let error = world
-        .ask(|reply| Call::Decide(pending, judged_before, reply))
+        .ask(|reply| Command::Decide(pending, judged_before, reply))
         .unwrap_err();
     assert_eq!(error.code(), "rules-changed");
     let anew = world.statement(pending, &bo(), Said::Approve);
@@ -506,7 +508,7 @@ fn whoever_waits_is_proven_the_approval_whatever_was_written_about_the_request_s
     world.approve(id, &ana());
     let display = world.view(id).request.received().display;
     world
-        .ask(|reply| Call::Open(id, "bo".to_owned(), display, reply))
+        .ask(|reply| Command::Open(id, "bo".to_owned(), display, reply))
         .unwrap();
     assert_eq!(world.types().last().unwrap(), "review.opened");
     let now = world.engine.now();
@@ -524,9 +526,9 @@ fn whoever_waits_is_proven_the_approval_whatever_was_written_about_the_request_s
 /// Returns the type of the entry that comes with the standing of a request.
 fn proven_to_a_waiter(world: &mut World, id: RequestId) -> &'static str {
     let right = world.right(id);
-    let following = world.ask(|reply| Call::Follow(id, right, reply)).unwrap();
+    let following = world.ask(|reply| Query::Follow(id, right, reply)).unwrap();
     let at = following.standing.borrow().entry;
-    let proven = world.ask(|reply| Call::Prove(at, 0, reply)).unwrap();
+    let proven = world.ask(|reply| Query::Prove(at, 0, reply)).unwrap();
     check_inclusion(world, &proven);
     Entry::read(&proven.entry).unwrap().body.entry_type()
 }

@@ -22,7 +22,7 @@ fn glass_for_ana() -> Rules {
 }
 
 fn owed(world: &mut World) -> Vec<RequestId> {
-    let owed = world.ask(Call::Owed).unwrap();
+    let owed = world.ask(Query::Owed).unwrap();
     owed.debts.iter().map(|view| view.request.id()).collect()
 }
 
@@ -158,7 +158,7 @@ fn r17_an_act_checked_under_other_rules_breaks_nothing() {
         known_size: 0,
     });
     let error = world
-        .ask(|reply| Call::BreakGlass(id, emergency, reply))
+        .ask(|reply| Command::BreakGlass(id, emergency, reply))
         .unwrap_err();
     assert_eq!(error.code(), "rules-changed");
     assert_eq!(world.state(id), State::Pending);

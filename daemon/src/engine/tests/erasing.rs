@@ -63,12 +63,12 @@ fn a_document_goes_when_its_time_is_over_and_its_digest_stays() {
     world.engine.erase();
     assert_eq!(erased(&world), [id]);
     let gone = world
-        .ask(|reply| Call::Get(id.to_string(), reply))
+        .ask(|reply| Query::Get(id.to_string(), reply))
         .unwrap_err();
     assert_eq!(gone.code(), "erased");
     assert_eq!(world.engine.row(id).unwrap().request.digest(), digest);
     let page = world
-        .ask(|reply| Call::Page {
+        .ask(|reply| Query::Page {
             before: None,
             limit: 10,
             reply,
@@ -193,7 +193,7 @@ fn a_document_goes_before_its_time_with_who_and_why_in_the_log() {
     let said = Some(Box::new(by("a password in a comment")));
     assert_eq!(body, Some((None, said)));
     let gone = world
-        .ask(|reply| Call::Get(id.to_string(), reply))
+        .ask(|reply| Query::Get(id.to_string(), reply))
         .unwrap_err();
     assert_eq!(gone.code(), "erased");
     assert!(!world.view(kept).document.is_empty());

@@ -96,7 +96,7 @@ fn r14_a_report_after_the_executor_died_settles_and_is_called_late() {
         ..EXECUTOR
     };
     assert!(world.report_as(id, stranger, ended_well()).is_err());
-    let error = world.engine.turn(vec![Call::ExecutorGone(id)]);
+    let error = world.engine.turn(vec![Command::ExecutorGone(id).into()]);
     assert!(error.is_none());
     assert_eq!(world.state(id), State::Indeterminate);
     // That nothing ran is not for somebody else to say, now or then.

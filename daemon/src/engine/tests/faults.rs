@@ -66,23 +66,23 @@ impl Scenario {
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Decide(pending, approve, reply))
+                .ask(|reply| Command::Decide(pending, approve, reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Decide(pending, deny, reply))
+                .ask(|reply| Command::Decide(pending, deny, reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Detach(pending, detach, reply))
+                .ask(|reply| Command::Detach(pending, detach, reply))
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Withdraw(pending, withdraw, reply))
+                .ask(|reply| Command::Withdraw(pending, withdraw, reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
                 .ask(|reply| {
-                    Call::Redeem(
+                    Command::Redeem(
                         approved,
                         redeem,
                         Use {
@@ -96,14 +96,14 @@ impl Scenario {
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Report(redeemed, report, EXECUTOR, ended_well(), reply))
+                .ask(|reply| Command::Report(redeemed, report, EXECUTOR, ended_well(), reply))
                 .map(|_| ())
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Open(pending, "bo".to_owned(), display, reply))
+                .ask(|reply| Command::Open(pending, "bo".to_owned(), display, reply))
                 .unwrap_err(),
             world
-                .ask(|reply| Call::Claim(pending, "bo".to_owned(), reply))
+                .ask(|reply| Command::Claim(pending, "bo".to_owned(), reply))
                 .map(|_| ())
                 .unwrap_err(),
             world.take(rules).unwrap_err(),
@@ -188,7 +188,7 @@ fn r7_with_a_full_disk_nothing_is_approved_and_it_recovers_when_there_is_room() 
             .collect();
         let calls = drafts
             .into_iter()
-            .map(|draft| Box::new(move |reply| Call::Submit(draft, reply)) as Box<_>)
+            .map(|draft| Box::new(move |reply| Command::Submit(draft, reply)) as Box<_>)
             .collect();
         world.batch::<Submitted>(calls)
     };
@@ -235,10 +235,13 @@ fn r7_deadlines_bind_though_the_expiry_could_not_be_written() {
 #[test]
 fn r7_what_was_counted_outlives_a_log_that_could_not_be_written() {
     let mut world = World::new();
-    world.engine.turn(vec![Call::Count {
-        uid: 7,
-        code: "malformed",
-    }]);
+    world.engine.turn(vec![
+        Query::Count {
+            uid: 7,
+            code: "malformed",
+        }
+        .into(),
+    ]);
     let holder = Connection::open(world.database()).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     world.advance(Duration::from_secs(60));
@@ -266,7 +269,7 @@ fn r7_a_no_that_rests_on_a_step_which_was_lost_is_not_given() {
     let mut calls = Vec::new();
     for _ in 0..2 {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        calls.push(Call::Redeem(
+        calls.push(Command::Redeem(
             id,
             right.clone(),
             Use {

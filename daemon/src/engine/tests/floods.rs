@@ -22,7 +22,7 @@ fn a_deny_finds_its_place_in_a_queue_that_agents_have_filled_and_is_served_first
         let right = world.right(id);
         match world
             .entrance
-            .send(Lane::Agents, Call::Withdraw(id, right, reply))
+            .send(Lane::Agents, Command::Withdraw(id, right, reply))
         {
             Ok(()) => waiting.push(answer),
             Err(refused) => break refused,
@@ -33,7 +33,7 @@ fn a_deny_finds_its_place_in_a_queue_that_agents_have_filled_and_is_served_first
     let (reply, mut answer) = oneshot::channel();
     world
         .entrance
-        .send(Lane::People, Call::Decide(id, deny, reply))
+        .send(Lane::People, Command::Decide(id, deny, reply))
         .unwrap();
     world.drain();
     // Every one of them wanted to take the request back, and came before.
@@ -72,7 +72,7 @@ fn people_are_never_told_that_the_daemon_is_busy_while_agents_flood_it() {
                 while !stop.load(Ordering::Relaxed) {
                     let mut wrong = right.clone();
                     wrong.principal = "uid:1".to_owned();
-                    let answer = agents.ask(|reply| Call::Detach(id, wrong, reply)).await;
+                    let answer = agents.ask(|reply| Command::Detach(id, wrong, reply)).await;
                     if matches!(answer, Err(EngineError::Busy)) {
                         busy.fetch_add(1, Ordering::Relaxed);
                         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -87,7 +87,7 @@ fn people_are_never_told_that_the_daemon_is_busy_while_agents_flood_it() {
         }
         for _ in 0..50 {
             let name = cy().name.to_owned();
-            let claimed = handle.ask(|reply| Call::Claim(id, name, reply)).await;
+            let claimed = handle.ask(|reply| Command::Claim(id, name, reply)).await;
             claimed.expect("people are served");
         }
         stop.store(true, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process;
 use std::time::Duration;
 
 use countersign_shared::machine::State;
@@ -26,7 +26,7 @@ impl Disk {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
-        let done = Command::new("mount")
+        let done = process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=12m,mode=700", "countersign-test"])
             .arg(dir.path())
             .status()
@@ -69,7 +69,12 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(self.path()).status());
+        drop(
+            process::Command::new("umount")
+                .arg("-l")
+                .arg(self.path())
+                .status(),
+        );
     }
 }
 
@@ -104,7 +109,7 @@ fn r7_on_a_full_disk_every_no_is_written_and_nothing_is_permitted_until_there_is
             .map(|_| ())
             .unwrap_err(),
         world
-            .ask(|reply| Call::Decide(pending, approve, reply))
+            .ask(|reply| Command::Decide(pending, approve, reply))
             .map(|_| ())
             .unwrap_err(),
         world.break_glass(pending, &ana()).map(|_| ()).unwrap_err(),
@@ -117,11 +122,11 @@ fn r7_on_a_full_disk_every_no_is_written_and_nothing_is_permitted_until_there_is
     assert!(!reserve.exists(), "the reserve was not released");
 
     let done = world
-        .ask(|reply| Call::Decide(denied, deny, reply))
+        .ask(|reply| Command::Decide(denied, deny, reply))
         .unwrap();
     assert_eq!(done.state, State::Denied);
     let right = world.right(withdrawn);
-    let done = world.ask(|reply| Call::Withdraw(withdrawn, right, reply));
+    let done = world.ask(|reply| Command::Withdraw(withdrawn, right, reply));
     assert_eq!(done.unwrap(), State::Withdrawn);
     let revoke = (StatementKind::Revoke, ActKind::Revoke);
     assert_eq!(world.act(revoked, &bo(), revoke).unwrap(), State::Revoked);
@@ -131,7 +136,7 @@ fn r7_on_a_full_disk_every_no_is_written_and_nothing_is_permitted_until_there_is
         world.report(redeemed, ended_well()).unwrap(),
         State::Succeeded
     );
-    world.engine.turn(vec![Call::ExecutorGone(lost)]);
+    world.engine.turn(vec![Command::ExecutorGone(lost).into()]);
     assert_eq!(world.state(lost), State::Indeterminate);
     // The disk stays as full, and a start on it goes on the same way.
     drop(world);
@@ -169,7 +174,7 @@ fn r7_hundreds_of_denies_fit_into_the_reserve() {
         .collect();
     disk.fill();
     for (id, deny) in denies {
-        let done = world.ask(|reply| Call::Decide(id, deny, reply)).unwrap();
+        let done = world.ask(|reply| Command::Decide(id, deny, reply)).unwrap();
         assert_eq!(done.state, State::Denied);
     }
     world.check();

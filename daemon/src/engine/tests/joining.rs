@@ -32,7 +32,7 @@ fn r13_askings_join_within_one_batch_and_know_the_entry_they_joined() {
     let drafts: Vec<_> = (0..10).map(|_| Box::new(world.draft(&ask))).collect();
     let calls = drafts
         .into_iter()
-        .map(|draft| Box::new(move |reply| Call::Submit(draft, reply)) as Box<_>)
+        .map(|draft| Box::new(move |reply| Command::Submit(draft, reply)) as Box<_>)
         .collect();
     let answers: Vec<Submitted> = world
         .batch(calls)
@@ -107,7 +107,7 @@ fn r13_a_repeated_submission_within_one_batch_is_one_request() {
     let drafts: Vec<_> = (0..3).map(|_| Box::new(world.draft(&ask))).collect();
     let calls = drafts
         .into_iter()
-        .map(|draft| Box::new(move |reply| Call::Submit(draft, reply)) as Box<_>)
+        .map(|draft| Box::new(move |reply| Command::Submit(draft, reply)) as Box<_>)
         .collect();
     let ids: Vec<_> = world
         .batch::<Submitted>(calls)
@@ -146,9 +146,9 @@ fn r13_a_deny_and_the_same_asking_in_one_batch_meet_the_cooldown() {
     let deny = world.verdict(id, &ana(), Said::Deny);
     let draft = Box::new(world.draft(&ask));
     let (reply, mut denied) = tokio::sync::oneshot::channel();
-    world.push(Call::Decide(id, deny, reply));
+    world.push(Command::Decide(id, deny, reply));
     let (reply, mut submitted) = tokio::sync::oneshot::channel();
-    world.push(Call::Submit(draft, reply));
+    world.push(Command::Submit(draft, reply));
     world.drain();
     assert_eq!(denied.try_recv().unwrap().unwrap().state, State::Denied);
     assert_eq!(
@@ -167,15 +167,19 @@ fn r13_whoever_withdraws_what_others_share_leaves_it_to_them_until_the_last_is_g
     assert!(world.try_submit(&ask).unwrap().joined);
     let right = world.right(id);
     let other = right.clone();
-    let following = world.ask(|reply| Call::Follow(id, other, reply)).unwrap();
+    let following = world.ask(|reply| Query::Follow(id, other, reply)).unwrap();
     for _ in 0..2 {
         let right = right.clone();
-        let state = world.ask(|reply| Call::Withdraw(id, right, reply)).unwrap();
+        let state = world
+            .ask(|reply| Command::Withdraw(id, right, reply))
+            .unwrap();
         assert_eq!(state, State::Pending);
     }
     world.advance(Duration::from_secs(100));
     assert_eq!(world.state(id), State::Pending);
-    world.engine.turn(vec![Call::Leave(id, following.waiter)]);
+    world
+        .engine
+        .turn(vec![Query::Leave(id, following.waiter).into()]);
     drop(following);
     world.advance(Duration::from_secs(20));
     assert_eq!(world.state(id), State::Withdrawn);
@@ -191,7 +195,9 @@ fn r13_whoever_asks_alone_withdraws_at_once_also_after_a_repeated_submit() {
     let id = world.try_submit(&ask).unwrap().id;
     world.try_submit(&ask).unwrap();
     let right = world.right(id);
-    let state = world.ask(|reply| Call::Withdraw(id, right, reply)).unwrap();
+    let state = world
+        .ask(|reply| Command::Withdraw(id, right, reply))
+        .unwrap();
     assert_eq!(state, State::Withdrawn);
     world.check();
 }

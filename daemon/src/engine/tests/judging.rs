@@ -141,13 +141,15 @@ fn r4_whoever_launched_the_agent_may_not_approve_and_may_deny() {
     decision.self_attested = true;
     let verdict = Box::new(world.judge(id, &ana(), &ana(), decision).unwrap());
     let error = world
-        .ask(|reply| Call::Decide(id, verdict, reply))
+        .ask(|reply| Command::Decide(id, verdict, reply))
         .unwrap_err();
     assert_eq!(error.code(), "own-request");
     let mut decision = world.statement(id, &ana(), Said::Deny);
     decision.self_attested = true;
     let verdict = Box::new(world.judge(id, &ana(), &ana(), decision).unwrap());
-    world.ask(|reply| Call::Decide(id, verdict, reply)).unwrap();
+    world
+        .ask(|reply| Command::Decide(id, verdict, reply))
+        .unwrap();
     world.check();
 }
 

@@ -20,7 +20,7 @@ fn burst(
     let drafts: Vec<_> = asks.map(|ask| Box::new(world.draft(&ask))).collect();
     let calls = drafts
         .into_iter()
-        .map(|draft| Box::new(move |reply| Call::Submit(draft, reply)) as Box<_>)
+        .map(|draft| Box::new(move |reply| Command::Submit(draft, reply)) as Box<_>)
         .collect();
     world.batch(calls)
 }
@@ -62,7 +62,9 @@ fn what_no_longer_waits_makes_room() {
     world.approve(id, &ana());
     let id = world.submit("SELECT 2");
     let right = world.right(id);
-    world.ask(|reply| Call::Withdraw(id, right, reply)).unwrap();
+    world
+        .ask(|reply| Command::Withdraw(id, right, reply))
+        .unwrap();
     world.submit("SELECT 3");
     world.check();
 }
@@ -77,7 +79,9 @@ fn a_user_is_held_so_often_an_hour() {
     for at in 0..3 {
         let id = world.submit(&format!("SELECT {at}"));
         let right = world.right(id);
-        world.ask(|reply| Call::Withdraw(id, right, reply)).unwrap();
+        world
+            .ask(|reply| Command::Withdraw(id, right, reply))
+            .unwrap();
         world.advance(Duration::from_secs(60));
     }
     let error = world.try_submit(&Ask::of("SELECT 9")).unwrap_err();
@@ -150,14 +154,18 @@ fn r13_the_last_waiter_leaving_withdraws_after_the_grace_not_the_first() {
     let id = attached(&mut world);
     let mut follow = || {
         let right = world.right(id);
-        world.ask(|reply| Call::Follow(id, right, reply)).unwrap()
+        world.ask(|reply| Query::Follow(id, right, reply)).unwrap()
     };
     let (first, second) = (follow(), follow());
-    world.engine.turn(vec![Call::Leave(id, first.waiter)]);
+    world
+        .engine
+        .turn(vec![Query::Leave(id, first.waiter).into()]);
     drop(first);
     world.advance(Duration::from_secs(100));
     assert_eq!(world.state(id), State::Pending);
-    world.engine.turn(vec![Call::Leave(id, second.waiter)]);
+    world
+        .engine
+        .turn(vec![Query::Leave(id, second.waiter).into()]);
     drop(second);
     world.advance(Duration::from_secs(19));
     assert_eq!(world.state(id), State::Pending);
@@ -171,7 +179,7 @@ fn r16_a_waiter_whose_leaving_got_lost_is_missed_all_the_same() {
     let mut world = World::new();
     let id = attached(&mut world);
     let right = world.right(id);
-    let following = world.ask(|reply| Call::Follow(id, right, reply)).unwrap();
+    let following = world.ask(|reply| Query::Follow(id, right, reply)).unwrap();
     world.advance(Duration::from_secs(100));
     assert!(world.view(id).waiter_present);
     drop(following);
@@ -201,7 +209,7 @@ fn r7_refused_calls_are_summed_up_by_user_and_minute() {
         (1, "over-limit"),
         (2, "malformed"),
     ] {
-        world.engine.turn(vec![Call::Count { uid, code }]);
+        world.engine.turn(vec![Query::Count { uid, code }.into()]);
     }
     world.advance(Duration::from_secs(59));
     assert_eq!(world.engine.tail.size(), 2);

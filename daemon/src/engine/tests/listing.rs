@@ -27,7 +27,7 @@ fn many(count: usize) -> (World, Vec<RequestId>) {
 }
 
 fn page(world: &mut World, before: Option<RequestId>, limit: u32) -> Vec<RequestId> {
-    let page = world.ask(|reply| Call::Page {
+    let page = world.ask(|reply| Query::Page {
         before,
         limit,
         reply,
@@ -69,7 +69,7 @@ fn a_prefix_finds_its_request_or_says_that_there_are_several() {
         };
         for length in [8, 12, 29, 30] {
             let (prefix, count) = of_prefix(length);
-            let found = world.ask(|reply| Call::Get(prefix, reply));
+            let found = world.ask(|reply| Query::Get(prefix, reply));
             match found {
                 Ok(view) => assert_eq!((view.request.id(), count), (*id, 1)),
                 Err(error) => {
@@ -80,7 +80,7 @@ fn a_prefix_finds_its_request_or_says_that_there_are_several() {
         }
     }
     let error = world
-        .ask(|reply| Call::Get("req_zzzzzzzz".to_owned(), reply))
+        .ask(|reply| Query::Get("req_zzzzzzzz".to_owned(), reply))
         .unwrap_err();
     assert_eq!(error.code(), "not-found");
 }

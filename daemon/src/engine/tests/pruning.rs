@@ -193,7 +193,7 @@ fn what_was_over_long_ago_goes_and_every_root_stays() {
     }
     for id in [ran, denied] {
         let unknown = world
-            .ask(|reply| Call::Get(id.to_string(), reply))
+            .ask(|reply| Query::Get(id.to_string(), reply))
             .unwrap_err();
         assert_eq!(unknown.code(), "not-found");
     }

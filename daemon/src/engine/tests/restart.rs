@@ -88,10 +88,10 @@ fn r14_a_detached_request_stays_detached_over_a_restart() {
     let detached = world.try_submit(&ask).unwrap().id;
     let right = world.right(detached);
     world
-        .ask(|reply| Call::Detach(detached, right.clone(), reply))
+        .ask(|reply| Command::Detach(detached, right.clone(), reply))
         .unwrap();
     world
-        .ask(|reply| Call::Detach(detached, right, reply))
+        .ask(|reply| Command::Detach(detached, right, reply))
         .unwrap();
     ask.statement = "SELECT 2".to_owned();
     let attached = world.try_submit(&ask).unwrap().id;
@@ -123,7 +123,7 @@ fn r13_after_a_start_who_asks_alone_withdraws_alone_and_what_is_shared_stays_for
     let mut world = world.crash_and_start(moment("a", 1, 1));
     for (id, left) in [(alone, State::Withdrawn), (shared, State::Pending)] {
         let right = world.right(id);
-        let state = world.ask(|reply| Call::Withdraw(id, right, reply));
+        let state = world.ask(|reply| Command::Withdraw(id, right, reply));
         assert_eq!(state.unwrap(), left);
     }
     world.check();
@@ -142,10 +142,10 @@ fn r14_after_a_start_on_the_same_boot_what_a_process_runs_is_known_and_watched()
     world.submit("SELECT 3");
     let by = world.redeemer(run);
     let mut world = world.crash_and_start(moment("a", 1, 1));
-    assert_eq!(world.ask(Call::Runs).unwrap(), [(run, by)]);
-    world.engine.turn(vec![Call::ExecutorGone(run)]);
+    assert_eq!(world.ask(Query::Runs).unwrap(), [(run, by)]);
+    world.engine.turn(vec![Command::ExecutorGone(run).into()]);
     assert_eq!(world.state(run), State::Indeterminate);
-    assert!(world.ask(Call::Runs).unwrap().is_empty());
+    assert!(world.ask(Query::Runs).unwrap().is_empty());
     world.check();
     // Another boot has other processes: their numbers say nothing.
     let mut world = World::new();
@@ -153,7 +153,7 @@ fn r14_after_a_start_on_the_same_boot_what_a_process_runs_is_known_and_watched()
     world.approve(run, &ana());
     world.redeem(run).unwrap();
     let mut world = world.crash_and_start(moment("b", 1, 1));
-    assert!(world.ask(Call::Runs).unwrap().is_empty());
+    assert!(world.ask(Query::Runs).unwrap().is_empty());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn files_that_were_not_taken_stand_in_the_log_and_change_nothing() {
     let rules = world.engine.rules.digest;
     let problem = "countersign.toml:3:1: unknown key".to_owned();
     world
-        .ask(|reply| Call::RulesRefused(problem.clone(), reply))
+        .ask(|reply| Command::RulesRefused(problem.clone(), reply))
         .unwrap();
     assert_eq!(world.types().last().unwrap(), "rules.refused");
     assert_eq!(world.engine.rules.digest, rules);

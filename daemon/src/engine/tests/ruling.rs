@@ -428,7 +428,7 @@ fn a_reload_that_compared_with_other_rules_than_those_in_force_is_to_compare_aga
         .change_rules(rules(&[bo(), cy()], "1 of anyone", &limits()))
         .unwrap();
     let error = world
-        .ask(|reply| Call::Rules(Box::new(stale), reply))
+        .ask(|reply| Command::Rules(Box::new(stale), reply))
         .unwrap_err();
     assert!(matches!(error, EngineError::RulesChanged), "{error}");
 }

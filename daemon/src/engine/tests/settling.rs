@@ -15,7 +15,12 @@ fn indeterminate() -> (World, countersign_shared::id::RequestId) {
     let id = world.submit("SELECT 1");
     world.approve(id, &ana());
     world.redeem(id).unwrap();
-    assert!(world.engine.turn(vec![Call::ExecutorGone(id)]).is_none());
+    assert!(
+        world
+            .engine
+            .turn(vec![Command::ExecutorGone(id).into()])
+            .is_none()
+    );
     assert_eq!(world.state(id), State::Indeterminate);
     (world, id)
 }
@@ -48,9 +53,9 @@ fn only_what_is_indeterminate_is_settled() {
 #[test]
 fn what_is_indeterminate_stands_in_no_list_of_what_is_open_and_is_told_when_it_ends() {
     let (mut world, id) = indeterminate();
-    let snapshot = world.ask(Call::Watch).unwrap();
+    let snapshot = world.ask(Query::Watch).unwrap();
     assert!(snapshot.open.is_empty());
-    let listed = world.ask(|reply| Call::List { limit: 9, reply }).unwrap();
+    let listed = world.ask(|reply| Query::List { limit: 9, reply }).unwrap();
     assert!(listed.is_empty());
     // A start takes up nothing of it either, and rules change without it.
     let mut world = world.crash_and_start(moment("b", 5, 0));
@@ -63,7 +68,7 @@ fn what_is_indeterminate_stands_in_no_list_of_what_is_open_and_is_told_when_it_e
         ))
         .unwrap();
     world.check();
-    let mut changes = world.ask(Call::Watch).unwrap().changes;
+    let mut changes = world.ask(Query::Watch).unwrap().changes;
     world.act(id, &bo(), SETTLE).unwrap();
     let told = std::iter::from_fn(|| changes.try_recv().ok()).any(|change| match change {
         Change::Request(view) => view.request.state() == State::Settled,

@@ -183,16 +183,19 @@ impl World {
     }
 
     /// Makes one call, in a batch of its own.
-    pub(super) fn ask<T>(&mut self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
+    pub(super) fn ask<T, C: Into<Call>>(
+        &mut self,
+        call: impl FnOnce(Reply<T>) -> C,
+    ) -> Result<T, EngineError> {
         let (reply, mut answer) = oneshot::channel();
-        self.engine.turn(vec![call(reply)]);
+        self.engine.turn(vec![call(reply).into()]);
         answer.try_recv().unwrap()
     }
 
     /// Makes calls that share one batch.
     pub(super) fn batch<T>(
         &mut self,
-        calls: Vec<Box<dyn FnOnce(Reply<T>) -> Call>>,
+        calls: Vec<Box<dyn FnOnce(Reply<T>) -> Command>>,
     ) -> Vec<Result<T, EngineError>> {
         let mut answers = Vec::new();
         for call in calls {
@@ -208,7 +211,7 @@ impl World {
     }
 
     /// Puts a call into the queue.
-    pub(super) fn push(&self, call: Call) {
+    pub(super) fn push(&self, call: impl Into<Call>) {
         self.entrance.send(Lane::Agents, call).unwrap();
     }
 
@@ -232,7 +235,7 @@ impl World {
     }
 
     pub(super) fn view(&mut self, id: RequestId) -> Arc<View> {
-        self.ask(|reply| Call::Get(id.to_string(), reply)).unwrap()
+        self.ask(|reply| Query::Get(id.to_string(), reply)).unwrap()
     }
 
     pub(super) fn state(&mut self, id: RequestId) -> State {
@@ -244,7 +247,7 @@ impl World {
         let digest = self.view(id).request.digest();
         let by = self.redeemer(id);
         self.ask(|reply| {
-            Call::Redeem(
+            Command::Redeem(
                 id,
                 right,
                 Use {
@@ -269,7 +272,7 @@ impl World {
         report: Report,
     ) -> Result<State, EngineError> {
         let right = self.right(id);
-        self.ask(|reply| Call::Report(id, right, reporter, report, reply))
+        self.ask(|reply| Command::Report(id, right, reporter, report, reply))
     }
 
     /// Who takes the one use, as the socket says.

@@ -29,8 +29,8 @@ use ssh_key::{Algorithm, PublicKey, Signature};
 
 use crate::clock::{Clock, Hand};
 use crate::engine::{
-    ActKind, Call, Card, Draft, Emergency, Engine, EngineError, Handle, Judged, NewRules, Proposed,
-    Reply, Report, Reporter, Right, RulesWord, Settings, Taker, Use, View, WordOn,
+    ActKind, Call, Card, Command, Draft, Emergency, Engine, EngineError, Handle, Judged, NewRules,
+    Proposed, Query, Reply, Report, Reporter, Right, RulesWord, Settings, Taker, Use, View, WordOn,
 };
 use crate::judge::{Bench, Signed};
 use crate::keyring::Keyring;
@@ -202,11 +202,14 @@ impl Maker {
         }
     }
 
-    fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> T {
+    fn ask<T, C: Into<Call>>(&self, call: impl FnOnce(Reply<T>) -> C) -> T {
         self.try_ask(call).unwrap()
     }
 
-    fn try_ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, EngineError> {
+    fn try_ask<T, C: Into<Call>>(
+        &self,
+        call: impl FnOnce(Reply<T>) -> C,
+    ) -> Result<T, EngineError> {
         self.runtime.block_on(self.engine.ask(call))
     }
 
@@ -274,7 +277,7 @@ impl Maker {
             known_size: 0,
             use_at_once: None,
         };
-        self.ask(|reply| Call::Submit(Box::new(draft), reply)).id
+        self.ask(|reply| Command::Submit(Box::new(draft), reply)).id
     }
 
     fn right() -> Right {
@@ -285,12 +288,12 @@ impl Maker {
     }
 
     fn view(&self, id: RequestId) -> Arc<View> {
-        self.ask(|reply| Call::Get(id.to_string(), reply))
+        self.ask(|reply| Query::Get(id.to_string(), reply))
     }
 
     fn head(&self) -> LogHead {
-        let size = self.ask(|reply| Call::Head(0, reply)).size;
-        let root = self.ask(|reply| Call::Root(size, reply)).unwrap();
+        let size = self.ask(|reply| Query::Head(0, reply)).size;
+        let root = self.ask(|reply| Query::Root(size, reply)).unwrap();
         LogHead {
             origin: ORIGIN.to_owned(),
             size,
@@ -305,7 +308,7 @@ impl Maker {
             origin: ORIGIN,
             uid: person.uid,
             now: self.clock.now().wall,
-            root: self.ask(|reply| Call::Root(size, reply)),
+            root: self.ask(|reply| Query::Root(size, reply)),
         }
     }
 
@@ -341,12 +344,12 @@ impl Maker {
             sshsig: &sshsig,
         };
         let verdict = self.bench(person, &bytes).decision(&view, signed).unwrap();
-        self.ask(|reply| Call::Decide(id, Box::new(verdict), reply));
+        self.ask(|reply| Command::Decide(id, Box::new(verdict), reply));
     }
 
     fn act(&mut self, id: RequestId, person: Person, kind: Kind, act: ActKind) {
         let judged = self.signed(id, person, kind);
-        self.ask(|reply| Call::Act(id, act, Box::new(judged), reply));
+        self.ask(|reply| Command::Act(id, act, Box::new(judged), reply));
     }
 
     fn break_glass(&mut self, id: RequestId, person: Person) {
@@ -355,7 +358,7 @@ impl Maker {
             rules: self.rules.digest,
             known_size: 0,
         });
-        self.ask(|reply| Call::BreakGlass(id, emergency, reply));
+        self.ask(|reply| Command::BreakGlass(id, emergency, reply));
     }
 
     fn signed(&mut self, id: RequestId, person: Person, kind: Kind) -> Act {
@@ -390,14 +393,14 @@ impl Maker {
 
     fn open(&self, id: RequestId, person: Person) {
         let display = self.view(id).request.received().display;
-        self.ask(|reply| Call::Open(id, person.name.to_owned(), display, reply));
-        self.ask(|reply| Call::Claim(id, person.name.to_owned(), reply));
+        self.ask(|reply| Command::Open(id, person.name.to_owned(), display, reply));
+        self.ask(|reply| Command::Claim(id, person.name.to_owned(), reply));
     }
 
     fn redeem(&self, id: RequestId) {
         let digest = self.view(id).request.digest();
         self.ask(|reply| {
-            Call::Redeem(
+            Command::Redeem(
                 id,
                 Self::right(),
                 Use {
@@ -416,14 +419,14 @@ impl Maker {
     }
 
     fn report(&self, id: RequestId, report: Report) {
-        self.ask(|reply| Call::Report(id, Self::right(), EXECUTOR, report, reply));
+        self.ask(|reply| Command::Report(id, Self::right(), EXECUTOR, report, reply));
     }
 
     fn change_rules(&mut self, people: &[Person]) {
         self.hand.advance(Duration::from_secs(1));
         let rules = Arc::new(rules(people));
         let new = NewRules::of(&self.rules, Arc::clone(&rules)).unwrap();
-        let force = self.ask(|reply| Call::Rules(Box::new(new), reply));
+        let force = self.ask(|reply| Command::Rules(Box::new(new), reply));
         if let Some(proposed) = force.proposed {
             self.hand.advance(Duration::from_secs(1));
             let act = self.sign_rules(BO, &proposed);
@@ -434,7 +437,7 @@ impl Maker {
                 under: self.rules.digest,
                 known_size: 0,
             });
-            assert!(self.ask(|reply| Call::SignRules(word, reply)).in_force);
+            assert!(self.ask(|reply| Command::SignRules(word, reply)).in_force);
         }
         self.rules = rules;
     }
@@ -486,7 +489,7 @@ impl Maker {
 
             let denied = self.submit();
             self.open(denied, BO);
-            self.ask(|reply| Call::Release(denied, BO.name.to_owned(), reply));
+            self.ask(|reply| Command::Release(denied, BO.name.to_owned(), reply));
             self.decide(denied, BO, Said::Deny);
 
             let revoked = self.submit();
@@ -497,7 +500,7 @@ impl Maker {
             let lost = self.submit();
             self.decide(lost, ANA, Said::Approve);
             self.redeem(lost);
-            self.engine.tell(Call::ExecutorGone(lost));
+            self.engine.tell(Command::ExecutorGone(lost));
             self.act(lost, BO, Kind::Settle, ActKind::Settle(Outcome::Failed));
 
             let urgent = self.submit();
@@ -507,7 +510,7 @@ impl Maker {
             self.break_glass(owing, BO);
 
             let withdrawn = self.submit();
-            self.ask(|reply| Call::Withdraw(withdrawn, Self::right(), reply));
+            self.ask(|reply| Command::Withdraw(withdrawn, Self::right(), reply));
 
             let mismatch = self.submit();
             self.decide(mismatch, BO, Said::Approve);

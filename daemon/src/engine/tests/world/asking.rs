@@ -122,7 +122,7 @@ impl World {
 
     pub(in super::super) fn try_submit(&mut self, ask: &Ask) -> Result<Submitted, EngineError> {
         let draft = Box::new(self.draft(ask));
-        self.ask(|reply| Call::Submit(draft, reply))
+        self.ask(|reply| Command::Submit(draft, reply))
     }
 
     pub(in super::super) fn submit(&mut self, statement: &str) -> RequestId {

@@ -15,7 +15,7 @@ impl World {
     /// Takes what files make, as a reload does.
     pub(in super::super) fn take(&mut self, rules: Rules) -> Result<Force, EngineError> {
         let new = NewRules::of(&self.engine.rules, Arc::new(rules)).unwrap();
-        self.ask(|reply| Call::Rules(Box::new(new), reply))
+        self.ask(|reply| Command::Rules(Box::new(new), reply))
     }
 
     /// Signs the proposed rules as a person's program does.
@@ -72,7 +72,7 @@ impl World {
             under: self.engine.rules.digest,
             known_size: 0,
         });
-        self.ask(|reply| Call::SignRules(word, reply))
+        self.ask(|reply| Command::SignRules(word, reply))
     }
 
     /// Returns what a person signs about a change of rules.

@@ -106,7 +106,7 @@ impl World {
         statement: &[u8],
     ) -> Bench<'a> {
         let size = crate::judge::head_size(statement).unwrap();
-        let root = self.ask(|reply| Call::Root(size, reply)).unwrap();
+        let root = self.ask(|reply| Query::Root(size, reply)).unwrap();
         let now = self.engine.now().wall;
         Bench {
             rules,
@@ -124,7 +124,7 @@ impl World {
         said: Said,
     ) -> Result<Decided, EngineError> {
         let verdict = self.verdict(id, person, said);
-        self.ask(|reply| Call::Decide(id, verdict, reply))
+        self.ask(|reply| Command::Decide(id, verdict, reply))
     }
 
     pub(in super::super) fn approve(&mut self, id: RequestId, person: &Person) -> Decided {
@@ -138,7 +138,7 @@ impl World {
         (named, kind): (StatementKind, ActKind),
     ) -> Result<State, EngineError> {
         let act = self.signed_act(id, person, named).unwrap();
-        self.ask(|reply| Call::Act(id, kind, Box::new(act), reply))
+        self.ask(|reply| Command::Act(id, kind, Box::new(act), reply))
     }
 
     pub(in super::super) fn break_glass(
@@ -154,7 +154,7 @@ impl World {
             rules: self.engine.rules.digest,
             known_size: 0,
         });
-        self.ask(|reply| Call::BreakGlass(id, emergency, reply))
+        self.ask(|reply| Command::BreakGlass(id, emergency, reply))
     }
 
     /// Signs an act as a console would, and checks it as the socket does.

@@ -6,7 +6,7 @@ use countersign_shared::log::checkpoint::Checkpoint;
 use countersign_shared::log::cosignature::CosignerKey;
 use countersign_shared::log::trust_policy::TrustPolicy;
 
-use super::{Call, Maker, ORIGIN, stored};
+use super::{Call, Command, Maker, ORIGIN, Query, stored};
 use crate::engine::{Cosigned, Handle, Head};
 
 /// A witness.
@@ -27,20 +27,20 @@ pub(crate) fn policy() -> TrustPolicy {
 impl Maker {
     /// Has witnesses cosign the head as it is; returns its size.
     fn cosign(&self, seeds: &[u8]) -> u64 {
-        let head = self.ask(|reply| Call::Head(0, reply));
+        let head = self.ask(|reply| Query::Head(0, reply));
         let text = head.note.split("\n\n").next().unwrap();
         let checkpoint = Checkpoint::from_text(&format!("{text}\n")).unwrap();
         assert_eq!(checkpoint.origin(), ORIGIN);
         for seed in seeds {
             let cosignature = witness(*seed).cosign(&checkpoint, 7).unwrap();
-            self.ask(Call::cosigned(Cosigned {
+            self.ask(Command::cosigned(Cosigned {
                 size: head.size,
                 note: head.note.clone(),
                 vkey: witness(*seed).verifier().to_string(),
                 line: cosignature.to_line(),
             }));
         }
-        let shown = self.ask(|reply| Call::Head(0, reply));
+        let shown = self.ask(|reply| Query::Head(0, reply));
         assert_eq!(shown.cosignatures.lines().count(), seeds.len());
         head.size
     }
@@ -64,9 +64,9 @@ pub(crate) static COSIGNED: LazyLock<CosignedLog> = LazyLock::new(|| {
     maker.submit();
     let alone = maker.cosign(&[1]);
     maker.submit();
-    let now = maker.ask(|reply| Call::Head(0, reply));
+    let now = maker.ask(|reply| Query::Head(0, reply));
     assert_eq!(now.cosignatures, "", "they are of another head");
-    maker.ask(|reply| Call::Withdraw(id, Maker::right(), reply));
+    maker.ask(|reply| Command::Withdraw(id, Maker::right(), reply));
     maker.ask(Call::Stop);
     CosignedLog {
         bytes: stored(&path),
@@ -96,7 +96,7 @@ impl Served {
 
     /// Returns the head as it is handed out.
     pub(crate) fn head(&self) -> Head {
-        self.0.ask(|reply| Call::Head(0, reply))
+        self.0.ask(|reply| Query::Head(0, reply))
     }
 }
 

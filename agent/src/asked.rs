@@ -32,9 +32,6 @@ use crate::telling::{self, SHORT_PATIENCE, forget, keep_report, report, warn, wi
 use crate::tickets::{Stage, Ticket};
 use crate::waiting::{self, Waited};
 
-/// What is said when a run may have begun that is not gone on with.
-const ENDS_WITH_US: &str = "what the daemon has begun, if it has, ends with this call";
-
 /// How long an asking that nobody wants any more is listened to.
 const LISTENING: Duration = Duration::from_secs(1);
 
@@ -57,8 +54,19 @@ pub(crate) struct Asked {
     joined: bool,
     /// Where it stood when it was asked for.
     state: State,
-    /// The run that the daemon began with the approval.
-    begun: Option<Box<Begun>>,
+    /// Who has the one use, as far as this process was told.
+    held_by: Holder,
+}
+
+/// Who has the one use.
+#[derive(Debug)]
+enum Holder {
+    /// Nobody that this process knows of.
+    Nobody,
+    /// This process.
+    Own,
+    /// The daemon, which runs it: the run, until it is followed; nothing when its answer was lost.
+    Daemon(Option<Box<Begun>>),
 }
 
 impl Asked {
@@ -78,41 +86,43 @@ impl Asked {
                     Some(Taken::Own(_)) => {
                         report_not_run(session, &ticket, &failure.message).await;
                     }
-                    Some(Taken::Daemon(_)) => return Err(failure.hint(ENDS_WITH_US)),
+                    Some(Taken::Daemon(_)) => return Err(failure.may_have_run()),
                     None if submitted.joined => {}
                     None => withdraw(session, &ticket).await,
                 }
                 return Err(failure);
             }
         };
-        let mut asked = Self {
+        let (id, state) = (submitted.id, submitted.state);
+        // An own asking that is repeated finds what came of it.
+        let was_used = submitted.joined && (state == State::Running || state.may_have_run());
+        let held_by = match (taken, asking.at_once) {
+            (Some(Taken::Daemon(begun)), _) => Holder::Daemon(Some(begun)),
+            (Some(Taken::Own(_)), _) => {
+                // What others were shown meanwhile is compared before anything is done.
+                if let Err(failure) = session.meet_others().await {
+                    report_not_run(session, &ticket, &failure.message).await;
+                    return Err(failure);
+                }
+                Holder::Own
+            }
+            (None, AtOnce::Daemon) if was_used || state == State::Redeemed => Holder::Daemon(None),
+            (None, AtOnce::Daemon) if state == State::NotRun => return Err(not_ours(id, true)),
+            (None, _) if state.has_ended() => return Err(ended(state, &submitted.reason)),
+            (None, AtOnce::Own) if state == State::Redeemed => {
+                let was_ours = telling::disclaim(session, &ticket, SHORT_PATIENCE).await;
+                return Err(not_ours(id, was_ours));
+            }
+            (None, AtOnce::Never | AtOnce::Own | AtOnce::Daemon) => Holder::Nobody,
+        };
+        Ok(Self {
             action: asking.action,
             agreed,
             ticket,
             joined: submitted.joined,
-            state: submitted.state,
-            begun: None,
-        };
-        let has_ended = submitted.state.has_ended();
-        match (taken, asking.at_once) {
-            (Some(Taken::Daemon(begun)), _) => asked.begun = Some(begun),
-            (Some(Taken::Own(_)), _) => {
-                // What others were shown meanwhile is compared before anything is done.
-                if let Err(failure) = session.meet_others().await {
-                    asked.report_not_run(session, &failure.message).await;
-                    return Err(failure);
-                }
-            }
-            // It began, and the answer that said so was lost.
-            (None, AtOnce::Daemon) if asked.has_run() => {}
-            (None, _) if has_ended => return Err(ended(submitted.state, &submitted.reason)),
-            (None, AtOnce::Own) if submitted.state == State::Redeemed => {
-                let was_ours = telling::disclaim(session, &asked.ticket, SHORT_PATIENCE).await;
-                return Err(not_ours(submitted.id, was_ours));
-            }
-            (None, AtOnce::Never | AtOnce::Own | AtOnce::Daemon) => {}
-        }
-        Ok(asked)
+            state,
+            held_by,
+        })
     }
 
     /// Asks, as [`submit`](Self::submit) does, unless `unwanted` says first why nobody wants it any more.
@@ -143,7 +153,12 @@ impl Asked {
                 asked.report_not_run(session, &failure.message).await;
             }
             Ok(Ok(asked)) => asked.let_go(session).await,
-            Err(_) if is_run_at_once => return Err(failure.hint(ENDS_WITH_US)),
+            Ok(Err(lost)) if lost.may_have_run => return Err(lost),
+            Err(_) if is_run_at_once => {
+                let message = "interrupted before the daemon answered";
+                let unheard = Failure::new(failure.exit, &failure.code, message);
+                return Err(unheard.may_have_run());
+            }
             Ok(Err(_)) | Err(_) => {}
         }
         Err(failure)
@@ -169,7 +184,7 @@ impl Asked {
             joined: ticket.shared,
             ticket,
             state: State::Pending,
-            begun: None,
+            held_by: Holder::Nobody,
         })
     }
 
@@ -189,33 +204,13 @@ impl Asked {
     }
 
     /// Tells whether this process has the one use.
-    pub(crate) fn has_use(&self) -> bool {
-        self.ticket.stage == Stage::Redeemed && self.begun.is_none()
+    pub(crate) const fn has_use(&self) -> bool {
+        matches!(self.held_by, Holder::Own)
     }
 
-    /// Tells whether something has run when it was asked for, or runs.
-    pub(crate) fn has_run(&self) -> bool {
-        match self.state {
-            State::Redeemed => !self.has_use(),
-            State::Running
-            | State::Indeterminate
-            | State::Succeeded
-            | State::Failed
-            | State::Killed
-            | State::Settled => true,
-            State::Received
-            | State::Refused
-            | State::Pending
-            | State::Approved
-            | State::Denied
-            | State::Expired
-            | State::Withdrawn
-            | State::Superseded
-            | State::Invalidated
-            | State::Revoked
-            | State::Lapsed
-            | State::NotRun => false,
-        }
+    /// Tells whether the daemon took the use with the approval, and runs it or has run it.
+    pub(crate) const fn has_run(&self) -> bool {
+        matches!(self.held_by, Holder::Daemon(_))
     }
 
     /// Returns where the request stood when it was asked for.
@@ -223,9 +218,12 @@ impl Asked {
         self.state
     }
 
-    /// Takes out the run that the daemon began with the approval.
+    /// Takes out the run that the daemon began with the approval, to follow it.
     pub(crate) const fn take_begun(&mut self) -> Option<Box<Begun>> {
-        self.begun.take()
+        match &mut self.held_by {
+            Holder::Daemon(begun) => begun.take(),
+            Holder::Nobody | Holder::Own => None,
+        }
     }
 
     /// Waits for the approval, for at most `patience`.
@@ -325,6 +323,7 @@ impl Asked {
                 return Err(error.into());
             }
         };
+        self.held_by = Holder::Own;
         self.ticket.stage = Stage::Redeemed;
         self.ticket.redeemed_at = Some(clock::wall());
         if let Err(failure) = session.check_redemption(&self.ticket, &redeemed).await {

@@ -79,7 +79,7 @@ async fn attempt(home: Option<&Path>, options: &ExecOptions) -> Result<Ending, E
     };
     let unwanted = async { asked::interrupted(signals.come().await) };
     let submitted = Asked::submit_unless(&mut session, asking, unwanted).await;
-    let asked = submitted.map_err(not_run)?;
+    let asked = submitted.map_err(not_asked)?;
     if !asked.has_run() {
         approved(&asked, &mut session, &mut signals).await?;
     }
@@ -115,6 +115,16 @@ async fn approved(
 
 fn not_run(failure: Failure) -> Ending {
     NotRun::of(failure).into()
+}
+
+/// Tells why the asking failed. The daemon may have begun a run whose answer was lost: then nobody is to
+/// read here that nothing ran.
+fn not_asked(failure: Failure) -> Ending {
+    if failure.may_have_run {
+        stream::unknown(&failure, None)
+    } else {
+        not_run(failure)
+    }
 }
 
 /// Reads what reviewers are to see of standard input. What is streamed they see nothing of, and the

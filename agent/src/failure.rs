@@ -33,6 +33,8 @@ pub struct Failure {
     pub found: Option<u64>,
     /// What to do next.
     pub hint: Option<Box<str>>,
+    /// Whether the daemon may have run something all the same.
+    pub may_have_run: bool,
 }
 
 impl Failure {
@@ -46,6 +48,7 @@ impl Failure {
             limit: None,
             found: None,
             hint: None,
+            may_have_run: false,
         }
     }
 
@@ -59,6 +62,15 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says that the daemon may have begun what was asked for.
+    #[must_use]
+    pub fn may_have_run(mut self) -> Self {
+        self.may_have_run = true;
+        self.hint(
+            "what the daemon has begun, if it has, ends with this call: `countersign list --all`",
+        )
     }
 
     /// Adds the part that is wrong.

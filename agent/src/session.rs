@@ -160,13 +160,21 @@ impl Session {
     pub(crate) async fn submit(&mut self, asking: &Asking) -> Result<(Submitted, Ticket), Failure> {
         let mut patience = Patience::new(SUBMIT_PATIENCE);
         let mut asked = false;
+        // The daemon runs something without waiting for us.
+        let mut may_have_run = false;
         let submitted = loop {
             match self.submit_once(asking, &mut asked).await {
                 Ok(submitted) => break submitted,
                 Err(Tried::Failed(failure)) => return Err(failure),
                 Err(Tried::Not(error)) => {
+                    may_have_run |= asking.at_once == AtOnce::Daemon && error.leaves_open();
                     if !(asked && patience.allows(&error).await) {
-                        return Err(error.into());
+                        let failure = Failure::from(error);
+                        return Err(if may_have_run {
+                            failure.may_have_run()
+                        } else {
+                            failure
+                        });
                     }
                 }
             }

@@ -25,6 +25,6 @@ pub(crate) fn asked(action: Vec<u8>, documented: &[u8]) -> Asked {
         },
         joined: submitted.joined,
         state: submitted.state,
-        begun: None,
+        held_by: Holder::Nobody,
     }
 }

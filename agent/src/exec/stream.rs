@@ -68,44 +68,55 @@ pub(super) async fn run(
     let began = clock::boot();
     let feeding = feed(to.clone(), streams);
     let ended = follow(&asked, session, (by, to, from), signals, feeding).await;
-    let ticket = asked.into_ticket();
     match ended {
-        Ok(ended) => over(session, ticket, ended, clock::boot().saturating_sub(began)),
-        Err(cut) => {
-            let code = match cut {
-                Cut::Failed(failure) => {
-                    output::failure(&failure, false);
-                    Exit::Failure.for_run()
-                }
-                Cut::NoReader => NO_READER,
-                Cut::Interrupted(signal) => code(None, Some(number(signal))),
-            };
-            // The daemon ends it, and says in the log how.
-            Ending::Ran {
-                code,
-                ticket: Box::new(ticket),
-                state: State::Indeterminate,
-                end: None,
-            }
+        Ok(ended) => {
+            let duration = clock::boot().saturating_sub(began);
+            over(session, asked.into_ticket(), ended, duration)
+        }
+        Err(Cut::Failed(failure)) => unknown(&failure, Some(asked.into_ticket())),
+        Err(Cut::NoReader) => left(NO_READER, Some(asked.into_ticket())),
+        Err(Cut::Interrupted(signal)) => {
+            left(code(None, Some(number(signal))), Some(asked.into_ticket()))
         }
     }
 }
 
-/// Tells that it was run by a call whose connection was lost: it ended with that.
-fn unheard(session: &Session, asked: Asked) -> Ending {
-    let message = "the connection was lost while the daemon ran it";
-    output::failure(
-        &seen_by(&asked, Failure::new(Exit::Unreachable, "run-lost", message)),
-        false,
-    );
-    let state = asked.state();
-    let ticket = asked.into_ticket();
-    if state.has_ended() {
-        forget(session, &ticket);
+/// Says what failed after something may have begun. The daemon ends it, and says in the log how.
+pub(super) fn unknown(failure: &Failure, ticket: Option<Ticket>) -> Ending {
+    output::failure(failure, false);
+    let exit = if failure.exit == Exit::Interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::Failure
+    };
+    left(exit.for_run(), ticket)
+}
+
+/// Leaves a run, of which nobody here knows the end.
+fn left(code: u8, ticket: Option<Ticket>) -> Ending {
+    Ending::Ran {
+        code,
+        ticket: ticket.map(Box::new),
+        state: State::Indeterminate,
+        end: None,
     }
+}
+
+/// Tells of a run whose beginning was never heard of, because the connection was lost.
+fn unheard(session: &Session, asked: Asked) -> Ending {
+    let state = asked.state();
+    let message = if matches!(state, State::Succeeded | State::Failed) {
+        format!("it ran, and {state}; what it wrote was lost with the connection")
+    } else {
+        "the connection was lost while the daemon ran it".to_owned()
+    };
+    let failure = seen_by(&asked, Failure::new(Exit::Failure, "run-lost", message));
+    output::failure(&failure, false);
+    // Nobody takes anything up.
+    forget(session, asked.ticket());
     Ending::Ran {
         code: Exit::Failure.for_run(),
-        ticket: Box::new(ticket),
+        ticket: Some(Box::new(asked.into_ticket())),
         state,
         end: None,
     }
@@ -113,7 +124,10 @@ fn unheard(session: &Session, asked: Asked) -> Ending {
 
 /// Tells why the use was not taken, and wants no more of the request.
 async fn not_taken(asked: &Asked, session: &mut Session, error: ClientError) -> Ending {
-    if !error.is_taken() && !error.leaves_open() {
+    if error.leaves_open() {
+        return unknown(&lost(asked, error), Some(asked.ticket().clone()));
+    }
+    if !error.is_taken() {
         asked.let_go(session).await;
     }
     tell(asked, error.into()).into()
@@ -183,8 +197,9 @@ impl Taker<'_> {
     /// Checks that the log holds the use, and is the one that others were shown.
     async fn check(&mut self, by: &Inclusion) -> Result<(), Cut> {
         let checked = self.session.check_use(self.asked.id(), by);
-        checked.map_err(|error| Cut::Failed(error.into()))?;
-        self.session.meet_others().await.map_err(Cut::Failed)
+        let not_believed = |failure| Cut::Failed(seen_by(self.asked, failure));
+        checked.map_err(|error| not_believed(error.into()))?;
+        self.session.meet_others().await.map_err(not_believed)
     }
 
     /// Checks it or passes it on; returns the end, once that comes.
@@ -238,7 +253,7 @@ fn lost(asked: &Asked, error: ClientError) -> Failure {
 fn seen_by(asked: &Asked, failure: Failure) -> Failure {
     let id = asked.id();
     failure.hint(format!(
-        "the run of {id} ended with the connection; a reviewer sees how: `countersign show {id}`"
+        "a run of {id} ends with this call; a reviewer sees how: `countersign show {id}`"
     ))
 }
 
@@ -255,7 +270,7 @@ fn over(session: &Session, ticket: Ticket, ended: RunEnded, duration: Duration) 
         forget(session, &ticket);
     }
     let because = Printable::exact(&because);
-    let ticket = Box::new(ticket);
+    let ticket = Some(Box::new(ticket));
     if state == State::NotRun {
         let message = format!("nothing ran: {because}");
         let exit = if reason == "not-started" {
@@ -269,7 +284,7 @@ fn over(session: &Session, ticket: Ticket, ended: RunEnded, duration: Duration) 
             // As env(1): it was found, and could not be run.
             not_run.code = 126;
         }
-        not_run.ticket = Some(ticket);
+        not_run.ticket = ticket;
         return not_run.into();
     }
     if !because.as_str().is_empty() {

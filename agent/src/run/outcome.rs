@@ -23,8 +23,8 @@ pub(crate) enum Ending {
     Ran {
         /// Our exit code: the program's own.
         code: u8,
-        /// The request.
-        ticket: Box<Ticket>,
+        /// The request; nothing when it was never told which it is.
+        ticket: Option<Box<Ticket>>,
         /// Where the request stands.
         state: State,
         /// How the program ended, if that can be told.
@@ -119,7 +119,7 @@ fn status(ending: &Ending) -> Value {
     let (ran, ticket, state, end, error) = match ending {
         Ending::Ran {
             ticket, state, end, ..
-        } => (true, Some(ticket), Some(*state), end.as_ref(), None),
+        } => (true, ticket.as_ref(), Some(*state), end.as_ref(), None),
         Ending::NotRun(not_run) => {
             let error = not_run.failure.to_json();
             (false, not_run.ticket.as_ref(), None, None, Some(error))
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(line["exit"], Value::Null);
         let theirs = Ending::Ran {
             code: 120,
-            ticket: Box::new(crate::tickets::Ticket {
+            ticket: Some(Box::new(crate::tickets::Ticket {
                 claim: crate::client::Claim {
                     id: countersign_shared::id::RequestId::from_bytes([1; 16]),
                     secret: countersign_shared::id::TicketSecret::from_bytes([2; 16]),
@@ -177,7 +177,7 @@ mod tests {
                 stage: crate::tickets::Stage::Started,
                 redeemed_at: None,
                 shared: false,
-            }),
+            })),
             state: State::Failed,
             end: Some(Finished {
                 outcome: "failed",

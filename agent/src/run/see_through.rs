@@ -130,7 +130,7 @@ async fn stay(
             warn(&format!("the end of the program cannot be told: {error}"));
             return Ending::Ran {
                 code: Exit::Failure.for_run(),
-                ticket: Box::new(ticket),
+                ticket: Some(Box::new(ticket)),
                 state: State::Indeterminate,
                 end: None,
             };
@@ -139,7 +139,7 @@ async fn stay(
     let state = tell_end(&ticket, session, &end).await;
     Ending::Ran {
         code: code(&end),
-        ticket: Box::new(ticket),
+        ticket: Some(Box::new(ticket)),
         state,
         end: Some(end),
     }

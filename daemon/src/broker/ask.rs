@@ -1,8 +1,8 @@
 //! What a profile makes of an asking: the program and the directory, opened; the variables; and the
 //! parts of the action that say so.
 //!
-//! The same is done when an agent prepares to ask, when it asks, and before and after the one use is
-//! taken. Only when the action is, each time, what the profile makes of it then, does anything run
+//! The same is done when an agent prepares to ask, when it asks, and before the one use is taken, where that
+//! is not one with the asking; what was opened is looked at once more after it. Only when the action is, each time, what the profile makes of it then, does anything run
 //! (R9). What agents write into these parts so holds for nothing: it is compared.
 
 use std::collections::BTreeMap;
@@ -166,6 +166,11 @@ impl Prepared {
     pub(super) fn check(&self) -> Result<(), String> {
         self.program.check().map_err(|error| error.to_string())?;
         self.directory.check().map_err(|error| error.to_string())
+    }
+
+    /// Tells whether a run takes secrets.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.profile.written.secrets.is_empty()
     }
 
     /// Returns the longest that a run may take, in seconds.

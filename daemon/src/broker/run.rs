@@ -278,12 +278,31 @@ pub(crate) async fn conduct(
     let (by, until) = match redeemed {
         Ok(redeemed) => redeemed,
         Err(error) => {
+            not_begun(&bench, id, &error).await;
             drop(taken.send(Err(error)));
             return;
         }
     };
     drop(taken.send(Ok(())));
     carry_out(bench, ready, (by, until), events, from_agent).await;
+}
+
+/// Tells of a use that may be taken although the answer was an error: what cannot be read after the
+/// commit looks like what could not be written. Call it while the seat is held: nobody else runs it.
+pub(crate) async fn not_begun(bench: &Bench, id: RequestId, error: &EngineError) {
+    if !matches!(error, EngineError::LogUnavailable(_)) {
+        return;
+    }
+    let lost = Brokered::Lost {
+        because: "the daemon could not go on after the use was taken".to_owned(),
+    };
+    let told = bench
+        .engine
+        .ask(|reply| Command::Brokered(id, lost, reply))
+        .await;
+    if let Err(error) = told {
+        tracing::debug!(%id, %error, "no use was taken, or its end is found by its time");
+    }
 }
 
 /// Carries out what the use was taken for; `events` tells.

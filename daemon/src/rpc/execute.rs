@@ -168,7 +168,7 @@ pub(super) fn carry_out(desk: &Desk, ready: Ready, redeemed: (Inclusion, Deadlin
     running
 }
 
-fn bench(desk: &Desk) -> Bench {
+pub(super) fn bench(desk: &Desk) -> Bench {
     Bench {
         // What became of a run is not to wait behind what agents ask.
         engine: desk.engine.clone(),

@@ -13,7 +13,7 @@ use super::execute::{self, Running};
 use super::{Desk, encode, status};
 use crate::broker::BrokerError;
 use crate::broker::ask::Prepared;
-use crate::broker::run::Ready;
+use crate::broker::run::{self, Ready};
 use crate::engine::{Command, Draft, EngineError, Submitted, Taker};
 use crate::identity::Peer;
 use crate::intake::{Asking, Drafted, IntakeError};
@@ -67,17 +67,23 @@ pub(super) async fn submit(
             openings,
             brokered,
         } = drafted;
-        let own = (draft.id, openings);
-        let stored = match at_once {
-            AtOnce::Never => store(desk, draft).await.map(|stored| (stored, None)),
-            AtOnce::Agent { stays } => {
-                let taker = Taker::Agent(redeemer(desk, peer, draft.id, stays));
-                draft.use_at_once = Some(taker);
-                store_used(desk, peer, draft, stays).await
+        // Nothing may fail once the use is taken.
+        let own = (draft.id, written(Some(&openings))?);
+        // Otherwise what was opened is closed before the draft waits for the engine.
+        let ready = match (at_once, brokered) {
+            (AtOnce::Daemon, None) => return Err(status::broker(&BrokerError::NotBrokered)),
+            (AtOnce::Daemon, Some(brokered)) => ready(desk, peer, &asking, &draft, brokered).await,
+            (AtOnce::Never | AtOnce::Agent { .. }, _) => None,
+        };
+        let stored = match (at_once, ready) {
+            (AtOnce::Daemon, Some(ready)) => run_at_once(desk, draft, ready).await,
+            (AtOnce::Agent { stays }, _) => {
+                draft.use_at_once = Some(Taker::Agent(redeemer(desk, peer, draft.id, stays)));
+                let stored = store_used(desk, peer, draft, stays).await;
+                stored.map(|stored| (stored, None))
             }
-            AtOnce::Daemon => {
-                let brokered = brokered.ok_or_else(|| status::broker(&BrokerError::NotBrokered))?;
-                run_at_once(desk, peer, &asking, draft, brokered).await
+            (AtOnce::Never | AtOnce::Daemon, _) => {
+                store(desk, draft).await.map(|stored| (stored, None))
             }
         };
         match stored {
@@ -90,32 +96,23 @@ pub(super) async fn submit(
             Err(error) => return Err(status::engine(&error)),
         }
     };
-    let openings = openings(desk, &asking, own, &submitted)?;
+    // A request that was joined or repeated has another id, and so other openings.
+    let openings = if own.0 == submitted.id {
+        own.1
+    } else {
+        let openings = asking.openings(submitted.id, &desk.secrets, &submitted.document);
+        written(openings.map_err(|error| status::intake(&error))?.as_ref())?
+    };
     Ok(Answer {
         submitted: answer(desk, &submitted, openings),
         running,
     })
 }
 
-/// Returns the openings of the masks, as the wire has them.
-fn openings(
-    desk: &Desk,
-    asking: &Asking,
-    (id, own): (RequestId, Openings),
-    submitted: &Submitted,
-) -> Result<Vec<u8>, Status> {
-    // A request that was joined or repeated has another id, and so other openings.
-    let openings = if id == submitted.id {
-        Some(own)
-    } else {
-        asking
-            .openings(submitted.id, &desk.secrets, &submitted.document)
-            .map_err(|error| status::intake(&error))?
-    };
-    let written = openings
-        .map(|openings| openings.to_bytes())
-        .transpose()
-        .map_err(|error| status::intake(&IntakeError::Mask(error)))?;
+/// Writes the openings of masks, as the wire has them.
+fn written(openings: Option<&Openings>) -> Result<Vec<u8>, Status> {
+    let written = openings.map(Openings::to_bytes).transpose();
+    let written = written.map_err(|error| status::intake(&IntakeError::Mask(error)))?;
     Ok(written.map_or_else(Vec::new, |written| written.to_vec()))
 }
 
@@ -148,7 +145,7 @@ async fn store_used(
     peer: &Arc<Peer>,
     draft: Draft,
     stays: bool,
-) -> Result<(Submitted, Option<Running>), EngineError> {
+) -> Result<Submitted, EngineError> {
     let (desk, peer) = (Arc::clone(desk), Arc::clone(peer));
     // On a task of its own: a caller that dies before it hears the answer has taken the use all the
     // same, and is watched.
@@ -157,42 +154,57 @@ async fn store_used(
         if stays && submitted.redeemed.is_some() {
             tokio::spawn(watch_executor(desk, peer, submitted.id));
         }
-        Ok((submitted, None))
+        Ok(submitted)
     });
     storing
         .await
         .unwrap_or(Err(EngineError::LogUnavailable(None)))
 }
 
-/// Has a draft stored, and begins its run where nobody has to be asked.
-async fn run_at_once(
-    desk: &Arc<Desk>,
+/// Returns all that the run of a draft takes, where it may begin with the approval: nobody has to be
+/// asked, and there is no secret. These are read only when the request stands in the log.
+async fn ready(
+    desk: &Desk,
     peer: &Peer,
     asking: &Asking,
-    mut draft: Draft,
+    draft: &Draft,
     brokered: Prepared,
-) -> Result<(Submitted, Option<Running>), EngineError> {
-    if draft.judged.outcome != PolicyOutcome::Permit {
-        return store(desk, draft).await.map(|submitted| (submitted, None));
+) -> Option<Ready> {
+    if draft.judged.outcome != PolicyOutcome::Permit || brokered.has_secrets() {
+        return None;
     }
-    let id = draft.id;
-    let ready = match Ready::of(brokered, peer.uid(), asking.action(), desk.runs(), id).await {
-        Ok(ready) => ready,
-        Err(error) => {
-            // Who begins the approved request is told why it cannot be run.
-            tracing::debug!(%id, %error, "it is not run at once");
-            return store(desk, draft).await.map(|submitted| (submitted, None));
-        }
-    };
+    let (action, runs) = (asking.action(), desk.runs());
+    let ready = Ready::of(brokered, peer.uid(), action, runs, draft.id).await;
+    // Who begins the approved request is told why it cannot be run.
+    ready
+        .inspect_err(|error| tracing::debug!(id = %draft.id, %error, "it is not run at once"))
+        .ok()
+}
+
+/// Has a draft stored and its use taken, and begins its run.
+async fn run_at_once(
+    desk: &Arc<Desk>,
+    mut draft: Draft,
+    ready: Ready,
+) -> Result<(Submitted, Option<Running>), EngineError> {
     draft.use_at_once = Some(Taker::Daemon);
     let desk = Arc::clone(desk);
     // On a task of its own: once the use is taken, somebody has to say what became of it.
     let storing = tokio::spawn(async move {
-        let mut submitted = store(&desk, draft).await?;
-        // The run's own news tell of the use.
-        let redeemed = submitted.redeemed.take();
-        let running = redeemed.map(|redeemed| execute::carry_out(&desk, ready, redeemed));
-        Ok((submitted, running))
+        let id = draft.id;
+        match store(&desk, draft).await {
+            Ok(mut submitted) => {
+                // The run's own news tell of the use.
+                let redeemed = submitted.redeemed.take();
+                let running = redeemed.map(|redeemed| execute::carry_out(&desk, ready, redeemed));
+                Ok((submitted, running))
+            }
+            Err(error) => {
+                run::not_begun(&execute::bench(&desk), id, &error).await;
+                drop(ready);
+                Err(error)
+            }
+        }
     });
     storing
         .await

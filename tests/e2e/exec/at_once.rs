@@ -2,6 +2,7 @@
 //! only for whoever still wants it.
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::wire::{Refusal, Wire, asking};
 
 const EXECUTE: &str = "/countersign.v1.AgentService/Execute";
 
-/// Sends one message, and returns the first of the answer. The call is given up then.
+/// Sends one message, and returns the first of the answer. The others are taken, and go nowhere.
 fn execute(wire: &Wire, message: Asks) -> Result<pb::ExecuteResponse, Status> {
     let message = Some(message);
     wire.call(EXECUTE, pb::ExecuteRequest { message })
@@ -45,16 +46,33 @@ fn state(home: &Home) -> String {
         .to_owned()
 }
 
+/// An installation whose profile has no secret, so that what nobody is asked about runs at once.
+#[track_caller]
+fn without_secrets(script: &str) -> Place {
+    let place = Place::with_policy(script, "", NOBODY);
+    let root = place.root().display();
+    place.take_profiles(&format!(
+        "[profile.deploy]\nprograms = [\"{root}/tool\"]\ndirectories = [\"{root}/work\"]\n"
+    ));
+    place
+}
+
+/// Starts `exec` over a line, with its status on standard output.
+#[track_caller]
+fn start_over(place: &Place, line: &Line) -> Running {
+    let mut command = place.home.agent_command(&["--home"]);
+    command.arg(line.path()).args(["exec", "--as", "deploy"]);
+    command.args(["--status-fd", "1", "--", "tool"]);
+    Running::start(&mut command, Stdio::null())
+}
+
 #[test]
 fn an_answer_that_is_lost_with_the_run_is_no_second_run() {
-    let place = Place::with_policy("echo ran >>ran; exec sleep 1000", "", NOBODY);
+    let place = without_secrets("echo ran >>ran; exec sleep 1000");
     let line = Line::to(&place.home);
     // What the profile would run is told in less.
     line.swallow_from(2000);
-    let mut command = place.home.agent_command(&["--home"]);
-    command.arg(line.path());
-    command.args(["exec", "--as", "deploy", "--", "tool"]);
-    let agent = Running::start(&mut command, Stdio::null());
+    let agent = start_over(&place, &line);
     let ran = place.work().join("ran");
     wait_until("it runs", || ran.exists());
     line.cut();
@@ -64,6 +82,7 @@ fn an_answer_that_is_lost_with_the_run_is_no_second_run() {
         "{told:?}"
     );
     assert!(!told.stderr.contains("nothing ran"), "{told:?}");
+    assert_eq!(told.json()["ran"], true);
     wait_until("it has ended with its asker", || {
         state(&place.home) == "killed"
     });
@@ -71,50 +90,68 @@ fn an_answer_that_is_lost_with_the_run_is_no_second_run() {
 }
 
 #[test]
-fn a_signal_that_comes_before_the_answer_reaches_the_run_that_had_begun() {
-    let script = "trap 'echo told; exit 9' INT; echo up; while :; do sleep 0.02; done";
-    let place = Place::with_policy(script, "", NOBODY);
-    slow_secret(&place, "0.2");
-    let agent = place.start(&["--", "tool"]);
-    let asked_for_secret = place.root().join("reading");
-    wait_until("the secret is read", || asked_for_secret.exists());
+fn what_may_run_is_not_said_to_have_not_run() {
+    let place = without_secrets("echo ran >>ran; exec sleep 1000");
+    let line = Line::to(&place.home);
+    line.swallow_from(2000);
+    let agent = start_over(&place, &line);
+    let ran = place.work().join("ran");
+    wait_until("it runs", || ran.exists());
     agent.signal(Signal::INT);
-    let told = agent.wait();
-    assert!([9, 130].contains(&told.code), "{told:?}");
-    wait_until("it is over", || {
-        ["failed", "killed"].contains(&state(&place.home).as_str())
+    let told = agent.wait().expect_code(130);
+    assert!(told.stderr.contains("ends with this call"), "{told:?}");
+    assert!(!told.stderr.contains("nothing ran"), "{told:?}");
+    assert_eq!(told.json()["ran"], true);
+    line.cut();
+    wait_until("it has ended with its asker", || {
+        state(&place.home) == "killed"
     });
 }
 
 #[test]
-fn what_nobody_wants_any_more_before_the_use_is_not_run() {
-    let place = Place::with_policy("touch ran", "", NOBODY);
-    slow_secret(&place, "3");
-    let agent = place.start(&["--", "tool"]);
-    let asked_for_secret = place.root().join("reading");
-    wait_until("the secret is read", || asked_for_secret.exists());
+fn a_signal_that_comes_before_the_answer_reaches_the_run_that_had_begun() {
+    let script = "trap 'exit 9' INT; echo up; while :; do sleep 0.02; done";
+    let mut place = without_secrets(script);
+    let mut command = place
+        .home
+        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
+    // It asks once its input has ended, and has been told by then what the profile would run.
+    let (read, mut input) = std::io::pipe().expect("a pipe");
+    let agent = Running::start(&mut command, read.into());
+    std::thread::sleep(Duration::from_millis(300));
+    place.home.daemon().signal(Signal::STOP);
+    input.write_all(b"input").expect("to write");
+    drop(input);
+    std::thread::sleep(Duration::from_millis(300));
     agent.signal(Signal::INT);
-    let told = agent.wait().expect_code(130);
-    assert!(told.stderr.contains("ends with this call"), "{told:?}");
-    std::thread::sleep(Duration::from_secs(3));
-    assert!(!place.work().join("ran").exists());
-    assert!(place.home.list().is_empty());
+    std::thread::sleep(Duration::from_millis(100));
+    place.home.daemon().signal(Signal::CONT);
+    let told = agent.wait();
+    // The signal may come before its trap. An agent that only went away would say so.
+    assert!([9, 130].contains(&told.code), "{told:?}");
+    assert_eq!(told.stderr, "");
+    assert!(["failed", "killed"].contains(&state(&place.home).as_str()));
 }
 
-/// Lets the profile read its secret by a command that takes this many seconds.
-#[track_caller]
-fn slow_secret(place: &Place, seconds: &str) {
+#[test]
+fn secrets_are_read_when_the_request_stands_in_the_log() {
+    let place = Place::with_policy("touch ran", "", NOBODY);
     let root = place.root().display().to_string();
-    let reader = place.root().join("reader");
-    super::tool(
-        &reader,
-        &format!("touch {root}/reading; sleep {seconds}; cat {root}/secret"),
-    );
-    let text = format!(
+    let reader =
+        format!("touch {root}/reading; until [ -e {root}/seen ]; do sleep 0.02; done; exit 1");
+    super::tool(&place.root().join("reader"), &reader);
+    place.take_profiles(&format!(
         "[profile.deploy]\nprograms = [\"{root}/tool\"]\ndirectories = [\"{root}/work\"]\n\
          [profile.deploy.secrets]\nTOKEN = {{ command = [\"{root}/reader\"] }}\n"
-    );
-    place.take_profiles(&text);
+    ));
+    let agent = place.start(&["--", "tool"]);
+    let reading = place.root().join("reading");
+    wait_until("the secret is read", || reading.exists());
+    assert_eq!(state(&place.home), "approved");
+    fs::write(place.root().join("seen"), "").unwrap();
+    agent.wait().expect_code(125);
+    assert_eq!(state(&place.home), "withdrawn");
+    assert!(!place.work().join("ran").exists());
 }
 
 #[test]
@@ -130,7 +167,7 @@ fn a_secret_that_cannot_be_had_costs_no_use() {
 
 #[test]
 fn a_repeated_asking_gets_no_second_run() {
-    let place = Place::with_policy("echo ran >>ran", "", NOBODY);
+    let place = without_secrets("echo ran >>ran");
     place.run(&["--", "tool"]).expect_code(0);
     let before = place.home.wait_for_state("succeeded");
     let shown = show(&place.home, &before);
@@ -148,6 +185,8 @@ fn a_repeated_asking_gets_no_second_run() {
     assert!(second.joined);
     assert_eq!(second.id, first.id);
     assert_eq!(place.log().matches("request.redeemed").count(), 2);
+    let ran = fs::read_to_string(place.work().join("ran")).unwrap();
+    assert_eq!(ran, "ran\nran\n");
 }
 
 #[test]

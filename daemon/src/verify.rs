@@ -13,6 +13,7 @@
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use countersign_evidence::verify::Failure;
 use countersign_shared::digest::Digest;
 use countersign_shared::log::keys::LogKeys;
 use countersign_shared::log::note::VerifierKey;
@@ -102,7 +103,8 @@ fn check(
         }
         Err(_) => report.found(Place::Database, "the file could not be checked"),
     }
-    let replayed = replayed?;
+    let (replayed, shelf) = replayed?;
+    remembered(shelf.as_ref())?;
     let signed = signed_head(stored.as_ref(), &keys(trust, &replayed), report);
     if let Some(stored) = stored {
         head(&stored, signed, replayed.head, report);
@@ -121,7 +123,19 @@ fn check(
         );
     }
     rules::check(&database, &replayed, report)?;
-    rows::strays(&database, &replayed, report)
+    rows::strays(&database, &replayed, report)?;
+    remembered(shelf.as_ref())
+}
+
+/// Makes sure that the replay had all that it had to remember: else what it found follows from nothing.
+fn remembered(shelf: Option<&Failure>) -> Result<(), StoreError> {
+    match shelf.and_then(Failure::error) {
+        Some(source) => Err(StoreError::File {
+            path: std::env::temp_dir(),
+            source,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Opens the packs that hold what was pruned.

@@ -30,11 +30,13 @@ mod entries;
 mod keys;
 mod pipeline;
 mod report;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
 pub use pipeline::in_order;
 pub use report::{Finding, Report};
+pub use shelf::{Failure, shelved};
 
 use compare::Comparing;
 use entries::Entries;
@@ -121,7 +123,7 @@ pub fn verify_directory(
         report: &mut report,
     };
     if entries.is_whole(head.size()) {
-        check.whole(&entries, progress);
+        check.whole(&entries, progress)?;
     } else {
         check.part(&entries, progress);
     }
@@ -160,9 +162,13 @@ const LET_GO: u64 = 4_096;
 
 impl Check<'_> {
     /// Replays all entries.
-    fn whole(&mut self, entries: &Entries<'_>, progress: &mut dyn FnMut(u64, u64)) {
+    fn whole(
+        &mut self,
+        entries: &Entries<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), VerifyError> {
         let size = self.head.size();
-        let mut replay = Replay::new(self.key.name(), self.key);
+        let (mut replay, shelf) = shelved(Replay::new(self.key.name(), self.key));
         let mut comparing = Comparing::new(self.root);
         let mut tiles = Tiles::hashes_only(&mut comparing);
         let mut requests = 0u64;
@@ -225,6 +231,10 @@ impl Check<'_> {
                 Some(_) => report.witnessed = report.witnessed.max(kept.size),
             }
         }
+        if let Some(cause) = shelf.and_then(|shelf| shelf.error()) {
+            let name = "the temporary file of the replay".to_owned();
+            return Err(VerifyError::Read { name, cause });
+        }
         report.replayed = true;
         report.entries = replayed.head.size;
         report.requests = requests;
@@ -233,6 +243,7 @@ impl Check<'_> {
         report.head = Some(replayed.head);
         report.witnessed = report.witnessed.max(replayed.witnessed);
         progress(size, size);
+        Ok(())
     }
 
     /// Checks entries of which some are not there: each as the leaf at its place.

@@ -2,12 +2,13 @@
 //!
 //! One thread reads, all processors hash, parse and check signatures, and the caller's thread
 //! replays in order. A request that ended is compared with its row and let go, so memory is that of
-//! the requests alive at one place of the log, and some tens of bytes for each entry and request.
+//! the requests alive at one place of the log, and some tens of bytes for each request; what has to be
+//! remembered of each entry lies in a temporary file.
 //!
 //! The reader has a connection of its own, whose snapshot is a moment younger: it stops where the
 //! older one ends, by which rows are compared.
 
-use countersign_evidence::verify::in_order;
+use countersign_evidence::verify::{Failure, in_order, shelved};
 use countersign_shared::id::RequestId;
 use countersign_shared::log::replay::{Prepared, Replay, Replayed};
 use countersign_shared::log::tree::{CompleteNode, Hash};
@@ -83,10 +84,10 @@ pub(super) fn replay(
     trust: &Trust,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Replayed, StoreError> {
+) -> Result<(Replayed, Option<Failure>), StoreError> {
     let end = database.end()?;
     let all = u64::try_from(end).unwrap_or(0);
-    let mut replay = Replay::new(&trust.origin, &trust.vkey);
+    let (mut replay, shelf) = shelved(Replay::new(&trust.origin, &trust.vkey));
     // What is wrong with the log is told before what is wrong with rows.
     let mut rows_report = Report::default();
     let mut failed = None;
@@ -160,7 +161,7 @@ pub(super) fn replay(
     report.pruned = replayed.pruning.positions().count();
     report.archived = from_packs.entries();
     progress(all, all);
-    Ok(replayed)
+    Ok((replayed, shelf))
 }
 
 /// Reads the rows of the log before `end`.

@@ -17,7 +17,7 @@ use super::entry::{Actor, Body, Entry, LogEvent};
 use super::keys::LogKeys;
 use super::note::VerifierKey;
 use super::pruning::Pruning;
-use super::tree::{CompleteNode, Frontier, Hash, TreeHead, empty_root};
+use super::tree::{CompleteNode, Frontier, Hash, TreeHead};
 use crate::digest::Digest;
 use crate::id::RequestId;
 use crate::machine::{Event, Mode, PolicyOutcome, Received, Request, RulesChanged};
@@ -30,6 +30,7 @@ mod documents;
 mod ended;
 mod force;
 mod keys;
+mod past;
 mod prepared;
 mod problem;
 mod pruned;
@@ -39,11 +40,13 @@ mod signed;
 mod tests;
 mod times;
 
+pub use past::{RECORD, Shelf};
 pub use prepared::Prepared;
 pub use problem::{Finding, Problem};
 
 use actor::{check_actor, check_daemon};
 use force::InForce;
+use past::Past;
 use rules::{Proposal, Signable};
 use signed::Word;
 
@@ -100,13 +103,13 @@ pub struct Replayed {
     pub archives: BTreeSet<Digest>,
     /// What was still owed at the end.
     pub owed: Vec<Finding>,
-    roots: Vec<Hash>,
+    past: Past,
 }
 
 impl Replayed {
     /// Returns the root over the first `size` entries, nothing when the log is not that long.
     pub fn root_at(&self, size: u64) -> Option<Hash> {
-        self.roots.get(usize::try_from(size).ok()?).copied()
+        self.past.root_at(size)
     }
 }
 
@@ -127,11 +130,8 @@ pub struct Replay {
     origin: String,
     frontier: Frontier,
     completed: Vec<CompleteNode>,
-    /// The root of each size so far, 32 bytes for each entry.
-    roots: Vec<Hash>,
+    past: Past,
     last: Option<Timestamp>,
-    /// The time of each entry; of one that is gone that of the last before it which is known.
-    times: Vec<Timestamp>,
     mode: Option<Mode>,
     force: Option<InForce>,
     before: Option<InForce>,
@@ -162,9 +162,8 @@ impl Replay {
             origin: origin.to_owned(),
             frontier: Frontier::new(),
             completed: Vec::new(),
-            roots: vec![empty_root()],
+            past: Past::default(),
             last: None,
-            times: Vec::new(),
             mode: None,
             force: None,
             before: None,
@@ -183,6 +182,14 @@ impl Replay {
             people: BTreeSet::new(),
             witnessed: 0,
         }
+    }
+
+    /// Remembers the past of the log on a shelf instead of in memory, some 40 bytes for each entry. Nothing
+    /// may have been taken yet.
+    #[must_use]
+    pub fn with_past_on(mut self, shelf: Box<dyn Shelf>) -> Self {
+        self.past = Past::on(shelf);
+        self
     }
 
     /// Takes the next entry.
@@ -215,8 +222,7 @@ impl Replay {
             .frontier
             .push(leaf)
             .map_err(|error| finding(None, Problem::Tree(error)))?;
-        self.roots.push(self.frontier.root());
-        self.note_time(entry.as_ref().ok());
+        self.remember(entry.as_ref().ok());
         let entry = entry.map_err(|error| finding(None, Problem::Entry(error)))?;
         let request = entry.request;
         let known = request
@@ -282,7 +288,7 @@ impl Replay {
             pruning: self.pruning,
             archives: self.archives,
             owed,
-            roots: self.roots,
+            past: self.past,
         }
     }
 
@@ -531,7 +537,7 @@ impl Replay {
     }
 
     fn root_at(&self, size: u64) -> Option<Hash> {
-        self.roots.get(usize::try_from(size).ok()?).copied()
+        self.past.root_at(size)
     }
 }
 

@@ -24,8 +24,7 @@ impl Replay {
             .frontier
             .push(leaf)
             .map_err(|error| finding(Problem::Tree(error)))?;
-        self.roots.push(self.frontier.root());
-        self.note_time(None);
+        self.remember(None);
         self.ran = None;
         self.pruning.gone(index);
         if index > 0 {
@@ -56,7 +55,7 @@ impl Replay {
         self.pruning
             .told(entry.seq, pruned)
             .map_err(Problem::Pruning)?;
-        let at = self.time_at(pruned.before).unwrap_or(entry.now.wall);
+        let at = self.past.time_at(pruned.before).unwrap_or(entry.now.wall);
         self.archives.insert(pruned.archive);
         pruned
             .check_age(entry.seq, at, entry.now.wall)

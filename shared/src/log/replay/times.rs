@@ -5,17 +5,12 @@ use crate::log::entry::{Body, Entry, LogEvent};
 use crate::time::Timestamp;
 
 impl Replay {
-    /// Notes the time of the next entry; of one that cannot be read, or is gone, that of the last one
-    /// that is known.
-    pub(super) fn note_time(&mut self, entry: Option<&Entry>) {
+    /// Remembers the entry that was pushed on the tree. The time of one that cannot be read, or is gone, is
+    /// that of the last one that is known.
+    pub(super) fn remember(&mut self, entry: Option<&Entry>) {
         let known = entry.map(|entry| entry.now.wall).or(self.last);
-        self.times
-            .push(known.unwrap_or_else(|| Timestamp::from_millis(0)));
-    }
-
-    /// Returns the time of an entry that came before.
-    pub(super) fn time_at(&self, index: u64) -> Option<Timestamp> {
-        self.times.get(usize::try_from(index).ok()?).copied()
+        let time = known.unwrap_or_else(|| Timestamp::from_millis(0));
+        self.past.push(self.frontier.root(), time);
     }
 
     pub(super) fn check_time(&self, entry: &Entry) -> Result<(), Problem> {

@@ -168,7 +168,7 @@ impl Check<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), VerifyError> {
         let size = self.head.size();
-        let (mut replay, shelf) = shelved(Replay::new(self.key.name(), self.key));
+        let (mut replay, place) = shelved(Replay::new(self.key.name(), self.key));
         let mut comparing = Comparing::new(self.root);
         let mut tiles = Tiles::hashes_only(&mut comparing);
         let mut requests = 0u64;
@@ -231,7 +231,7 @@ impl Check<'_> {
                 Some(_) => report.witnessed = report.witnessed.max(kept.size),
             }
         }
-        if let Some(cause) = shelf.and_then(|shelf| shelf.error()) {
+        if let Some(cause) = place.and_then(|place| place.error()) {
             let name = "the temporary file of the replay".to_owned();
             return Err(VerifyError::Read { name, cause });
         }

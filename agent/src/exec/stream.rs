@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Stderr, Stdout};
 
 use crate::asked::Asked;
-use crate::client::{Begun, ClientError, FromRun, Inclusion, News, RunEnded, ToRun};
+use crate::client::{AnswerError, Begun, ClientError, FromRun, Inclusion, News, RunEnded, ToRun};
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -143,26 +143,44 @@ async fn follow(
 ) -> Result<RunEnded, Cut> {
     let mut feeding = pin!(feeding);
     let mut is_fed = false;
+    let by = match by {
+        Some(by) => by,
+        None => match from.next().await {
+            Ok(News::Redeemed(by)) => by,
+            Ok(_) => {
+                return Err(Cut::Failed(lost(
+                    asked,
+                    AnswerError { field: "redeemed" }.into(),
+                )));
+            }
+            Err(error) => return Err(Cut::Failed(lost(asked, error))),
+        },
+    };
+    check(asked, session, &by).await?;
     let mut taker = Taker {
         asked,
-        session,
+        from,
         stdout: tokio::io::stdout(),
         stderr: tokio::io::stderr(),
+        waiting: None,
     };
-    if let Some(by) = by {
-        taker.check(&by).await?;
-    }
+    // A program that ended by a signal is not heard of behind output that nobody takes.
+    let mut was_in_vain = false;
     loop {
         tokio::select! {
             biased;
             signal = signals.next() => {
+                if was_in_vain && taker.waiting.is_some() {
+                    return Err(Cut::Interrupted(signal));
+                }
+                was_in_vain = taker.waiting.is_some();
                 let mut on_its_way = pin!(to.signal(number(signal)));
                 // A program whose output is not taken takes no input, and the signal is behind that.
                 let is_passed = loop {
                     tokio::select! {
                         biased;
                         is_passed = &mut on_its_way => break is_passed,
-                        news = from.next() => if let Some(ended) = taker.take(news).await? {
+                        ended = taker.step() => if let Some(ended) = ended? {
                             return Ok(ended);
                         },
                     }
@@ -178,50 +196,89 @@ async fn follow(
                 })?;
                 is_fed = true;
             }
-            news = from.next() => if let Some(ended) = taker.take(news).await? {
+            ended = taker.step() => if let Some(ended) = ended? {
                 return Ok(ended);
             },
         }
     }
 }
 
+/// Checks that the log holds the use, and is the one that others were shown.
+async fn check(asked: &Asked, session: &mut Session, by: &Inclusion) -> Result<(), Cut> {
+    let not_believed = |failure| Cut::Failed(seen_by(asked, failure));
+    let checked = session.check_use(asked.id(), by);
+    checked.map_err(|error| not_believed(error.into()))?;
+    session.meet_others().await.map_err(not_believed)
+}
+
 /// Takes what comes of the run.
 struct Taker<'a> {
     asked: &'a Asked,
-    session: &'a mut Session,
+    from: FromRun,
     stdout: Stdout,
     stderr: Stderr,
+    /// Output that nobody has taken yet. Until then nothing more is read from the daemon.
+    waiting: Option<Waiting>,
+}
+
+/// Output on its way.
+struct Waiting {
+    is_error: bool,
+    bytes: Vec<u8>,
+    written: usize,
 }
 
 impl Taker<'_> {
-    /// Checks that the log holds the use, and is the one that others were shown.
-    async fn check(&mut self, by: &Inclusion) -> Result<(), Cut> {
-        let checked = self.session.check_use(self.asked.id(), by);
-        let not_believed = |failure| Cut::Failed(seen_by(self.asked, failure));
-        checked.map_err(|error| not_believed(error.into()))?;
-        self.session.meet_others().await.map_err(not_believed)
-    }
-
-    /// Checks it or passes it on; returns the end, once that comes.
-    async fn take(&mut self, news: Result<News, ClientError>) -> Result<Option<RunEnded>, Cut> {
+    /// Writes the output that waits, or else takes what comes next; returns the end, once that comes. It may
+    /// be given up at any time, and goes on where it was.
+    async fn step(&mut self) -> Result<Option<RunEnded>, Cut> {
+        if let Some(waiting) = &mut self.waiting {
+            let passed = if waiting.is_error {
+                waiting.pass_on(&mut self.stderr).await
+            } else {
+                waiting.pass_on(&mut self.stdout).await
+            };
+            passed.map_err(|_| Cut::NoReader)?;
+            self.waiting = None;
+            return Ok(None);
+        }
+        let news = self.from.next().await;
         match news.map_err(|error| Cut::Failed(lost(self.asked, error)))? {
-            News::Redeemed(by) => self.check(&by).await?,
             News::Started => {}
-            News::Stdout(bytes) => pass_on(&mut self.stdout, &bytes).await?,
-            News::Stderr(bytes) => pass_on(&mut self.stderr, &bytes).await?,
+            News::Stdout(bytes) => self.waiting = Some(Waiting::new(bytes, false)),
+            News::Stderr(bytes) => self.waiting = Some(Waiting::new(bytes, true)),
             News::Ended(ended) => return Ok(Some(ended)),
+            News::Redeemed(_) => {
+                let strange = AnswerError { field: "redeemed" };
+                return Err(Cut::Failed(lost(self.asked, strange.into())));
+            }
         }
         Ok(None)
     }
 }
 
-/// Writes output. While nobody takes it, nothing more is read from the daemon.
-async fn pass_on(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Cut> {
-    let written = async {
-        to.write_all(bytes).await?;
+impl Waiting {
+    const fn new(bytes: Vec<u8>, is_error: bool) -> Self {
+        Self {
+            is_error,
+            bytes,
+            written: 0,
+        }
+    }
+
+    async fn pass_on(&mut self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while let Some(rest) = self
+            .bytes
+            .get(self.written..)
+            .filter(|rest| !rest.is_empty())
+        {
+            match to.write(rest).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => self.written = self.written.saturating_add(count),
+            }
+        }
         to.flush().await
-    };
-    written.await.map_err(|_| Cut::NoReader)
+    }
 }
 
 /// Sends standard input as it comes, where it is streamed.

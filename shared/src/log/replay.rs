@@ -187,8 +187,8 @@ impl Replay {
     /// Remembers the past of the log on a shelf instead of in memory, some 40 bytes for each entry. Nothing
     /// may have been taken yet.
     #[must_use]
-    pub fn with_past_on(mut self, shelf: Box<dyn Shelf>) -> Self {
-        self.past = Past::on(shelf);
+    pub fn with_past_on(mut self, place: Box<dyn Shelf>) -> Self {
+        self.past = Past::on(place);
         self
     }
 

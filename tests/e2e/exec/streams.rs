@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
 use countersign_tests::{Running, wait_until};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NOBODY, Place, SECRET};
 use crate::asking::{held_as, show};
@@ -94,6 +94,37 @@ fn a_slow_reader_makes_the_program_wait_and_gets_every_byte() {
     assert!(rest.iter().all(|byte| *byte == b'x'));
     assert!(agent.wait().unwrap().success());
     assert!(place.work().join("written").exists());
+}
+
+#[test]
+fn output_that_nobody_takes_does_not_keep_a_signal_from_the_program() {
+    let script = "trap 'touch told; exit 5' INT; head -c 30000000 /dev/zero & wait";
+    let place = Place::with_policy(script, "", NOBODY);
+    let mut command = place
+        .home
+        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
+    let mut agent = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = agent.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 1]).unwrap();
+    place.home.wait_for_state("running");
+    // Until all on the way is full.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let interrupt = || {
+        let pid = i32::try_from(agent.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), Signal::INT).expect("it is there");
+    };
+    interrupt();
+    wait_until("the program heard of it", || {
+        place.work().join("told").exists()
+    });
+    // Its end stands behind the output. Whoever asks again does not want that.
+    interrupt();
+    assert_eq!(agent.wait().unwrap().code(), Some(130));
+    wait_until("it is over", || place.home.list()[0]["state"] != "running");
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub struct Finished {
     pub stdout: Option<Digest>,
     /// The same of stderr.
     pub stderr: Option<Digest>,
-    /// How long it ran.
-    pub duration: Duration,
+    /// How long it ran, when somebody knows.
+    pub duration: Option<Duration>,
 }
 
 impl Finished {
@@ -65,7 +65,7 @@ impl Report {
                 "signal": end.signal,
                 "stdout": end.stdout,
                 "stderr": end.stderr,
-                "duration_ms": millis(end.duration),
+                "duration_ms": end.duration.map(millis),
             }),
             Self::NotRun { because } => json!({ "outcome": "not-run", "because": because }),
         })
@@ -106,11 +106,20 @@ mod tests {
             signal: None,
             stdout: Some(Digest::of(b"abc")),
             stderr: None,
-            duration: Duration::from_millis(1_500),
+            duration: Some(Duration::from_millis(1_500)),
         });
         let start = r#"{"duration_ms":1500,"exit":3,"outcome":"failed","signal":null,"#;
         let rest = r#""stderr":null,"stdout":"sha256:"#;
         assert_eq!(text(&finished), format!("{start}{rest}{hex}\"}}"));
+        let unknown = Report::Finished(Finished {
+            outcome: "succeeded",
+            exit: None,
+            signal: None,
+            stdout: None,
+            stderr: None,
+            duration: None,
+        });
+        assert!(text(&unknown).starts_with(r#"{"duration_ms":null,"exit":null,"#));
     }
 
     #[test]

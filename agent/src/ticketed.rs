@@ -260,9 +260,7 @@ fn stated(outcome: Outcome, exit: Option<u8>, ticket: &Ticket, now: Timestamp) -
         signal: None,
         stdout: None,
         stderr: None,
-        duration: ticket
-            .redeemed_at
-            .map_or(Duration::ZERO, |redeemed| now.since(redeemed)),
+        duration: ticket.redeemed_at.map(|redeemed| now.since(redeemed)),
     }
 }
 

@@ -358,7 +358,7 @@ fn over(session: &Session, ticket: Ticket, ended: RunEnded, duration: Duration) 
         signal,
         stdout: None,
         stderr: None,
-        duration,
+        duration: Some(duration),
     };
     let is_known = exit.is_some() || signal.is_some();
     Ending::Ran {

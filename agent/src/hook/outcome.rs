@@ -83,7 +83,7 @@ pub(super) async fn tell(
                 signal: None,
                 stdout: None,
                 stderr: None,
-                duration: duration_ms.map_or(Duration::ZERO, Duration::from_millis),
+                duration: duration_ms.map(Duration::from_millis),
             })
         }
     };

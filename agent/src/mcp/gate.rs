@@ -353,7 +353,7 @@ impl Passage<'_> {
             signal: None,
             stdout: Some(answer.digest),
             stderr: None,
-            duration: clock::boot().saturating_sub(self.begun),
+            duration: Some(clock::boot().saturating_sub(self.begun)),
         });
         if self.ticket.stage != Stage::Started {
             self.made_late().await;

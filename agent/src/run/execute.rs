@@ -200,7 +200,7 @@ fn finished(
         signal: status.signal(),
         stdout,
         stderr,
-        duration,
+        duration: Some(duration),
     }
 }
 

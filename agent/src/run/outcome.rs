@@ -139,8 +139,6 @@ fn status(ending: &Ending) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -185,7 +183,7 @@ mod tests {
                 signal: None,
                 stdout: None,
                 stderr: None,
-                duration: Duration::ZERO,
+                duration: None,
             }),
         };
         let line = status(&theirs);

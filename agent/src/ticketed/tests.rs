@@ -43,7 +43,7 @@ fn a_stated_end_has_no_digest_and_lasts_since_the_redemption() {
             signal: None,
             stdout: None,
             stderr: None,
-            duration: Duration::from_millis(3_500),
+            duration: Some(Duration::from_millis(3_500)),
         }
     );
 }

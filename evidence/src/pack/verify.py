@@ -887,6 +887,10 @@ def files():
             expect(path in named or path == "manifest.sha256", path, "is not in manifest.sha256")
 
 
+class Unusable(Exception):
+    """What was given to compare with is not that."""
+
+
 def head(pack, keys):
     """Checks the head and the tree, and returns the leaves."""
     origin, (size, root) = keys.origin, keys.open(read("checkpoint").decode())
@@ -894,10 +898,15 @@ def head(pack, keys):
     leaves, level = tiles(0, size), 0
     tree, kept = Tree(), []
     for path in options.head:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unusable(f"{path}: {error}") from None
         if not text.startswith(origin + "\n"):  # a kept head has some lines before it
             text = text.partition("\n\n")[2]
+        if not text.startswith(origin + "\n"):  # a wrong file says nothing about this log
+            raise Unusable(f"{path} is not a head of {origin}")
         try:
             kept.append((*keys.open(text, each=False), path))
         except ValueError as error:
@@ -972,6 +981,9 @@ except OSError as error:
     sys.exit(1)
 try:
     log, lives, statements = main()
+except Unusable as error:
+    print("cannot check: " + str(error).encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+    sys.exit(1)
 except PROBLEMS as error:
     bad("pack", f"cannot be followed: {error!r}")
 for problem in problems[:50]:

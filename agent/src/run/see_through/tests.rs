@@ -84,7 +84,7 @@ fn the_exit_code_is_the_programs_own() {
         signal,
         stdout: None,
         stderr: None,
-        duration: Duration::ZERO,
+        duration: None,
     };
     assert_eq!(code(&end(Some(0), None)), 0);
     assert_eq!(code(&end(Some(120), None)), 120);

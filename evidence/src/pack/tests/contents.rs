@@ -217,6 +217,21 @@ fn heads_that_were_kept_elsewhere_are_compared() {
     assert_eq!(kept(&earlier.note()).code, 0);
     // As the clients keep them: with lines of their own before it.
     assert_eq!(kept(&format!("log x\nkey y\n\n{}", earlier.note())).code, 0);
+    // A file of something else says nothing about the log.
+    for other in [
+        "",
+        "no head\n",
+        "a\n\nb\n\nc\n",
+        "countersign/other\n3\nAAAA\n\nx\n",
+    ] {
+        let verdict = kept(other);
+        assert_eq!(verdict.code, 1, "{}", verdict.text);
+        assert!(
+            verdict.text.contains("is not a head of"),
+            "{}",
+            verdict.text
+        );
+    }
     earlier.entries[3].push(b' ');
     let verdict = kept(&earlier.note());
     assert_eq!(verdict.code, 9, "{}", verdict.text);

@@ -140,14 +140,21 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_in_the_documentation() {
-        let documentation = include_str!("../../docs/configuration.md");
+    fn every_limit_is_in_the_documentation_with_its_default() {
+        let page = include_str!("../../docs/configuration.md");
+        let (_, documentation) = page.split_once("\n### [limits]").unwrap();
         let error = serde_json::from_str::<Limits>(r#"{"no":1}"#).unwrap_err();
         let error = error.to_string();
         let (_, names) = error.split_once("expected one of ").unwrap();
         let mut count = 0;
         for name in names.split('`').skip(1).step_by(2) {
-            assert!(documentation.contains(&format!("| `{name}` |")), "{name}");
+            let (_, rest) = documentation
+                .split_once(&format!("| `{name}` | "))
+                .expect(name);
+            let (written, _) = rest.split_once(" |").unwrap();
+            let table = format!("{{\"{name}\":{}}}", written.trim_matches('`'));
+            let limits: Limits = serde_json::from_str(&table).expect(name);
+            assert_eq!(limits, Limits::default(), "{name}");
             count += 1;
         }
         assert_eq!(count, 13);

@@ -35,6 +35,27 @@ fn the_smallest_file_has_defaults() {
 }
 
 #[test]
+fn what_is_documented_as_the_default_is() {
+    let page = include_str!("../../../docs/configuration.md");
+    let nothing = config(GOOD).unwrap();
+    for (table, key) in [
+        ("", "daemon_user"),
+        ("[groups]", "agents"),
+        ("[groups]", "reviewers"),
+        ("[rules]", "signers"),
+    ] {
+        let (_, rest) = page.split_once(&format!("`{key}` | ")).expect(key);
+        let (written, _) = rest.split_once(" |").unwrap();
+        let value = match written.trim_matches('`') {
+            number if number.parse::<u32>().is_ok() => number.to_owned(),
+            text => format!("\"{text}\""),
+        };
+        let said = config(&format!("{GOOD}{table}\n{key} = {value}\n")).expect(key);
+        assert_eq!(said, nothing, "{key}");
+    }
+}
+
+#[test]
 fn every_key_is_read() {
     let read = config(
         r#"

@@ -87,6 +87,9 @@ impl Asked {
                         report_not_run(session, &ticket, &failure.message).await;
                     }
                     Some(Taken::Daemon(_)) => return Err(failure.may_have_run()),
+                    None if asking.at_once == AtOnce::Daemon && submitted.state.was_used() => {
+                        return Err(failure.may_have_run());
+                    }
                     None if submitted.joined => {}
                     None => withdraw(session, &ticket).await,
                 }
@@ -94,8 +97,6 @@ impl Asked {
             }
         };
         let (id, state) = (submitted.id, submitted.state);
-        // An own asking that is repeated finds what came of it.
-        let was_used = submitted.joined && (state == State::Running || state.may_have_run());
         let held_by = match (taken, asking.at_once) {
             (Some(Taken::Daemon(begun)), _) => Holder::Daemon(Some(begun)),
             (Some(Taken::Own(_)), _) => {
@@ -106,8 +107,9 @@ impl Asked {
                 }
                 Holder::Own
             }
-            (None, AtOnce::Daemon) if was_used || state == State::Redeemed => Holder::Daemon(None),
+            // An own asking that is repeated finds what came of it.
             (None, AtOnce::Daemon) if state == State::NotRun => return Err(not_ours(id, true)),
+            (None, AtOnce::Daemon) if state.was_used() => Holder::Daemon(None),
             (None, _) if state.has_ended() => return Err(ended(state, &submitted.reason)),
             (None, AtOnce::Own) if state == State::Redeemed => {
                 let was_ours = telling::disclaim(session, &ticket, SHORT_PATIENCE).await;

@@ -158,27 +158,39 @@ impl Session {
     /// A connection that breaks is made anew: the same 16 bytes get the same request. A daemon that
     /// was never there is not waited for.
     pub(crate) async fn submit(&mut self, asking: &Asking) -> Result<(Submitted, Ticket), Failure> {
-        let mut patience = Patience::new(SUBMIT_PATIENCE);
-        let mut asked = false;
         // The daemon runs something without waiting for us.
         let mut may_have_run = false;
+        let submitted = self.submit_and_keep(asking, &mut may_have_run).await;
+        submitted.map_err(|failure| {
+            if may_have_run {
+                failure.may_have_run()
+            } else {
+                failure
+            }
+        })
+    }
+
+    async fn submit_and_keep(
+        &mut self,
+        asking: &Asking,
+        may_have_run: &mut bool,
+    ) -> Result<(Submitted, Ticket), Failure> {
+        let is_run = asking.at_once == AtOnce::Daemon;
+        let mut patience = Patience::new(SUBMIT_PATIENCE);
+        let mut asked = false;
         let submitted = loop {
             match self.submit_once(asking, &mut asked).await {
                 Ok(submitted) => break submitted,
                 Err(Tried::Failed(failure)) => return Err(failure),
                 Err(Tried::Not(error)) => {
-                    may_have_run |= asking.at_once == AtOnce::Daemon && error.leaves_open();
+                    *may_have_run |= is_run && error.leaves_open();
                     if !(asked && patience.allows(&error).await) {
-                        let failure = Failure::from(error);
-                        return Err(if may_have_run {
-                            failure.may_have_run()
-                        } else {
-                            failure
-                        });
+                        return Err(error.into());
                     }
                 }
             }
         };
+        *may_have_run = is_run && submitted.state.was_used();
         let ticket = Ticket {
             claim: submitted.claim(),
             digest: submitted.digest,

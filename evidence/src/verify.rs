@@ -1,14 +1,14 @@
 //! Checks a directory of tiles, or an evidence pack, on all processors.
 //!
-//! The head against the log's keys, which its entries lead to from the one that is believed, and heads that were kept elsewhere; every entry as the leaf at
-//! its place; the tiles; and, where all entries are there, each of them by the replay of the log:
+//! The head against the log's keys, which its entries lead to from the one that is believed, and heads
+//! that were kept elsewhere; every entry as the leaf at its place; the tiles; and, where all entries are there, each of them by the replay of the log:
 //! sequence, time, signatures, the request machine, and the heads that people signed. In a pack the
 //! documents and the manifest as well. A pack of a part of a log cannot be replayed: its entries
 //! and signatures are checked each by itself, [`Report::replayed`] is false, and its own script,
 //! which knows the tables, says more.
 //!
-//! Memory is that of the requests that are alive at one place of the log, and 32 bytes for each
-//! entry.
+//! Memory is that of the requests that are alive at one place of the log, and some tens of bytes for each
+//! request; what has to be remembered of each entry lies in a temporary file.
 
 use std::fs;
 use std::path::Path;

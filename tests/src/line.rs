@@ -25,6 +25,8 @@ pub struct Line {
 #[derive(Debug, Default)]
 struct State {
     connections: usize,
+    asked_bytes: usize,
+    told_bytes: usize,
     lost_bytes: usize,
     /// How many bytes the first answer has that is lost, if any is.
     swallows: Option<usize>,
@@ -66,6 +68,16 @@ impl Line {
     /// Returns how many connections were made.
     pub fn connections(&self) -> usize {
         self.state().connections
+    }
+
+    /// Returns how many bytes callers sent.
+    pub fn asked_bytes(&self) -> usize {
+        self.state().asked_bytes
+    }
+
+    /// Returns how many bytes callers were told.
+    pub fn told_bytes(&self) -> usize {
+        self.state().told_bytes
     }
 
     /// Returns how many bytes were lost.
@@ -112,15 +124,24 @@ fn pass_on(caller: UnixStream, daemon: UnixStream, shared: &Arc<Mutex<State>>) {
     }
     let [caller_too, daemon_too] =
         [&caller, &daemon].map(|stream| stream.try_clone().expect("a descriptor"));
-    thread::spawn(move || copy(caller, daemon, |_| true));
+    let asked = Arc::clone(shared);
+    thread::spawn(move || {
+        copy(caller, daemon, |count| {
+            let mut state = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            state.asked_bytes += count;
+            true
+        });
+    });
     let shared = Arc::clone(shared);
     let mut is_losing = false;
     thread::spawn(move || {
         copy(daemon_too, caller_too, |count| {
             is_losing |= swallows.is_some_and(|bytes| count >= bytes);
+            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if is_losing {
-                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 state.lost_bytes += count;
+            } else {
+                state.told_bytes += count;
             }
             !is_losing
         });

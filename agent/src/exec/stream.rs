@@ -163,17 +163,19 @@ async fn follow(
         stdout: tokio::io::stdout(),
         stderr: tokio::io::stderr(),
         waiting: None,
+        taken: 0,
     };
-    // A program that ended by a signal is not heard of behind output that nobody takes.
-    let mut was_in_vain = false;
+    // How much had been taken when a signal found output waiting: the end that it leads to is behind that.
+    let mut stood_at = None;
     loop {
         tokio::select! {
             biased;
             signal = signals.next() => {
-                if was_in_vain && taker.waiting.is_some() {
+                let stands_at = taker.waiting.as_ref().map(|_| taker.taken);
+                if stands_at.is_some() && stands_at == stood_at {
                     return Err(Cut::Interrupted(signal));
                 }
-                was_in_vain = taker.waiting.is_some();
+                stood_at = stands_at;
                 let mut on_its_way = pin!(to.signal(number(signal)));
                 // A program whose output is not taken takes no input, and the signal is behind that.
                 let is_passed = loop {
@@ -219,6 +221,8 @@ struct Taker<'a> {
     stderr: Stderr,
     /// Output that nobody has taken yet. Until then nothing more is read from the daemon.
     waiting: Option<Waiting>,
+    /// How many pieces were taken.
+    taken: u64,
 }
 
 /// Output on its way.
@@ -240,6 +244,7 @@ impl Taker<'_> {
             };
             passed.map_err(|_| Cut::NoReader)?;
             self.waiting = None;
+            self.taken = self.taken.saturating_add(1);
             return Ok(None);
         }
         let news = self.from.next().await;

@@ -293,12 +293,12 @@ pub(crate) async fn not_begun(bench: &Bench, id: RequestId, error: &EngineError)
     if !matches!(error, EngineError::LogUnavailable(_)) {
         return;
     }
-    let lost = Brokered::Lost {
+    let not_run = Brokered::Told(Report::NotRun {
         because: "the daemon could not go on after the use was taken".to_owned(),
-    };
+    });
     let told = bench
         .engine
-        .ask(|reply| Command::Brokered(id, lost, reply))
+        .ask(|reply| Command::Brokered(id, not_run, reply))
         .await;
     if let Err(error) = told {
         tracing::debug!(%id, %error, "no use was taken, or its end is found by its time");

@@ -74,7 +74,7 @@ pub(super) fn describe(
 }
 
 /// Runs an approved request, or asks for one and runs it where nobody has to be asked. An error means
-/// that the use was not taken by this call.
+/// that this call runs nothing.
 pub(super) async fn execute(
     desk: &Arc<Desk>,
     peer: Arc<Peer>,

@@ -903,10 +903,11 @@ def head(pack, keys):
                 text = file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise Unusable(f"{path}: {error}") from None
-        if not text.startswith(origin + "\n"):  # a kept head has some lines before it
+        believed = vkey.partition("+")[0] + "\n"  # whatever the pack calls itself
+        if not text.startswith(believed):  # a kept head has some lines before it
             text = text.partition("\n\n")[2]
-        if not text.startswith(origin + "\n"):  # a wrong file says nothing about this log
-            raise Unusable(f"{path} is not a head of {origin}")
+        if not text.startswith(believed):  # a wrong file says nothing about this log
+            raise Unusable(f"{path} is not a head of {believed.strip()}")
         try:
             kept.append((*keys.open(text, each=False), path))
         except ValueError as error:
@@ -983,7 +984,8 @@ try:
     log, lives, statements = main()
 except Unusable as error:
     print("cannot check: " + str(error).encode("ascii", "backslashreplace").decode(), file=sys.stderr)
-    sys.exit(1)
+    if not problems:
+        sys.exit(1)
 except PROBLEMS as error:
     bad("pack", f"cannot be followed: {error!r}")
 for problem in problems[:50]:

@@ -28,8 +28,9 @@ struct FileShelf {
     file: File,
     /// How many records are in the file.
     stored: u64,
-    /// Those that come after them.
+    /// Those that come after them: all of them, once there is no more room for the file.
     waiting: Vec<u8>,
+    has_room: bool,
     failure: Arc<OnceLock<io::Error>>,
 }
 
@@ -57,28 +58,24 @@ impl FileShelf {
             file,
             stored: 0,
             waiting: Vec::with_capacity(WRITTEN),
+            has_room: true,
             failure: Arc::clone(&failure),
         };
         (shelf, Failure(failure))
-    }
-
-    fn failed(&self, error: io::Error) {
-        // The first one is told.
-        self.failure.set(error).ok();
     }
 }
 
 impl Shelf for FileShelf {
     fn push(&mut self, record: [u8; RECORD]) {
         self.waiting.extend_from_slice(&record);
-        if self.waiting.len() < WRITTEN {
+        if self.waiting.len() < WRITTEN || !self.has_room {
             return;
         }
-        match self.file.write_all(&self.waiting) {
-            Ok(()) => self.stored = self.stored.saturating_add(count(&self.waiting)),
-            Err(error) => self.failed(error),
+        self.has_room = self.file.write_all(&self.waiting).is_ok();
+        if self.has_room {
+            self.stored = self.stored.saturating_add(count(&self.waiting));
+            self.waiting.clear();
         }
-        self.waiting.clear();
     }
 
     fn get(&self, index: u64) -> Option<[u8; RECORD]> {
@@ -91,7 +88,8 @@ impl Shelf for FileShelf {
         match self.file.read_exact_at(&mut record, at) {
             Ok(()) => Some(record),
             Err(error) => {
-                self.failed(error);
+                // The first one is told.
+                self.failure.set(error).ok();
                 None
             }
         }
@@ -126,16 +124,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_told() {
+    fn what_has_no_room_in_the_file_stays_in_memory() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let (mut shelf, failure) = FileShelf::of(full);
-        for number in 0..1_024 {
-            assert!(failure.error().is_none());
+        for number in 0..2_500 {
             shelf.push(record(number));
         }
-        let error = failure.error().unwrap();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        shelf.push(record(1_024));
-        assert_ne!(shelf.get(1_024), Some(record(1_024)));
+        for number in 0..2_500 {
+            assert_eq!(shelf.get(number), Some(record(number)));
+        }
+        assert!(failure.error().is_none());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told() {
+        let gone = tempfile::tempfile().unwrap();
+        let (mut shelf, failure) = FileShelf::of(gone.try_clone().unwrap());
+        for number in 0..2_500 {
+            shelf.push(record(number));
+        }
+        gone.set_len(10).unwrap();
+        assert_eq!(shelf.get(2_499), Some(record(2_499)));
+        assert!(failure.error().is_none());
+        assert_eq!(shelf.get(1), None);
+        assert_eq!(
+            failure.error().unwrap().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
     }
 }

@@ -148,6 +148,11 @@ impl State {
         )
     }
 
+    /// Tells whether the one use was taken, and may have been made.
+    pub const fn was_used(self) -> bool {
+        matches!(self, Self::Redeemed | Self::Running) || self.may_have_run()
+    }
+
     /// Tells whether nothing leads out of the state (R1).
     pub const fn has_ended(self) -> bool {
         matches!(self.phase(), Phase::Ended)

@@ -159,6 +159,27 @@ fn another_head_and_other_hashes() {
 }
 
 #[test]
+fn a_pack_of_another_log_than_the_one_known_before() {
+    let made = made();
+    let name = "countersign/known";
+    let known = countersign_shared::log::note::SignerKey::from_seed(name, &[8; 32]).unwrap();
+    let file = |name: &str, text: String| {
+        let path = made.parent.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let vkey = file("vkey", known.verifier().to_string());
+    let root = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let head = file("head", known.sign(&format!("{name}\n3\n{root}\n")).unwrap());
+    let nothing = file("nothing", String::new());
+    // Whatever head is compared with it.
+    for head in [&head, &nothing] {
+        let verdict = made.verify(&["--vkey", &vkey, "--head", head]);
+        assert_eq!(verdict.code, 9, "{}", verdict.text);
+    }
+}
+
+#[test]
 fn a_log_key_that_is_not_the_one_known_before() {
     let made = made();
     let other =

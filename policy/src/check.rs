@@ -67,12 +67,19 @@ impl fmt::Display for Checked {
             writeln!(f, "odd: {finding}")?;
         }
         if self.loads() {
-            let (policies, findings) = (self.policies, self.findings.len());
-            write!(f, "{policies} policies load, {findings} findings")
+            let policies = count(self.policies, "policy loads", "policies load");
+            let findings = count(self.findings.len(), "finding", "findings");
+            write!(f, "{policies}, {findings}")
         } else {
-            write!(f, "the policies do not load: {} errors", self.errors.len())
+            let errors = count(self.errors.len(), "error", "errors");
+            write!(f, "the policies do not load: {errors}")
         }
     }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    let word = if number == 1 { one } else { many };
+    format!("{number} {word}")
 }
 
 /// Checks policies as a start of the daemon would, and looks for what is odd.
@@ -104,9 +111,12 @@ impl Policies {
                 });
             }
         }
-        for warning in self.warnings() {
-            findings.extend(warning);
-        }
+        // Of such a group Cedar says the same in two other ways.
+        let warnings = self.warnings().into_iter().flatten();
+        findings.extend(warnings.filter(|warning| {
+            let policy = self.each().find(|(_, rule)| rule.id == warning.policy);
+            policy.is_none_or(|(policy, _)| self.mistaken_group(policy).is_none())
+        }));
         findings.sort();
         findings.dedup();
         findings
@@ -139,10 +149,28 @@ impl Policies {
             .collect()
     }
 
+    /// Returns the group of kinds that a policy takes for a kind.
+    fn mistaken_group(&self, policy: &Policy) -> Option<EntityUid> {
+        match policy.action_constraint() {
+            ActionConstraint::Eq(action) => {
+                let mut groups = self.schema.action_groups();
+                groups.any(|group| *group == action).then_some(action)
+            }
+            ActionConstraint::Any | ActionConstraint::In(_) => None,
+        }
+    }
+
     fn odd(&self, policy: &Policy, rule: &Rule) -> Vec<String> {
         let mut odd = Vec::new();
-        if policy.get_valid_request_envs(&self.schema).next().is_none() {
-            odd.push("it never matches: no action goes with its scope".to_owned());
+        if let Some(group) = self.mistaken_group(policy) {
+            odd.push(format!(
+                "it never matches: `{group}` is a group of kinds; write `action in {group}`"
+            ));
+        } else if policy.get_valid_request_envs(&self.schema).next().is_none() {
+            odd.push(
+                "it never matches: no request can be in its scope and meet its conditions"
+                    .to_owned(),
+            );
         }
         for key in policy.entity_literals().iter().filter_map(target) {
             if self.catalogue.find(&key.kind, &key.name).is_none() {

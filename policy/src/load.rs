@@ -261,7 +261,7 @@ fn scope_of(policy: &Policy, id: &str) -> Result<Policy, Problem> {
     match scope {
         Some(scope) => Ok(scope),
         None => Policy::parse(Some(id), "permit (principal, action, resource);")
-            .map_err(|error| Problem::syntax(&error)),
+            .map_err(|error| Problem::syntax(&error, false)),
     }
 }
 
@@ -317,7 +317,7 @@ impl Loading {
                     self.errors.push(LoadError {
                         place: Some(place(at)),
                         policy: None,
-                        problem: Problem::syntax(&error),
+                        problem: Problem::syntax(&error, begins_another(piece.text, offset)),
                     });
                 }
                 return;
@@ -449,6 +449,18 @@ impl Loading {
             });
         }
     }
+}
+
+/// Tells whether another policy begins within the text of one, right where Cedar stumbled: at its `@`, or
+/// behind its first word, which could be a condition's until there.
+fn begins_another(text: &str, offset: usize) -> bool {
+    let (before, rest) = text.split_at_checked(offset).unwrap_or((text, ""));
+    let before = before.trim_end();
+    let word = before
+        .strip_suffix("permit")
+        .or_else(|| before.strip_suffix("forbid"));
+    let is_closed = |scope: &str| scope.trim_end().ends_with([')', '}']);
+    word.is_some_and(is_closed) || rest.starts_with('@') && is_closed(before)
 }
 
 /// Tells whether a text can name a policy.

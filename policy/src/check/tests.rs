@@ -36,6 +36,18 @@ fn a_policy_that_never_matches_is_found() {
 }
 
 #[test]
+fn a_group_of_kinds_that_is_taken_for_a_kind_is_said_once_and_how_to_write_it() {
+    let text = "@id(\"a\") @review(\"nobody\") permit (principal, action == Action::\"reading\", resource);";
+    let group = "Action::\"reading\"";
+    assert_eq!(
+        findings(text),
+        [format!(
+            "p.cedar:1:1: policy `a`: it never matches: `{group}` is a group of kinds; write `action in {group}`"
+        )]
+    );
+}
+
+#[test]
 fn a_policy_that_another_one_hides_is_found() {
     let narrow = "@id(\"n\") @review(\"nobody\") permit (principal, action == Action::\"file.read\", resource) when { context.inside_workspace };\n";
     odd(

@@ -129,8 +129,13 @@ pub enum Problem {
 }
 
 impl Problem {
-    pub(super) fn syntax(error: &ParseErrors) -> Self {
-        let help = error.help().map(|help| one_line(&help.to_string()));
+    /// Says what Cedar says; `is_next` tells whether it stumbled over the beginning of the next policy.
+    pub(super) fn syntax(error: &ParseErrors, is_next: bool) -> Self {
+        let help = if is_next {
+            Some("a policy ends with `;`, and the one before this does not".to_owned())
+        } else {
+            error.help().map(|help| one_line(&help.to_string()))
+        };
         Self::Syntax {
             message: one_line(&error.to_string()),
             help,

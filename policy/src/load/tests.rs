@@ -232,3 +232,19 @@ fn a_policy_that_asks_for_a_touch_of_more_people_than_have_a_security_key_does_n
         assert!(said.contains("takes a security key"), "{said}");
     }
 }
+
+#[test]
+fn a_policy_that_does_not_end_is_named_where_the_next_one_begins() {
+    let open = "@id(\"a\") @review(\"nobody\") permit (principal, action, resource)\n";
+    for (next, help) in [
+        ("@id(\"b\") forbid (principal, action, resource);", true),
+        ("forbid (principal, action, resource);", true),
+        ("unlesss { false };", false),
+    ] {
+        let errors = load(&format!("{open}{next}")).unwrap_err();
+        let said = errors[0].to_string();
+        assert!(said.starts_with("p.cedar:2:"), "{said}");
+        let hint = "a policy ends with `;`, and the one before this does not";
+        assert_eq!(said.contains(hint), help, "{said}");
+    }
+}

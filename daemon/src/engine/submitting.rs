@@ -252,7 +252,9 @@ impl Engine {
     fn check_quotas(&self, scene: &Scene, draft: &Draft) -> Result<(), EngineError> {
         let limits = &self.rules.limits;
         let since = before(scene.now.wall, limits.deny_cooldown);
-        if let Some((id, at)) = self.store.denied_since(draft.sameness, since)? {
+        // What was denied in times that were not, before the clock was put right, counts no more.
+        let until = scene.now.wall;
+        if let Some((id, at)) = self.store.denied_between(draft.sameness, since, until)? {
             let until = at.plus(limits.deny_cooldown);
             return Err(EngineError::Cooldown { id, until });
         }

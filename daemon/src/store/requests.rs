@@ -104,22 +104,24 @@ impl Store {
             .map_err(StoreError::sql("read a request"))
     }
 
-    /// Returns when an asking of the same action was denied last, after `since`.
-    pub fn denied_since(
+    /// Returns when an asking of the same action was denied last, after `since` and not after `until`.
+    pub fn denied_between(
         &self,
         sameness: [u8; 32],
         since: Timestamp,
+        until: Timestamp,
     ) -> Result<Option<(RequestId, Timestamp)>, StoreError> {
         self.conn
             .prepare_cached(
                 "SELECT id, changed_ms FROM request
-                 WHERE sameness = ?1 AND state = 'denied' AND changed_ms > ?2
+                 WHERE sameness = ?1 AND state = 'denied' AND changed_ms > ?2 AND changed_ms <= ?3
                  ORDER BY changed_ms DESC LIMIT 1",
             )
             .and_then(|mut find| {
-                find.query_row(params![sameness, since.as_millis()], |row| {
-                    Ok((read_id(row, 0)?, Timestamp::from_millis(row.get(1)?)))
-                })
+                find.query_row(
+                    params![sameness, since.as_millis(), until.as_millis()],
+                    |row| Ok((read_id(row, 0)?, Timestamp::from_millis(row.get(1)?))),
+                )
                 .optional()
             })
             .map_err(StoreError::sql("look up a denial"))

@@ -299,3 +299,28 @@ fn r10_a_clock_behind_the_log_is_accepted_by_a_person_and_recorded() {
         .collect();
     assert!(types.contains(&"clock.jumped"));
 }
+
+#[test]
+fn r13_a_deny_of_a_time_that_was_not_is_no_reason_when_the_clock_was_put_right() {
+    let mut world = World::new();
+    world.hand.set(moment("a", 3600, 3600));
+    let id = world.submit("SELECT 1");
+    world.decide(id, &ana(), Said::Deny).unwrap();
+    let rules = (*world.engine.rules).clone();
+    let dir = world.close();
+    let (clock, _hand) = Clock::fixed(moment("b", 5, 5));
+    let mut settings = super::world::settings(rules.clone(), clock);
+    settings.accept_clock = Some("the clock was wrong".to_owned());
+    let (entrance, receiver) = queue(QUEUE);
+    drop(boot::open(&dir.path().join("state.db"), settings, receiver).unwrap());
+    drop(entrance);
+    let mut world = World::open(dir, rules, moment("b", 10, 10), 50).unwrap();
+    let again = world.submit("SELECT 1");
+    world.decide(again, &ana(), Said::Deny).unwrap();
+    let error = world.try_submit(&Ask::of("SELECT 1")).unwrap_err();
+    assert!(
+        matches!(error, EngineError::Cooldown { id, .. } if id == again),
+        "{error}"
+    );
+    world.check();
+}

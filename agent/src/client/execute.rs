@@ -49,7 +49,7 @@ pub struct FromRun(Streaming<pb::ExecuteResponse>);
 #[derive(Debug)]
 pub struct Begun {
     /// The entry that says that the one use is taken.
-    pub by: Inclusion,
+    pub by: Box<Inclusion>,
     /// The way to it.
     pub to: ToRun,
     /// What comes from it.
@@ -122,7 +122,7 @@ impl Client {
             let News::Redeemed(by) = from.next().await? else {
                 return Err(AnswerError { field: "redeemed" }.into());
             };
-            let begun = Begun { by: *by, to, from };
+            let begun = Begun { by, to, from };
             submitted.taken = Some(Taken::Daemon(Box::new(begun)));
         }
         Ok(submitted)

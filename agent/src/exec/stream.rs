@@ -42,7 +42,8 @@ enum Cut {
     Failed(Failure),
     /// Nobody reads our output any more.
     NoReader,
-    /// A signal came, and the program takes neither input nor the signal behind it.
+    /// A signal came, and the program takes neither input nor the signal behind it; or its end is behind
+    /// output that nobody takes.
     Interrupted(Signal),
 }
 
@@ -57,7 +58,7 @@ pub(super) async fn run(
     let (by, to, from) = match asked.take_begun() {
         Some(begun) => {
             let Begun { by, to, from } = *begun;
-            (Some(Box::new(by)), to, from)
+            (Some(by), to, from)
         }
         None if asked.has_run() => return unheard(session, asked),
         None => match session.execute(asked.ticket(), action).await {

@@ -58,6 +58,15 @@ impl Checked {
     }
 }
 
+/// The facts of which a permit that lets commands run unasked looks at one at least.
+const PROGRAM: [&str; 5] = [
+    "context.argv",
+    "context.interpreter",
+    "context.program",
+    "context.program_name",
+    "context.program_sha256",
+];
+
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for error in &self.errors {
@@ -203,6 +212,16 @@ impl Policies {
                 "it asks nobody and looks at the environment: a target that is not listed, whose \
                  environment is `{UNKNOWN}`, is held at tier high"
             ));
+        }
+        if terms.ask == Ask::Nobody
+            && self.actions(policy).contains("exec.run")
+            && !PROGRAM.iter().any(|fact| rule.mentions.has(fact))
+        {
+            odd.push(
+                "it asks nobody, whatever the program is: a shell, `env` or `xargs` runs what its \
+                 arguments say; add `!context.interpreter`, or say which programs"
+                    .to_owned(),
+            );
         }
         if terms.tier.is_some_and(|tier| tier < self.default.tier) && terms.ask != Ask::Nobody {
             odd.push(format!(

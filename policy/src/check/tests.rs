@@ -48,6 +48,36 @@ fn a_group_of_kinds_that_is_taken_for_a_kind_is_said_once_and_how_to_write_it() 
 }
 
 #[test]
+fn a_permit_that_lets_any_program_run_unasked_is_found() {
+    let permit = |ask: &str, action: &str, condition: &str| {
+        format!(
+            "@id(\"a\") @review(\"{ask}\") permit (principal, {action}, resource) when {{ {condition} }};"
+        )
+    };
+    let run = "action == Action::\"exec.run\"";
+    let inside = "context.inside_workspace";
+    let expected = "policy `a`: it asks nobody, whatever the program is: a shell";
+    odd(&permit("nobody", run, inside), expected);
+    odd(
+        &permit("nobody", "action", "resource.kind == \"profile\""),
+        expected,
+    );
+    for (ask, action, condition) in [
+        ("1 of sre", run, inside),
+        ("nobody", "action == Action::\"file.read\"", inside),
+        (
+            "nobody",
+            run,
+            "context.inside_workspace && !context.interpreter",
+        ),
+        ("nobody", run, "context.program_name == \"make\""),
+    ] {
+        let all = findings(&permit(ask, action, condition));
+        assert!(!all.iter().any(|it| it.contains(expected)), "{all:#?}");
+    }
+}
+
+#[test]
 fn a_policy_that_another_one_hides_is_found() {
     let narrow = "@id(\"n\") @review(\"nobody\") permit (principal, action == Action::\"file.read\", resource) when { context.inside_workspace };\n";
     odd(

@@ -209,7 +209,7 @@ impl AgentService for Agents {
         let peer = super::peer(&request)?;
         let rules = self.desk.rules();
         let request = request.into_inner();
-        submit::apart(&self.desk, move || {
+        submit::apart(&self.desk.turns, move || {
             execute::describe(&rules, &peer, &request)
         })
         .await?

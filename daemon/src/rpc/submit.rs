@@ -7,6 +7,7 @@ use countersign_shared::id::RequestId;
 use countersign_shared::machine::{PolicyOutcome, Redeemer};
 use countersign_shared::mask::Openings;
 use countersign_shared::wire::pb;
+use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::execute::{self, Running};
@@ -243,12 +244,14 @@ async fn prepare(
     };
     let prepared = if request.action.len() <= SMALL {
         match read(&request) {
-            Ok(asking) if asking.looks_at_files() => apart(desk, move || draft(asking)).await?,
+            Ok(asking) if asking.looks_at_files() => {
+                apart(&desk.turns, move || draft(asking)).await?
+            }
             Ok(asking) => draft(asking),
             Err(error) => Err(error),
         }
     } else {
-        apart(desk, move || read(&request).and_then(draft)).await?
+        apart(&desk.turns, move || read(&request).and_then(draft)).await?
     };
     prepared.map_err(|error| status::intake(&error))
 }
@@ -256,11 +259,11 @@ async fn prepare(
 /// Runs what blocks on a thread of its own, of which agents have as many as there are processors:
 /// the others are for whoever else comes.
 pub(super) async fn apart<T: Send + 'static>(
-    desk: &Desk,
+    turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Status> {
     let unread = || Status::internal("the request could not be read");
-    let turn = Arc::clone(&desk.turns).acquire_owned().await;
+    let turn = Arc::clone(turns).acquire_owned().await;
     let turn = turn.map_err(|_| unread())?;
     let work = move || {
         let done = work();
@@ -287,4 +290,55 @@ pub(super) async fn watch_executor(desk: Arc<Desk>, peer: Arc<Peer>, id: Request
         return;
     }
     desk.engine.insist(Command::ExecutorGone(id)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_is_looked_into_at_once_than_there_are_turns() {
+        let turns = Arc::new(Semaphore::new(2));
+        let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (turns, at_once, most) =
+                (Arc::clone(&turns), Arc::clone(&at_once), Arc::clone(&most));
+            all.spawn(async move {
+                let work = move || {
+                    most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(20));
+                    at_once.fetch_sub(1, Ordering::SeqCst);
+                };
+                apart(&turns, work).await
+            });
+        }
+        assert!(all.join_all().await.iter().all(Result::is_ok));
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_leaves_its_turn_to_nobody_while_its_work_goes_on() {
+        let turns = Arc::new(Semaphore::new(1));
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (end, is_to_end) = mpsc::channel();
+        let taken = Arc::clone(&turns);
+        let caller = tokio::spawn(async move {
+            apart(&taken, move || {
+                begun.send(()).unwrap();
+                is_to_end.recv().unwrap();
+            })
+            .await
+        });
+        has_begun.await.unwrap();
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        assert_eq!(turns.available_permits(), 0);
+        end.send(()).unwrap();
+        let turn = turns.acquire().await;
+        assert!(turn.is_ok());
+    }
 }

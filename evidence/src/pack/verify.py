@@ -23,6 +23,12 @@ import subprocess, sys
 problems = []
 
 
+def say(text, to=sys.stdout):
+    """Prints a line. Texts come from whoever made the pack: nothing of them may act on a terminal."""
+    plain = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)
+    print(plain, file=to)
+
+
 def bad(place, problem):
     problems.append(f"{place}: {problem}")
 
@@ -494,7 +500,7 @@ class Log:
             return (first is None or first <= at) and (until is None or at < until)
         for seq in self.begin - 1, self.end:
             if seq == self.begin - 1 and seq not in self.entries and self.pruned_to(self.begin):
-                print(f"note: the entries before {self.begin} were pruned; that they are older is the log's word")
+                say(f"note: the entries before {self.begin} were pruned; that they are older is the log's word")
                 continue
             if 0 <= seq < len(self.leaves) and expect(seq in self.entries, f"entry {seq}", "is missing: it would show that the period goes no further"):
                 expect(not inside(seq), f"entry {seq}", "belongs to the period, which was cut off here")
@@ -921,7 +927,7 @@ def head(pack, keys):
     expect(tree.root() == root, "tile/0", "the hashes have not the root of the signed head")
     for at, expected, path in kept:
         if at > size:
-            print(f"note: {path} is of {at} entries, later than this pack, and was not compared")
+            say(f"note: {path} is of {at} entries, later than this pack, and was not compared")
         expect(at != size or expected == root, path, "is of as many entries, with another root")
     below = leaves
     while len(below) >= 256:
@@ -976,28 +982,28 @@ try:
         # The first key leads to the others.
         named = [line[4:] for line in read("trust-policy").decode().splitlines() if line.startswith("log ")]
         vkey = named[0] if named else ""
-        print(f"note: the log's key is believed as this pack has it: {vkey}")
+        say(f"note: the log's key is believed as this pack has it: {vkey}")
 except OSError as error:
-    print(f"cannot check: {error}", file=sys.stderr)
+    say(f"cannot check: {error}", sys.stderr)
     sys.exit(1)
 try:
     log, lives, statements = main()
 except Unusable as error:
-    print("cannot check: " + str(error).encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+    say(f"cannot check: {error}", sys.stderr)
     if not problems:
         sys.exit(1)
 except PROBLEMS as error:
     bad("pack", f"cannot be followed: {error!r}")
 for problem in problems[:50]:
-    print("NOT GOOD: " + problem.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+    say(f"NOT GOOD: {problem}", sys.stderr)
 if problems:
-    print(f"{len(problems)} found" + (", 50 of them shown" if len(problems) > 50 else ""), file=sys.stderr)
+    say(f"{len(problems)} found" + (", 50 of them shown" if len(problems) > 50 else ""), sys.stderr)
     sys.exit(9)
 scope = log.pack["scope"]
 if scope["kind"] == "period":
-    print(f"complete: entries {log.begin} up to and without {log.end}, of {scope['from'] or 'the beginning'} to {scope['until'] or 'the end'}")
+    say(f"complete: entries {log.begin} up to and without {log.end}, of {scope['from'] or 'the beginning'} to {scope['until'] or 'the end'}")
     if log.end == len(log.leaves) and log.entries:
-        print(f"note: nothing comes after these; the newest entry is of {log.entries[max(log.entries)]['time']}, and `--head` shows whether there is a longer log")
+        say(f"note: nothing comes after these; the newest entry is of {log.entries[max(log.entries)]['time']}, and `--head` shows whether there is a longer log")
 else:
-    print(f"about {scope['request']}; that nothing about it is missing is not shown")
-print(f"good: {len(log.entries)} entries of a log of {len(log.leaves)}, {len(lives)} requests, {statements} signed statements")
+    say(f"about {scope['request']}; that nothing about it is missing is not shown")
+say(f"good: {len(log.entries)} entries of a log of {len(log.leaves)}, {len(lives)} requests, {statements} signed statements")

@@ -159,6 +159,26 @@ fn another_head_and_other_hashes() {
 }
 
 #[test]
+fn nothing_of_a_pack_acts_on_the_terminal() {
+    const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r";
+    let key = made();
+    key.change("trust-policy", |text| {
+        text.replacen("\nlog ", &format!("\nlog {HOSTILE}"), 1)
+    });
+    let name = made();
+    // Beside what the manifest names.
+    fs::write(name.path(&format!("x{HOSTILE}")), "").unwrap();
+    for made in [key, name] {
+        let verdict = made.verify(&[]);
+        let text = &verdict.text;
+        assert_eq!(verdict.code, 9, "{text:?}");
+        assert!(text.contains("\\x1b]0;owned\\x07"), "{text:?}");
+        let is_plain = |c: char| c == '\n' || (' '..='~').contains(&c);
+        assert!(text.chars().all(is_plain), "{text:?}");
+    }
+}
+
+#[test]
 fn a_pack_of_another_log_than_the_one_known_before() {
     let made = made();
     let name = "countersign/known";

@@ -104,7 +104,7 @@ fn check(
         Err(_) => report.found(Place::Database, "the file could not be checked"),
     }
     let (replayed, shelf) = replayed?;
-    remembered(shelf.as_ref())?;
+    remembered(&shelf)?;
     let signed = signed_head(stored.as_ref(), &keys(trust, &replayed), report);
     if let Some(stored) = stored {
         head(&stored, signed, replayed.head, report);
@@ -124,12 +124,12 @@ fn check(
     }
     rules::check(&database, &replayed, report)?;
     rows::strays(&database, &replayed, report)?;
-    remembered(shelf.as_ref())
+    remembered(&shelf)
 }
 
 /// Makes sure that the replay had all that it had to remember: else what it found follows from nothing.
-fn remembered(shelf: Option<&Failure>) -> Result<(), StoreError> {
-    match shelf.and_then(Failure::error) {
+fn remembered(shelf: &Failure) -> Result<(), StoreError> {
+    match shelf.error() {
         Some(source) => Err(StoreError::File {
             path: std::env::temp_dir(),
             source,

@@ -231,7 +231,7 @@ impl Check<'_> {
                 Some(_) => report.witnessed = report.witnessed.max(kept.size),
             }
         }
-        if let Some(cause) = place.and_then(|place| place.error()) {
+        if let Some(cause) = place.error() {
             let name = "the temporary file of the replay".to_owned();
             return Err(VerifyError::Read { name, cause });
         }

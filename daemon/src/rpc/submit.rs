@@ -294,30 +294,38 @@ pub(super) async fn watch_executor(desk: Arc<Desk>, peer: Arc<Peer>, id: Request
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
 
     use super::*;
 
     #[tokio::test]
     async fn no_more_is_looked_into_at_once_than_there_are_turns() {
         let turns = Arc::new(Semaphore::new(2));
-        let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (begun, mut has_begun) = tokio::sync::mpsc::channel(3);
+        let (end, is_to_end) = mpsc::channel();
+        let is_to_end = Arc::new(Mutex::new(is_to_end));
         let mut all = tokio::task::JoinSet::new();
-        for _ in 0..8 {
-            let (turns, at_once, most) =
-                (Arc::clone(&turns), Arc::clone(&at_once), Arc::clone(&most));
+        for _ in 0..3 {
+            let (turns, begun, is_to_end) =
+                (Arc::clone(&turns), begun.clone(), Arc::clone(&is_to_end));
             all.spawn(async move {
                 let work = move || {
-                    most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    std::thread::sleep(Duration::from_millis(20));
-                    at_once.fetch_sub(1, Ordering::SeqCst);
+                    begun.blocking_send(()).unwrap();
+                    is_to_end.lock().unwrap().recv().unwrap();
                 };
                 apart(&turns, work).await
             });
         }
+        for _ in 0..2 {
+            has_begun.recv().await.unwrap();
+        }
+        assert_eq!(turns.available_permits(), 0);
+        assert!(has_begun.try_recv().is_err());
+        for _ in 0..3 {
+            end.send(()).unwrap();
+        }
+        has_begun.recv().await.unwrap();
         assert!(all.join_all().await.iter().all(Result::is_ok));
-        assert_eq!(most.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

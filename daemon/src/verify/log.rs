@@ -84,7 +84,7 @@ pub(super) fn replay(
     trust: &Trust,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(Replayed, Option<Failure>), StoreError> {
+) -> Result<(Replayed, Failure), StoreError> {
     let end = database.end()?;
     let all = u64::try_from(end).unwrap_or(0);
     let (mut replay, shelf) = shelved(Replay::new(&trust.origin, &trust.vkey));

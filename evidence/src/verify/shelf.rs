@@ -15,17 +15,15 @@ const WRITTEN: usize = 1_024 * RECORD;
 
 /// Has a replay remember in such a file; in memory, where there can be none. Returns whether the file failed
 /// as well, to be asked when the replay and all that came of it were looked at.
-pub fn shelved(replay: Replay) -> (Replay, Option<Failure>) {
-    match FileShelf::make() {
-        Ok((shelf, failure)) => (replay.with_past_on(Box::new(shelf)), Some(failure)),
-        Err(_) => (replay, None),
-    }
+pub fn shelved(replay: Replay) -> (Replay, Failure) {
+    let (shelf, failure) = FileShelf::of(tempfile::tempfile().ok());
+    (replay.with_past_on(Box::new(shelf)), failure)
 }
 
-/// The file. It goes with the process, whatever becomes of that.
+/// The file, where there can be one. It goes with the process, whatever becomes of that.
 #[derive(Debug)]
 struct FileShelf {
-    file: File,
+    file: Option<File>,
     /// How many records are in the file.
     stored: u64,
     /// Those that come after them: all of them, once there is no more room for the file.
@@ -47,18 +45,13 @@ impl Failure {
 }
 
 impl FileShelf {
-    /// Makes the file where temporary files are.
-    fn make() -> io::Result<(Self, Failure)> {
-        Ok(Self::of(tempfile::tempfile()?))
-    }
-
-    fn of(file: File) -> (Self, Failure) {
+    fn of(file: Option<File>) -> (Self, Failure) {
         let failure = Arc::<OnceLock<io::Error>>::default();
         let shelf = Self {
+            has_room: file.is_some(),
             file,
             stored: 0,
             waiting: Vec::with_capacity(WRITTEN),
-            has_room: true,
             failure: Arc::clone(&failure),
         };
         (shelf, Failure(failure))
@@ -71,7 +64,8 @@ impl Shelf for FileShelf {
         if self.waiting.len() < WRITTEN || !self.has_room {
             return;
         }
-        self.has_room = self.file.write_all(&self.waiting).is_ok();
+        let file = self.file.as_mut();
+        self.has_room = file.is_some_and(|file| file.write_all(&self.waiting).is_ok());
         if self.has_room {
             self.stored = self.stored.saturating_add(count(&self.waiting));
             self.waiting.clear();
@@ -85,7 +79,7 @@ impl Shelf for FileShelf {
         }
         let mut record = [0; RECORD];
         let at = index.saturating_mul(BYTES);
-        match self.file.read_exact_at(&mut record, at) {
+        match self.file.as_ref()?.read_exact_at(&mut record, at) {
             Ok(()) => Some(record),
             Err(error) => {
                 // The first one is told.
@@ -112,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_record_comes_back_wherever_it_is() {
-        let (mut shelf, failure) = FileShelf::make().unwrap();
+        let (mut shelf, failure) = FileShelf::of(tempfile::tempfile().ok());
         for number in 0..2_500 {
             shelf.push(record(number));
         }
@@ -126,20 +120,22 @@ mod tests {
     #[test]
     fn what_has_no_room_in_the_file_stays_in_memory() {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let (mut shelf, failure) = FileShelf::of(full);
-        for number in 0..2_500 {
-            shelf.push(record(number));
+        for file in [Some(full), None] {
+            let (mut shelf, failure) = FileShelf::of(file);
+            for number in 0..2_500 {
+                shelf.push(record(number));
+            }
+            for number in 0..2_500 {
+                assert_eq!(shelf.get(number), Some(record(number)));
+            }
+            assert!(failure.error().is_none());
         }
-        for number in 0..2_500 {
-            assert_eq!(shelf.get(number), Some(record(number)));
-        }
-        assert!(failure.error().is_none());
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_told() {
         let gone = tempfile::tempfile().unwrap();
-        let (mut shelf, failure) = FileShelf::of(gone.try_clone().unwrap());
+        let (mut shelf, failure) = FileShelf::of(gone.try_clone().ok());
         for number in 0..2_500 {
             shelf.push(record(number));
         }

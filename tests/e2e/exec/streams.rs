@@ -2,13 +2,23 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use countersign_tests::{Running, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NOBODY, Place, SECRET};
 use crate::asking::{held_as, show};
+
+/// Starts `exec` with its output in a pipe that the test reads when it likes.
+#[track_caller]
+fn piped(place: &Place, input: Stdio) -> Child {
+    let mut command = place
+        .home
+        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
+    command.stdin(input).stdout(Stdio::piped());
+    command.spawn().expect("it starts")
+}
 
 #[test]
 fn standard_input_is_shown_and_nothing_else_is_fed() {
@@ -32,14 +42,7 @@ fn standard_input_is_shown_and_nothing_else_is_fed() {
 fn input_that_is_streamed_is_called_so_and_goes_back_and_forth() {
     let script = "while read -r line; do echo \"<$line>\"; done; echo end";
     let place = Place::with_policy(script, "input = \"streamed\"", NOBODY);
-    let mut command = place
-        .home
-        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
-    let mut agent = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut agent = piped(&place, Stdio::piped());
     let mut stdin = agent.stdin.take().unwrap();
     let mut stdout = agent.stdout.take().unwrap();
     for line in ["one", "two"] {
@@ -71,14 +74,7 @@ fn a_slow_reader_makes_the_program_wait_and_gets_every_byte() {
     // Far more than all the buffers on the way.
     let script = "head -c 30000000 /dev/zero | tr '\\0' x; touch written";
     let place = Place::with_policy(script, "", NOBODY);
-    let mut command = place
-        .home
-        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
-    let mut agent = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut agent = piped(&place, Stdio::null());
     let mut stdout = agent.stdout.take().unwrap();
     let mut first = [0; 1];
     stdout.read_exact(&mut first).unwrap();
@@ -96,23 +92,25 @@ fn a_slow_reader_makes_the_program_wait_and_gets_every_byte() {
     assert!(place.work().join("written").exists());
 }
 
+/// Returns how many bytes a process has written, as the kernel counts them.
+fn written(process: u32) -> u64 {
+    let counts = fs::read_to_string(format!("/proc/{process}/io")).expect("its counts");
+    let line = counts.lines().find_map(|line| line.strip_prefix("wchar: "));
+    line.and_then(|count| count.parse().ok()).expect("a count")
+}
+
 #[test]
 fn output_that_nobody_takes_does_not_keep_a_signal_from_the_program() {
     let script = "trap 'touch told; exit 5' INT; head -c 30000000 /dev/zero & wait";
     let place = Place::with_policy(script, "", NOBODY);
-    let mut command = place
-        .home
-        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
-    let mut agent = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut agent = piped(&place, Stdio::null());
     let mut stdout = agent.stdout.take().unwrap();
     stdout.read_exact(&mut [0; 1]).unwrap();
     place.home.wait_for_state("running");
-    // Until all on the way is full.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    // More than the pipe to us holds.
+    wait_until("the agent waits for its reader", || {
+        written(agent.id()) > 60_000
+    });
     let pid = i32::try_from(agent.id()).ok().and_then(Pid::from_raw);
     let interrupt = || kill_process(pid.expect("a process"), Signal::INT).expect("it is there");
     interrupt();
@@ -174,14 +172,7 @@ fn a_signal_to_the_agent_reaches_the_program() {
 #[test]
 fn a_reader_that_goes_away_ends_the_run() {
     let place = Place::with_policy("yes", "", NOBODY);
-    let mut command = place
-        .home
-        .agent_command(&["exec", "--as", "deploy", "--", "tool"]);
-    let mut agent = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut agent = piped(&place, Stdio::null());
     let mut some = [0; 10];
     agent.stdout.take().unwrap().read_exact(&mut some).unwrap();
     assert_eq!(agent.wait().unwrap().code(), Some(141));
